@@ -1,0 +1,29 @@
+# Both targets do all their own set-up, in .venv: they need python3 and a package registry, nothing else.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: test demo bench clean
+
+test: $(VENV)/.ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest --cov --cov-report=term
+
+demo: $(VENV)/.ready
+	$(BIN)/python -m tests.demo
+
+bench: $(VENV)/.ready
+	$(BIN)/python -m benchmarks.build
+
+# The date of .ready says for which pyproject.toml the environment was made.
+$(VENV)/.ready: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "uv>=0.5"
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode -e ".[sim]" --group test
+	touch $@
+
+clean:
+	rm -rf $(VENV) dist .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

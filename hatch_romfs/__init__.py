@@ -1,0 +1,33 @@
+"""Reproducible ROMFS images as part of the build of an ordinary Python project.
+
+This is the public API; each name is imported when it is first used. ``build`` makes an image, ``open_image``
+looks into one, and every failure is a ``RomfsError``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hatch_romfs.api import build
+    from hatch_romfs.build import Built
+    from hatch_romfs.errors import BuildError, ImageError, RomfsError, SettingsError
+    from hatch_romfs.formats import open_image
+    from hatch_romfs.formats.image import Image
+
+__all__ = ["BuildError", "Built", "Image", "ImageError", "RomfsError", "SettingsError", "build", "open_image"]
+
+_HOMES = {
+    "build": "hatch_romfs.api",
+    "Built": "hatch_romfs.build",
+    "Image": "hatch_romfs.formats.image",
+    "open_image": "hatch_romfs.formats",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module  # noqa: PLC0415
+
+    return getattr(import_module(_HOMES.get(name, "hatch_romfs.errors")), name)

@@ -1,0 +1,68 @@
+"""What scripts call: the same steps as the commands, with values for results and exceptions for failures."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hatch_romfs.build import Job, build_image, project_job, unheard
+from hatch_romfs.errors import SettingsError
+from hatch_romfs.settings.model import Settings
+from hatch_romfs.settings.project import has_table, load, read_project
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Mapping
+
+    from hatch_romfs.build import Built, Progress
+
+
+def build(
+    source: str | os.PathLike[str] = ".",
+    out: str | os.PathLike[str] | None = None,
+    *,
+    overrides: Mapping[str, Any] | None = None,
+    cache: bool = True,
+    on_progress: Progress = unheard,
+) -> Built:
+    """Build the image of a project or of a plain folder, and return where and what it is.
+
+    ``source`` is a folder: a project if its ``pyproject.toml`` has a ``[tool.romfs]``, else its content
+    becomes the root of the image. ``out`` is the image's file, by default in ``dist`` for a project and beside
+    the folder for a plain one. ``overrides`` are fields of ``hatch_romfs.settings.model.Settings`` that take
+    the place of the table's.
+
+    Raises SettingsError for what is asked and BuildError for what is found; the file is then left as it was.
+    """
+    job = _job(Path(source), None if out is None else Path(out))
+    job = replace(job, settings=replace(job.settings, **(overrides or {})))
+    return build_image(job, cache=cache, on_progress=on_progress)
+
+
+def _job(root: Path, out: Path | None) -> Job:
+    if not root.is_dir():
+        raise SettingsError(f"{root} is not a folder", hint="Name a project's folder, or any folder to pack.")
+    document = load(root)
+    if document is None or not has_table(document):
+        named = root if root.name not in ("", "..") else root.resolve()
+        return Job(root, Settings(), out or named.parent / f"{named.name or 'rom'}.romfs")
+    project = read_project(root, document)
+    if project.version is None:
+        project = replace(project, version=_version_of(root, document))
+    job = project_job(project, root / "dist")
+    return job if out is None else replace(job, out=out)
+
+
+def _version_of(root: Path, document: dict[str, object]) -> str:
+    """Return the version that the build backend gives a project that has none written down."""
+    system = document.get("build-system")
+    backend = system.get("build-backend") if isinstance(system, dict) else None
+    if backend != "hatchling.build":
+        raise SettingsError(
+            f"project.version is missing, and its build backend, {backend!r}, cannot be asked for it",
+            hint="Write the version down, or build the image through the project's own build front end.",
+        )
+    from hatch_romfs.plugins.hatch import dynamic_version  # noqa: PLC0415 - only such a project pays for hatchling
+
+    return dynamic_version(root)

@@ -1,0 +1,148 @@
+"""The whole way from settings to an image: collect, compile, lay out, write."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+from hatch_romfs.collect import collect, collect_folder
+from hatch_romfs.compile import compile_tree
+from hatch_romfs.compile.cache import Cache
+from hatch_romfs.errors import BuildError, SettingsError
+from hatch_romfs.formats.micropython.layout import SHARED_FROM, lay_out
+from hatch_romfs.formats.micropython.metadata import Metadata
+from hatch_romfs.formats.micropython.writer import image_chunks
+from hatch_romfs.formats.sharing import equal_files
+from hatch_romfs.settings.patterns import compiled
+from hatch_romfs.tree import files
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from hatch_romfs.formats.micropython.layout import Layout
+    from hatch_romfs.settings.model import Alignment, Settings
+    from hatch_romfs.settings.project import Project
+    from hatch_romfs.tree import Directory
+
+Progress: TypeAlias = "Callable[[str, int, int], None]"
+"""Is told what is being done, how much of it is, and of how much: modules, or bytes."""
+
+_LARGEST = 5
+"""How many files are named when an image does not fit."""
+
+
+def unheard(_doing: str, _done: int, _total: int) -> None:
+    """Take news of progress that nobody asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """An image to build: the folder, what is said of it, and where the image goes.
+
+    ``name`` is None for a plain folder, whose content is the image's root; else it is a project, and its name
+    and version go into the image.
+    """
+
+    root: Path
+    settings: Settings
+    out: Path
+    name: str | None = None
+    version: str | None = None
+
+
+def project_job(project: Project, directory: Path) -> Job:
+    """Return the job of building a project's image into the output folder ``directory``."""
+    filename = project.settings.filename.replace("{name}", project.name)
+    filename = filename.replace("{version}", project.version or "")
+    return Job(project.root, project.settings, directory / filename, project.name, project.version)
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """An image that was built.
+
+    ``size`` and ``limit``, the partition's, are in bytes, ``sha256`` is that of the whole image, ``files`` counts
+    what it holds, and ``warnings`` are what its maker should hear.
+    """
+
+    path: Path
+    size: int
+    sha256: str
+    files: int
+    warnings: tuple[str, ...]
+    limit: int | None
+
+
+def build_image(job: Job, *, cache: bool = True, on_progress: Progress = unheard) -> Built:
+    """Build one image; the file at ``job.out`` is replaced in one step, or left as it is.
+
+    Raises SettingsError and BuildError.
+    """
+    settings = job.settings
+    if settings.format != "micropython":
+        raise SettingsError(f"the format {settings.format!r} is not available in this version of hatch-romfs")
+    collected = (collect if job.name else collect_folder)(settings, job.root)
+    tree = collected.tree
+    if settings.mpy:
+        tree = compile_tree(
+            tree,
+            settings.mpy,
+            cache=Cache.of_user() if cache else None,
+            on_progress=lambda done, total: on_progress("compiling", done, total),
+        )
+    layout = lay_out(
+        tree,
+        align=alignment_of(settings.alignment),
+        same=equal_files(tree, smallest=SHARED_FROM) if settings.share else {},
+        metadata=Metadata(job.name, job.version) if settings.metadata else None,
+    )
+    if settings.size is not None and layout.size > settings.size:
+        raise _too_big(layout.size, settings.size, tree)
+    sha256 = write_artifact(job.out, layout, on_progress)
+    return Built(job.out, layout.size, sha256, sum(1 for _ in files(tree)), collected.warnings, settings.size)
+
+
+def alignment_of(alignment: Alignment) -> Callable[[str], int]:
+    """Return what gives for a path its boundary: the strictest of the patterns that match, else the default."""
+    patterns = [(compiled({"tool.romfs.alignment": [pattern]}), boundary) for pattern, boundary in alignment.patterns]
+
+    def align(path: str) -> int:
+        asked = [boundary for pattern, boundary in patterns if pattern(path)]
+        return max(asked, default=alignment.default)
+
+    return align
+
+
+def write_artifact(out: Path, layout: Layout, on_progress: Progress) -> str:
+    """Write the image beside ``out``, then put it in its place; return its SHA-256. Raises BuildError."""
+    passing = out.with_name(f".{out.name}.{os.urandom(4).hex()}.tmp")
+    digest = hashlib.sha256()
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with passing.open("xb") as file:
+                for chunk in image_chunks(layout):
+                    file.write(chunk)
+                    digest.update(chunk)
+                    on_progress("writing", file.tell(), layout.size)
+            passing.replace(out)
+        finally:
+            with contextlib.suppress(OSError):
+                passing.unlink()
+    except OSError as error:
+        raise BuildError(f"cannot write {out}: {error.strerror}") from error
+    return digest.hexdigest()
+
+
+def _too_big(size: int, limit: int, tree: Directory) -> BuildError:
+    largest = sorted(((file.size, path) for path, file in files(tree)), key=lambda found: (-found[0], found[1]))
+    listed = "".join(f"\n  {bytes_:>10,}  {path}" for bytes_, path in largest[:_LARGEST])
+    return BuildError(
+        f"the image is {size:,} bytes, {size - limit:,} more than the {limit:,} of tool.romfs.size;"
+        f" the largest files:{listed}",
+        hint="Leave files out, compile with mpy.optimize = 3, or use a larger partition.",
+    )

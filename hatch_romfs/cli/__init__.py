@@ -1,0 +1,1 @@
+"""The commands: the only rooms that print, and that end the process."""

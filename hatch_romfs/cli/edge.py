@@ -1,0 +1,96 @@
+"""Where a command begins and ends: options that all have, failures to one message and an exit status."""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import os
+import sys
+from io import TextIOWrapper
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from hatch_romfs.errors import ImageError, RomfsError, SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+INTERRUPTED = 130
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose mistakes are failures like all others, and that takes no abbreviated options."""
+
+    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - argparse's own
+        super().__init__(allow_abbrev=False, **options)
+
+    def error(self, message: str) -> NoReturn:
+        """Raise SettingsError."""
+        raise SettingsError(message, hint=f"'{self.prog} --help' shows how it is used.")
+
+
+class Version(argparse.Action):
+    """``--version``, which looks for the version only when it is asked for."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        """Print it and end."""
+        from importlib.metadata import version  # noqa: PLC0415
+
+        sys.stdout.write(f"{parser.prog} {version('hatch-romfs')}\n")
+        parser.exit()
+
+
+def add_common_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that every command has."""
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    parser.add_argument("-q", "--quiet", action="store_true", help="say nothing but failures")
+    parser.add_argument("-v", "--verbose", action="store_true", help="say more, and failures with their traceback")
+
+
+def say(text: str) -> None:
+    """Print a line for people."""
+    sys.stdout.write(f"{text}\n")
+
+
+def print_json(document: object) -> None:
+    """Print the one document of a command that was given ``--json``."""
+    import json  # noqa: PLC0415
+
+    say(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+def run(command: Callable[[Sequence[str]], None]) -> NoReturn:
+    """Run a command on the process's arguments, and end the process with its status."""
+    gc.disable()  # the process is short, and loading modules would set the collector off again and again
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+    sys.exit(_status(command, sys.argv[1:]))
+
+
+def _status(command: Callable[[Sequence[str]], None], arguments: Sequence[str]) -> int:
+    try:
+        command(arguments)
+        sys.stdout.flush()
+    except RomfsError as error:
+        return _fail(error, arguments)
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted\n")
+        return INTERRUPTED
+    except BrokenPipeError:  # the reader of a pipe has seen enough, which is no failure
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
+
+
+def _fail(error: RomfsError, arguments: Sequence[str]) -> int:
+    if "--json" in arguments:
+        body: dict[str, object] = {"message": error.message, "hint": error.hint, "status": error.status}
+        if isinstance(error, ImageError):
+            body["offset"] = error.offset
+        print_json({"error": body})
+    if {"-v", "--verbose"} & set(arguments):
+        import traceback  # noqa: PLC0415
+
+        traceback.print_exception(error)
+    else:
+        sys.stderr.write(f"error: {error}\n")
+    return error.status

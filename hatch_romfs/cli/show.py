@@ -1,0 +1,147 @@
+"""How things look: trees and bars where a person watches, plain lines in a pipe, documents for machines.
+
+Names come from images, which are hostile until proven otherwise: nothing of them reaches a terminal that is
+not printable.
+"""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, cast
+
+from hatch_romfs.cli.edge import say
+from hatch_romfs.tree import Directory, File, files, walk
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from rich.tree import Tree
+
+    from hatch_romfs.build import Built, Progress
+    from hatch_romfs.formats.image import Image, Stored
+
+
+def printable(text: str) -> str:
+    """Return ``text`` with everything escaped that could move a cursor or change a colour."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+
+
+@contextmanager
+def progress(*, quiet: bool) -> Iterator[Progress]:
+    """Show progress as a bar on standard error while it is a terminal."""
+    if quiet or not sys.stderr.isatty():
+        yield lambda *_: None
+        return
+    from rich.console import Console  # noqa: PLC0415 - a pipe needs none of it
+    from rich.progress import BarColumn, TaskProgressColumn, TextColumn  # noqa: PLC0415
+    from rich.progress import Progress as Bar  # noqa: PLC0415
+
+    columns = TextColumn("{task.description}"), BarColumn(), TaskProgressColumn()
+    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
+        tasks: dict[str, Any] = {}
+
+        def on_progress(doing: str, done: int, total: int) -> None:
+            if doing not in tasks:
+                tasks[doing] = bar.add_task(doing, total=total)
+            bar.update(tasks[doing], completed=done)
+
+        yield on_progress
+
+
+def built(result: Built) -> None:
+    """Say what was built, and warnings."""
+    for warning in result.warnings:
+        sys.stderr.write(f"warning: {printable(warning)}\n")
+    full = f", {result.size / result.limit:.0%} of {result.limit:,}" if result.limit else ""
+    say(f"{result.path}  {result.size:,} bytes{full}, {result.files} files, sha256 {result.sha256}")
+
+
+def built_document(result: Built) -> dict[str, object]:
+    """Return what was built for machines."""
+    return {
+        "path": str(result.path),
+        "size": result.size,
+        "sha256": result.sha256,
+        "files": result.files,
+        "warnings": list(result.warnings),
+    }
+
+
+def info_document(image: Image) -> dict[str, object]:
+    """Return what an image is."""
+    found = [node for _, node in walk(image.root)]
+    sizes = [node.size for node in found if isinstance(node, File)]
+    return {
+        "format": image.format,
+        "name": image.name,
+        "version": image.version,
+        "content_sha256": image.content_sha256,
+        "sha256": image.sha256(),
+        "size": image.size,
+        "files": len(sizes),
+        "directories": len(found) - len(sizes),
+        "bytes": sum(sizes),
+    }
+
+
+def fields(document: Mapping[str, object]) -> None:
+    """Print a document as a line for each field that has a value."""
+    width = max(map(len, document)) + 1
+    for name, value in document.items():
+        if value is not None:
+            text = f"{value:,}" if isinstance(value, int) else printable(str(value))
+            say(f"{f'{name}:'.ljust(width)} {text}")
+
+
+def tree_document(image: Image) -> dict[str, object]:
+    """Return everything that an image holds, in order."""
+    return {
+        "format": image.format,
+        "size": image.size,
+        "entries": [_entry(*found) for found in walk(image.root)],
+    }
+
+
+def _entry(path: str, node: Directory | File) -> dict[str, object]:
+    if isinstance(node, Directory):
+        return {"path": path, "type": "directory"}
+    data = cast("Stored", node.content)
+    return {
+        "path": path,
+        "type": "file",
+        "size": data.size,
+        "offset": data.offset,
+        "alignment": data.alignment,
+    }
+
+
+def tree(image: Image) -> None:
+    """Print what an image holds: as a tree on a terminal, in a pipe as a line for each file."""
+    if not sys.stdout.isatty():
+        for path, file in files(image.root):
+            data = cast("Stored", file.content)
+            say(f"{data.offset:>10} {data.size:>10} {data.alignment:>8}  {printable(path)}")
+        return
+    from rich.console import Console  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+    from rich.tree import Tree  # noqa: PLC0415
+
+    title = Text("/", "bold").append(f"  {image.size:,} bytes", "dim")
+    for known in (image.name, image.version):
+        title.append(f"  {printable(known)}" if known else "")
+    root = Tree(title)
+    _grow(root, image.root)
+    Console().print(root)
+
+
+def _grow(branch: Tree, directory: Directory) -> None:
+    from rich.text import Text  # noqa: PLC0415
+
+    for name, node in directory.sorted():
+        if isinstance(node, Directory):
+            _grow(branch.add(Text(f"{printable(name)}/", "bold")), node)
+        else:
+            data = cast("Stored", node.content)
+            label = Text(printable(name)).append(f"  {data.size:,}", "cyan")
+            branch.add(label.append(f"  @{data.offset:#x} /{data.alignment}", "dim"))

@@ -1,0 +1,127 @@
+"""Settings to a tree: the folders that they name, merged into what the image will hold."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hatch_romfs.collect.folder import Folder
+from hatch_romfs.errors import BuildError, Problem, SettingsError
+from hatch_romfs.settings.patterns import compiled, excluded
+from hatch_romfs.tree import Directory, File, join, walk
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from hatch_romfs.settings.model import Settings, Source
+
+_OUTPUTS = ("/dist", "/build")
+"""Where build tools put what they make; left out where the project's own folder is a source."""
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """What goes into the image, and what its maker should hear."""
+
+    tree: Directory
+    warnings: tuple[str, ...]
+
+
+def collect(settings: Settings, root: Path) -> Collected:
+    """Read every source of the project in ``root``.
+
+    Raises SettingsError for a folder that is not there, all at once, and BuildError for content that an image
+    cannot hold or that two sources claim.
+    """
+    tree = Directory()
+    problems: list[Problem] = []
+    for key, sources, below in (("sources", settings.sources, ""), ("lib", settings.lib, settings.lib_dir)):
+        for index, source in enumerate(sources):
+            at = f"tool.romfs.{key}[{index}]"
+            folder = root / source.path
+            if problem := _folder_problem(folder):
+                problems.append(Problem(at, problem))
+                continue
+            found = _folder(settings, source, folder, root, at).read()
+            if found.entries:
+                _merge(_at(tree, below, source.to), found, join(below, source.to).strip("/"))
+    if problems:
+        raise SettingsError(problems)
+    return Collected(tree, tuple(_warnings(tree)))
+
+
+def collect_folder(settings: Settings, root: Path) -> Collected:
+    """Read a plain folder, whose content becomes the root of the image."""
+    if problem := _folder_problem(root):
+        raise SettingsError(problem)
+    exclude = excluded({"exclude": settings.exclude})
+    tree = Folder(root, str(root), exclude, None).read()
+    return Collected(tree, tuple(_warnings(tree)))
+
+
+def _folder_problem(folder: Path) -> str | None:
+    if folder.is_dir():
+        return None
+    if folder.exists():
+        return f"{folder} is not a folder; name the folder that it is in, and what of it with `include`"
+    return f"there is no folder {folder}"
+
+
+def _folder(settings: Settings, source: Source, folder: Path, root: Path, at: str) -> Folder:
+    outputs = _OUTPUTS if folder.resolve() == root.resolve() else ()
+    exclude = excluded({"outputs": outputs, "tool.romfs.exclude": settings.exclude, f"{at}.exclude": source.exclude})
+    include = compiled({f"{at}.include": source.include}) if source.include else None
+    return Folder(folder, Path(source.path).as_posix(), exclude, include)
+
+
+def _at(tree: Directory, *paths: str) -> Directory:
+    """Return the directory at the joined ``paths``, made where it is missing."""
+    here = ""
+    for name in filter(None, "/".join(paths).split("/")):
+        here = join(here, name)
+        found = tree.entries.setdefault(name, Directory())
+        if isinstance(found, File):
+            raise _clash(here, found.origin, "a folder that the settings ask for")
+        tree = found
+    return tree
+
+
+def _merge(into: Directory, found: Directory, path: str) -> None:
+    """Add what was found to a directory; two sources for one file are an error that names both."""
+    for name, node in found.entries.items():
+        here = join(path, name)
+        there = into.entries.setdefault(name, node)
+        if there is node:
+            continue
+        if isinstance(there, Directory) and isinstance(node, Directory):
+            _merge(there, node, here)
+        else:
+            raise _clash(here, _origin(there), _origin(node))
+
+
+def _origin(node: Directory | File) -> str:
+    return node.origin if isinstance(node, File) else "a folder of another source"
+
+
+def _clash(path: str, first: str, second: str) -> BuildError:
+    return BuildError(
+        f"two sources for {path!r} in the image: {first} and {second}", hint="Exclude or rename one of them."
+    )
+
+
+def _warnings(tree: Directory) -> Iterator[str]:
+    if not tree.entries:
+        yield "the image is empty: the sources hold nothing that is not left out"
+    for name in ("boot.py", "main.py", "boot.mpy", "main.mpy"):
+        if isinstance(tree.entries.get(name), File):
+            yield f"{name} at the root of an image is not run at boot: boards look for it in their writable filesystem"
+    for path, node in [("", tree), *walk(tree)]:
+        if isinstance(node, Directory):
+            alike: defaultdict[str, list[str]] = defaultdict(list)
+            for name, _ in node.sorted():
+                alike[name.casefold()].append(join(path, name))
+            for paths in alike.values():
+                if len(paths) > 1:
+                    yield f"{' and '.join(paths)} differ only by case: some computers cannot hold both"

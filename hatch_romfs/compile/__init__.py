@@ -1,0 +1,118 @@
+"""A tree with ``.py`` files to the same tree with ``.mpy`` files in their place."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+from hatch_romfs.compile.compiler import find_compiler
+from hatch_romfs.errors import BuildError
+from hatch_romfs.settings.patterns import compiled
+from hatch_romfs.tree import Directory, File, Held, files, join, walk
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hatch_romfs.compile.cache import Cache
+    from hatch_romfs.compile.compiler import Compiler
+    from hatch_romfs.compile.workers import CompileError, Workers
+    from hatch_romfs.settings.model import Mpy
+    from hatch_romfs.tree import Node
+
+
+def compile_tree(
+    tree: Directory, mpy: Mpy, *, cache: Cache | None, on_progress: Callable[[int, int], None] = lambda *_: None
+) -> Directory:
+    """Return ``tree`` with every ``.py`` that ``mpy`` does not exclude compiled.
+
+    ``on_progress`` is told how many modules are done, and of how many. Raises BuildError that reports every
+    module that does not compile, or every one that has a ``.mpy`` beside it.
+    """
+    kept = compiled({"tool.romfs.mpy.exclude": mpy.exclude})
+    chosen = {path: file for path, file in files(tree) if path.endswith(".py") and not kept(path)}
+    if not chosen:
+        return tree
+    _check_clashes(tree, chosen)
+    try:
+        return _replaced(tree, _compile(chosen, find_compiler(mpy), cache, on_progress))
+    except OSError as error:
+        raise BuildError(f"cannot compile: {error}", hint="Is the disk for temporary files full?") from error
+
+
+def _compile(
+    chosen: dict[str, File], compiler: Compiler, cache: Cache | None, on_progress: Callable[[int, int], None]
+) -> dict[str, bytes]:
+    """Return each module compiled, from the cache where it has it; compilers run while others are still read."""
+    made: dict[str, bytes] = {}
+    failed: dict[str, CompileError] = {}
+    keys: dict[str, str] = {}
+
+    def keep(path: str, data: bytes) -> None:
+        if cache:
+            cache.put(keys[path], data)
+
+    with ExitStack() as stack:
+        workers: Workers | None = None
+        for path, file in chosen.items():
+            source = file.read()
+            if cache:
+                keys[path] = compiler.key(path, source)
+                if (found := cache.get(keys[path])) is not None:
+                    made[path] = found
+                    continue
+            if workers is None:
+                from hatch_romfs.compile.workers import Workers  # noqa: PLC0415 - not where the cache has all
+
+                workers = stack.enter_context(Workers(compiler, keep))
+            workers.add(path, source)
+        for path, result in workers.results() if workers else ():
+            if isinstance(result, bytes):
+                made[path] = result
+            else:
+                failed[path] = result
+            on_progress(len(made) + len(failed), len(chosen))
+    if failed:
+        raise _report(failed, chosen)
+    return made
+
+
+def _check_clashes(tree: Directory, chosen: dict[str, File]) -> None:
+    there = dict(walk(tree))
+    clashes = [
+        f"two sources for {path[:-3] + '.mpy'!r} in the image: {file.origin}, compiled, and one that is there"
+        for path, file in chosen.items()
+        if path[:-3] + ".mpy" in there
+    ]
+    if clashes:
+        raise BuildError(
+            "\n".join(clashes), hint="Exclude one of the two, or keep the .py with tool.romfs.mpy.exclude."
+        )
+
+
+def _report(failed: dict[str, CompileError], chosen: dict[str, File]) -> BuildError:
+    lines = [
+        f"{chosen[path].origin}{f':{error.line}' if error.line else ''}: {error.reason}"
+        for path, error in sorted(failed.items())
+    ]
+    from hatch_romfs.compile.workers import INVALID_ARCH  # noqa: PLC0415 - where something failed, it is there
+
+    if any(error.reason == INVALID_ARCH for error in failed.values()):
+        hint = "Native code is for one architecture: set tool.romfs.mpy.arch to the board's."
+    else:
+        hint = None
+    count = "" if len(lines) == 1 else f"{len(lines)} modules do not compile:\n"
+    return BuildError(count + "\n".join(lines), hint=hint)
+
+
+def _replaced(directory: Directory, made: dict[str, bytes], path: str = "") -> Directory:
+    """Return the tree with the modules that were made in the place of their sources."""
+    entries: dict[str, Node] = {}
+    for name, node in directory.entries.items():
+        here = join(path, name)
+        if isinstance(node, Directory):
+            entries[name] = _replaced(node, made, here)
+        elif here in made:
+            entries[name[:-3] + ".mpy"] = File(Held(made[here]), node.origin)
+        else:
+            entries[name] = node
+    return Directory(entries)

@@ -1,0 +1,54 @@
+"""Compiled modules by the hash of all they depend on, in the user's cache folder.
+
+An entry is the SHA-256 of the data, then the data. That makes it safe for builds that run at once and for ones
+that are ended in the middle: what is half written does not match, and is as good as missing. The folder may be
+removed at any time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_DIGEST = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Cache:
+    """A cache in ``folder``, which must be there for anything to be kept."""
+
+    folder: Path
+
+    @classmethod
+    def of_user(cls) -> Cache:
+        """Return the cache that all of the user's projects share."""
+        from platformdirs import user_cache_path  # noqa: PLC0415 - not needed with --no-cache
+
+        folder = user_cache_path("hatch-romfs", appauthor=False) / "mpy"
+        with contextlib.suppress(OSError):
+            folder.mkdir(parents=True, exist_ok=True)
+        return cls(folder)
+
+    def get(self, key: str) -> bytes | None:
+        """Return what was put under ``key``, or None."""
+        try:
+            with open(self._path(key), "rb", buffering=0) as file:  # noqa: PTH123 - Path.open takes twice as long
+                entry = file.read()
+        except OSError:
+            return None
+        data = entry[_DIGEST:]
+        return data if hashlib.sha256(data).digest() == entry[:_DIGEST] else None
+
+    def put(self, key: str, data: bytes) -> None:
+        """Keep ``data``; where the folder cannot be written nothing is kept, and nobody is told."""
+        with contextlib.suppress(OSError), open(self._path(key), "wb", buffering=0) as file:  # noqa: PTH123
+            file.write(hashlib.sha256(data).digest() + data)
+
+    def _path(self, key: str) -> str:
+        return f"{self.folder}{os.sep}{key}"

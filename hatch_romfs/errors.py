@@ -1,0 +1,65 @@
+"""The ways in which things fail: one class a kind of failure, one exit status a class.
+
+Libraries raise these and nothing else on purpose; only the edges (``cli`` and ``plugins``) turn them
+into a line on the screen and a status.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class RomfsError(Exception):
+    """Something that the user can do something about.
+
+    ``message`` says what is wrong and where, ``hint`` what to do about it.
+    """
+
+    status: ClassVar[int] = 1
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}\n{self.hint}" if self.hint else self.message
+
+
+class BuildError(RomfsError):
+    """The build or what should go into the image is at fault."""
+
+
+class Problem:
+    """One mistake in the settings: the full path of the key, and what is wrong with it."""
+
+    def __init__(self, key: str, text: str) -> None:
+        self.key = key
+        self.text = text
+
+    def __str__(self) -> str:
+        return f"{self.key}: {self.text}"
+
+
+class SettingsError(RomfsError):
+    """The command line or the settings are wrong; ``problems`` holds every mistake that was found."""
+
+    status = 2
+
+    def __init__(self, problems: Sequence[Problem] | str, *, hint: str | None = None) -> None:
+        self.problems = () if isinstance(problems, str) else tuple(problems)
+        super().__init__(problems if isinstance(problems, str) else "\n".join(map(str, problems)), hint=hint)
+
+
+class ImageError(RomfsError):
+    """This is not a sound image; ``offset`` is the byte of the image at which that shows."""
+
+    status = 3
+
+    def __init__(self, message: str, *, offset: int, hint: str | None = None) -> None:
+        super().__init__(f"{message} (at offset {offset})", hint=hint)
+        self.what = message
+        self.offset = offset

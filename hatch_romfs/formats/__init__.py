@@ -1,0 +1,34 @@
+"""Trees to the bytes of images and back. A format's rooms are pure; opening a file happens here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hatch_romfs.errors import ImageError, SettingsError
+
+if TYPE_CHECKING:
+    import os
+
+    from hatch_romfs.formats.image import Image
+
+
+def open_image(path: str | os.PathLike[str]) -> Image:
+    """Open an image file, found out by its magic; nothing is read before it is asked for.
+
+    Raises SettingsError when there is no such file and ImageError when it is not a sound image.
+    """
+    import mmap  # noqa: PLC0415 - some readers of this package never open a file
+
+    from hatch_romfs.formats.micropython.image import RomImage  # noqa: PLC0415
+
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123 - str or PathLike alike
+            if not file.seek(0, 2):
+                raise ImageError(f"{path}: the file is empty", offset=0)
+            buffer = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    except OSError as error:
+        raise SettingsError(f"cannot read {path}: {error.strerror}") from error
+    try:
+        return RomImage(buffer)
+    except ImageError as error:
+        raise ImageError(f"{path}: {error.what}", offset=error.offset) from None

@@ -1,0 +1,128 @@
+"""An image that was opened: its tree, whatever its format is."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hatch_romfs.errors import ImageError, SettingsError
+from hatch_romfs.tree import CHUNK, Directory, File, path_problem
+
+if TYPE_CHECKING:
+    import mmap
+    from collections.abc import Iterator
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+    from hatch_romfs.tree import Node
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A file's data where it lies in an image; ``offset`` counts bytes from the image's start."""
+
+    image: memoryview
+    offset: int
+    size: int
+
+    def chunks(self) -> Iterator[bytes | memoryview]:
+        """Yield the data in copies, so that no view keeps the image from being closed."""
+        end = self.offset + self.size
+        for start in range(self.offset, end, CHUNK):
+            yield bytes(self.image[start : min(start + CHUNK, end)])
+
+    @property
+    def span(self) -> tuple[int, int]:
+        """Where it begins, and where it has ended, in bytes from the image's start."""
+        return self.offset, self.offset + self.size
+
+    @property
+    def alignment(self) -> int:
+        """The largest power of two that divides ``offset``."""
+        return self.offset & -self.offset
+
+
+@dataclass(frozen=True, slots=True)
+class StoredDirectory(Directory):
+    """A directory in an image: ``size`` is the length in bytes of what it holds, as boards report it."""
+
+    size: int = 0
+
+
+class Image:
+    """An image of either format.
+
+    ``root`` is its tree, ``size`` its length in bytes without anything that follows it in the file. Used in a
+    ``with`` statement, or until ``close``.
+    """
+
+    format: str
+    root: Directory
+    size: int
+    name: str | None = None
+    version: str | None = None
+    content_sha256: str | None = None
+
+    def __init__(self, buffer: bytes | memoryview | mmap.mmap) -> None:
+        self._buffer = buffer
+        self.view = memoryview(buffer).toreadonly()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the file; contents cannot be read afterwards."""
+        self.view.release()
+        if not isinstance(self._buffer, bytes | memoryview):
+            self._buffer.close()
+
+    def sha256(self) -> str:
+        """Return the SHA-256 of the whole image, as 64 hex digits."""
+        return self.hash_from(0)
+
+    def hash_from(self, start: int) -> str:
+        """Return the SHA-256 of the image's bytes from ``start`` to its end."""
+        digest = hashlib.sha256()
+        for chunk in Stored(self.view, start, self.size - start).chunks():
+            digest.update(chunk)
+        return digest.hexdigest()
+
+    def check(self) -> None:
+        """Hold the content against the hash that the image carries, if any; raises ImageError."""
+
+    def find(self, path: str) -> Node:
+        """Return what is at ``path`` (``""`` is the root); raises SettingsError where there is nothing."""
+        node: Node = self.root
+        cleaned = path.strip("/")
+        if path_problem(cleaned) is None:
+            for name in cleaned.split("/") if cleaned else ():
+                found = node.entries.get(name) if isinstance(node, Directory) else None
+                if found is None:
+                    break
+                node = found
+            else:
+                return node
+        raise SettingsError(f"the image holds no {path!r}", hint="'romfs-image tree' lists what it holds.")
+
+    def file(self, path: str) -> File:
+        """Return the file at ``path``; raises SettingsError where there is none."""
+        node = self.find(path)
+        if isinstance(node, Directory):
+            raise SettingsError(f"{path!r} is a directory in the image, not a file")
+        return node
+
+
+def check_trailing(view: memoryview, size: int) -> None:
+    """Refuse a file in which something other than erased flash (0xff) follows the image's ``size`` bytes."""
+    for start in range(size, len(view), CHUNK):
+        rest = bytes(view[start : start + CHUNK]).lstrip(b"\xff")
+        if rest:
+            at = min(start + CHUNK, len(view)) - len(rest)
+            raise ImageError(f"the image ends at {size}, but other data follows it", offset=at)

@@ -1,0 +1,165 @@
+"""An image on the host that answers as the board's ``VfsRom`` does: same results, same errno.
+
+What each call returns and raises was compared with MicroPython 1.29's ``extmod/vfs_rom.c``, quirks included:
+one leading ``/`` is skipped, ``a/`` finds the directory ``a`` but ``f/`` no file ``f``, and ``.`` and ``..``
+mean nothing.
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from hatch_romfs.errors import ImageError
+from hatch_romfs.formats.image import Image, Stored, StoredDirectory
+from hatch_romfs.formats.micropython import reader
+from hatch_romfs.tree import File
+
+if TYPE_CHECKING:
+    import mmap
+    from collections.abc import Iterator
+
+    from typing_extensions import Buffer
+
+S_IFDIR: Final = 0x4000
+S_IFREG: Final = 0x8000
+NAME_MAX: Final = 32767
+
+Stat: TypeAlias = tuple[int, int, int, int, int, int, int, int, int, int]
+
+
+class RomImage(Image):
+    """A MicroPython ROMFS image: its tree, and the methods of a board's ``VfsRom``.
+
+    Raises ImageError when ``buffer`` does not begin with a sound image.
+    """
+
+    format = "micropython"
+
+    def __init__(self, buffer: bytes | memoryview | mmap.mmap) -> None:
+        super().__init__(buffer)
+        try:
+            parsed = reader.parse(self.view)
+        except ImageError:
+            self.close()
+            raise
+        self.root: StoredDirectory = parsed.root
+        self.size = parsed.size
+        self._content_offset = parsed.content_offset
+        if parsed.metadata is not None:
+            self.name = parsed.metadata.name
+            self.version = parsed.metadata.version
+            self.content_sha256 = parsed.metadata.sha256
+
+    def check(self) -> None:
+        """Hold the content against the hash that the image carries, if any; raises ImageError."""
+        if self.content_sha256 not in (None, self.hash_from(self._content_offset)):
+            message = "the content is not what the image's own SHA-256 says it is"
+            raise ImageError(message, offset=self._content_offset)
+
+    def open(self, path: str | bytes, mode: str = "r") -> io.TextIOWrapper | RomFile:
+        """Open a file; ``b`` in ``mode`` gives a RomFile, else text in UTF-8 with its line ends as they are.
+
+        Raises OSError: EROFS for a mode that writes, ENOENT, EISDIR.
+        """
+        if set(mode) & set("wa+"):
+            raise _os_error(errno.EROFS)
+        node = self._lookup(path)
+        if isinstance(node, StoredDirectory):
+            raise _os_error(errno.EISDIR)
+        file = RomFile(self.view[slice(*_stored(node).span)])
+        if mode.rfind("b") > mode.rfind("t"):
+            return file
+        return io.TextIOWrapper(io.BufferedReader(file), "utf-8", newline="\n")
+
+    def ilistdir(self, path: str | bytes) -> Iterator[tuple[str | bytes, int, int, int]]:
+        """Iterate over ``(name, type, 0, size)``, in the image's order; names are bytes if ``path`` is.
+
+        Raises OSError (ENOENT) when ``path`` is no directory.
+        """
+        node = self._lookup(path)
+        if not isinstance(node, StoredDirectory):
+            raise _os_error(errno.ENOENT)
+        return self._listed(node, isinstance(path, bytes))
+
+    @staticmethod
+    def _listed(directory: StoredDirectory, as_bytes: bool) -> Iterator[tuple[str | bytes, int, int, int]]:  # noqa: FBT001
+        for name, found in directory.entries.items():
+            yield (name.encode() if as_bytes else name, *_kind(found))
+
+    def stat(self, path: str | bytes) -> Stat:
+        """Return the ten fields of ``os.stat`` on a board: mode at 0, size in bytes at 6, else 0."""
+        mode, _, size = _kind(self._lookup(path))
+        return (mode, 0, 0, 0, 0, 0, size, 0, 0, 0)
+
+    def statvfs(self, _path: str | bytes = "/") -> Stat:
+        """Return block size 1 at 0, at 2 the image's payload in bytes, the longest name at 9, else 0."""
+        return (1, 0, self.root.size, 0, 0, 0, 0, 0, 0, NAME_MAX)
+
+    def _lookup(self, path: str | bytes) -> StoredDirectory | File:
+        text = path.decode(errors="surrogateescape") if isinstance(path, bytes) else path
+        node: StoredDirectory | File = self.root
+        rest = text.removeprefix("/")
+        while rest:
+            name, slash, rest = rest.partition("/")
+            found = node.entries.get(name) if isinstance(node, StoredDirectory) else None
+            if not isinstance(found, StoredDirectory | File) or (slash and isinstance(found, File)):
+                raise _os_error(errno.ENOENT)
+            node = found
+        return node
+
+
+class RomFile(io.RawIOBase):
+    """A file of an image, opened in binary mode; ``memory`` gives its bytes where they lie."""
+
+    def __init__(self, memory: memoryview) -> None:
+        super().__init__()
+        self.memory = memory
+        self._at = 0
+
+    def readable(self) -> bool:
+        """Say that it can be read."""
+        return True
+
+    def seekable(self) -> bool:
+        """Say that it can be sought."""
+        return True
+
+    def readinto(self, buffer: Buffer) -> int:
+        """Fill ``buffer`` and return how many bytes that took; 0 at the end."""
+        into = memoryview(buffer).cast("B")
+        part = self.memory[self._at : self._at + len(into)]
+        into[: len(part)] = part
+        self._at += len(part)
+        return len(part)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Move; beyond the end means to the end, and before the start raises OSError (EINVAL)."""
+        target = offset + {os.SEEK_CUR: self._at, os.SEEK_END: len(self.memory)}.get(whence, 0)
+        if target < 0:
+            raise _os_error(errno.EINVAL)
+        self._at = min(target, len(self.memory))
+        return self._at
+
+    def close(self) -> None:
+        """Let go of the image's memory."""
+        self.memory.release()
+        super().close()
+
+
+def _os_error(number: int) -> OSError:
+    return OSError(number, os.strerror(number))
+
+
+def _kind(node: object) -> tuple[int, int, int]:
+    if isinstance(node, StoredDirectory):
+        return S_IFDIR, 0, node.size
+    return S_IFREG, 0, _stored(node).size
+
+
+def _stored(node: object) -> Stored:
+    assert isinstance(node, File)  # noqa: S101 - the reader makes nothing else
+    assert isinstance(node.content, Stored)  # noqa: S101
+    return node.content

@@ -1,0 +1,183 @@
+"""Where every byte of an image goes, as plain data: nothing is read or written here.
+
+Records nest, a record's length is a varuint before its payload, and padding that aligns a file depends on
+all that stands before it. So a length that grows by one byte moves everything behind it. The layout is
+settled by passes from front to back over the whole tree, with a width assumed for the length of each
+directory: a width that proves too small grows and the pass is run again. Widths never shrink, and none can
+outgrow ten bytes, so this ends; without alignment the second pass is always right. A length that needs less
+than its width is padded with ``0x80`` bytes, which readers accept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeAlias
+
+from hatch_romfs.formats.micropython import records
+from hatch_romfs.formats.micropython.records import varuint, varuint_size
+from hatch_romfs.tree import Content, Directory, File, files, join
+
+if TYPE_CHECKING:
+    from hatch_romfs.formats.micropython.metadata import Metadata
+
+ROOT = ""
+SHARED_FROM = 8
+"""Bytes from which data is shared: a pointer costs up to six bytes more than the head of the data itself."""
+
+Align: TypeAlias = Callable[[str], int]
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A piece of the image: ``head`` at ``offset``, and ``content``, if any, right behind it.
+
+    The records of a layout lie end to end in their order: a directory's is only its head, and the records of
+    what it holds follow.
+    """
+
+    kind: int
+    path: str
+    offset: int
+    head: bytes
+    content: Content | None = None
+
+    @property
+    def data_offset(self) -> int:
+        """The image's byte at which the content begins."""
+        return self.offset + len(self.head)
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """An image of ``size`` bytes; with metadata, ``records[1]`` is the comment that holds them."""
+
+    size: int
+    records: tuple[Record, ...]
+    metadata: Metadata | None
+
+
+def lay_out(
+    root: Directory,
+    *,
+    align: Align = lambda _: 1,
+    same: Mapping[str, str] | None = None,
+    metadata: Metadata | None = None,
+) -> Layout:
+    """Settle the place of every record of an image of ``root``.
+
+    ``align`` gives for a file's path the boundary (a power of two, in bytes from the start of the image) on
+    which its data begins; ``same`` gives for a file's path the first file with equal data, which it then
+    points to.
+    """
+    same = same or {}
+    aligns = _strictest(root, align, same)
+    widths: dict[str, int] = {}
+    while True:
+        attempt = _Pass(aligns, same, widths)
+        layout = attempt.run(root, metadata)
+        if not attempt.settled:
+            continue
+        if layout.size % 2 == 0:
+            return layout
+        # Nothing is aligned, so that a byte more in the first length changes nothing else.
+        widths[ROOT] += 1
+
+
+def _strictest(root: Directory, align: Align, same: Mapping[str, str]) -> dict[str, int]:
+    """Give each file its boundary; where data is shared the strictest that any of the sharers asks for."""
+    aligns: dict[str, int] = {}
+    for path, _ in files(root):
+        first = same.get(path, path)
+        aligns[first] = max(aligns.get(first, 1), align(path))
+    return aligns
+
+
+@dataclass(slots=True)
+class _Pass:
+    """One pass over the tree with the widths known so far; it raises those that prove too small."""
+
+    aligns: Mapping[str, int]
+    same: Mapping[str, str]
+    widths: dict[str, int]
+    settled: bool = True
+    at: int = 0
+    records: list[Record] = field(default_factory=list)
+    data_at: dict[str, int] = field(default_factory=dict)
+
+    def run(self, root: Directory, metadata: Metadata | None) -> Layout:
+        """Place everything; the layout is right if ``settled`` and of even size."""
+        self._enter(len(records.MAGIC), ROOT)
+        if metadata is not None:
+            payload = metadata.encode()
+            comment = bytes([records.PADDING]) + varuint(len(payload)) + payload
+            self._add(Record(records.PADDING, ROOT, self.at, comment))
+        self._fill(root, ROOT)
+        if self.at % 2 and max(self.aligns.values(), default=1) > 1:
+            # An aligned file keeps its place whatever stands before it, so the odd byte is made up for here.
+            self._pad(3, ROOT)
+        length = self._leave(ROOT, len(records.MAGIC))
+        self.records.insert(0, Record(records.DIRECTORY, ROOT, 0, records.MAGIC + length))
+        return Layout(self.at, tuple(self.records), metadata)
+
+    def _enter(self, kind_size: int, path: str) -> None:
+        self.at += kind_size + self.widths.setdefault(path, 1)
+
+    def _leave(self, path: str, payload_offset_without_width: int) -> bytes:
+        """Return the encoded length of the directory that ends here."""
+        width = self.widths[path]
+        size = self.at - payload_offset_without_width - width
+        if varuint_size(size) > width:
+            self.at += varuint_size(size) - width
+            self.widths[path] = varuint_size(size)
+            self.settled = False
+        return varuint(size, width)
+
+    def _fill(self, directory: Directory, path: str) -> None:
+        for name, node in directory.sorted():
+            here = join(path, name)
+            encoded = name.encode()
+            title = varuint(len(encoded)) + encoded
+            if isinstance(node, Directory):
+                self._directory(node, here, title)
+            else:
+                self._file(node, here, title)
+
+    def _directory(self, node: Directory, path: str, title: bytes) -> None:
+        start, index = self.at, len(self.records)
+        self._enter(1, path)
+        self.at += len(title)
+        self._fill(node, path)
+        length = self._leave(path, start + 1)
+        head = bytes([records.DIRECTORY]) + length + title
+        self.records.insert(index, Record(records.DIRECTORY, path, start, head))
+
+    def _file(self, node: File, path: str, title: bytes) -> None:
+        first = self.same.get(path, path)
+        if first in self.data_at:
+            target = varuint(node.size) + varuint(self.data_at[first] - self._payload)
+            body = title + bytes([records.POINTER]) + varuint(len(target)) + target
+            head = bytes([records.FILE]) + varuint(len(body)) + body
+            self._add(Record(records.FILE, path, self.at, head))
+            return
+        body = title + bytes([records.VERBATIM]) + varuint(node.size)
+        length = varuint(len(body) + node.size)
+        missing = -(self.at + 1 + len(length) + len(body)) % self.aligns[first]
+        if missing == 1:  # No record is that small; the length of this one can be.
+            length = varuint(len(body) + node.size, len(length) + 1)
+        elif missing:
+            self._pad(missing, path)
+        record = Record(records.FILE, path, self.at, bytes([records.FILE]) + length + body, content=node.content)
+        self.data_at[path] = record.data_offset
+        self._add(record)
+
+    @property
+    def _payload(self) -> int:
+        return len(records.MAGIC) + self.widths[ROOT]
+
+    def _pad(self, size: int, path: str) -> None:
+        self._add(Record(records.PADDING, path, self.at, records.padding(size)))
+
+    def _add(self, record: Record) -> None:
+        self.records.append(record)
+        self.at = record.data_offset + (record.content.size if record.content else 0)

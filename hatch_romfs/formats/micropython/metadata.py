@@ -1,0 +1,52 @@
+"""The comment at the front of an image that says what the image is.
+
+It is a record of kind 1, which every reader of the format skips, and its payload is one JSON object in UTF-8
+that begins with the bytes ``{"hatch-romfs":1,``. ``sha256`` is the SHA-256 of every byte of the image that
+follows the record, so that anything, a board included, can check the content without knowing the format::
+
+    {"hatch-romfs":1,"name":"app","sha256":"9f86d0…","version":"1.2.0"}
+
+``name`` and ``version`` are the project's, and left out where there is none.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+
+SIGNATURE = b'{"hatch-romfs":1,'
+MAX_SIZE = 4096
+"""A larger payload is not taken for metadata."""
+
+
+@dataclass(frozen=True, slots=True)
+class Metadata:
+    """What an image says of itself; ``sha256`` covers every byte behind the record, as 64 hex digits."""
+
+    name: str | None = None
+    version: str | None = None
+    sha256: str = "0" * 64
+
+    def encode(self) -> bytes:
+        """Return the record's payload; its length does not depend on ``sha256``."""
+        fields = {"name": self.name, "sha256": self.sha256, "version": self.version}
+        body = {"hatch-romfs": 1} | {key: value for key, value in fields.items() if value is not None}
+        return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+
+    def signed(self, sha256: str) -> Metadata:
+        """Return the same metadata with the content's hash."""
+        return replace(self, sha256=sha256)
+
+
+def decode(payload: bytes) -> Metadata | None:
+    """Return the metadata in a comment record's payload, or None where it holds something else."""
+    if not payload.startswith(SIGNATURE) or len(payload) > MAX_SIZE:
+        return None
+    try:
+        body = json.loads(payload)
+    except (ValueError, RecursionError):
+        return None
+    fields = {key: body.get(key) for key in ("name", "version", "sha256")}
+    if not isinstance(fields["sha256"], str) or any(not isinstance(v, str | None) for v in fields.values()):
+        return None
+    return Metadata(**fields)

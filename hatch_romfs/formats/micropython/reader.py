@@ -1,0 +1,177 @@
+"""The bytes of an image to a tree, strictly: the image is hostile until every number in it was checked.
+
+The board's driver trusts an image; what it would follow out of the image, or would quietly leave out, is an
+error here that says where. Time and memory are bounded by the image's size and ``MAX_DEPTH``.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+from hatch_romfs.errors import ImageError
+from hatch_romfs.formats.image import Stored, StoredDirectory, check_trailing
+from hatch_romfs.formats.micropython import metadata, records
+from hatch_romfs.tree import MAX_DEPTH, File, name_problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from hatch_romfs.formats.micropython.metadata import Metadata
+    from hatch_romfs.tree import Node
+
+MAX_NUMBER = 0xFFFF_FFFF
+"""Boards count in 32 bits; a larger number wraps around there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """A sound image of ``size`` bytes; what ``metadata.sha256`` covers begins at ``content_offset``."""
+
+    root: StoredDirectory
+    size: int
+    metadata: Metadata | None
+    content_offset: int
+
+
+def parse(view: memoryview) -> Parsed:
+    """Read the image that ``view`` begins with; raises ImageError for anything that is not sound."""
+    return _Reader(view).image()
+
+
+class _Area(NamedTuple):
+    """The payload of a record that holds no structure, where data may lie; ``of_file`` if it is a file's."""
+
+    start: int
+    end: int
+    of_file: bool
+
+
+@dataclass(slots=True)
+class _Reader:
+    view: memoryview
+    payload: int = 0
+    areas: list[_Area] = field(default_factory=list)
+    pointers: list[tuple[int, Stored]] = field(default_factory=list)
+    """Where a pointer stands, and the data it names."""
+    metadata: Metadata | None = None
+    content_offset: int = 0
+
+    def image(self) -> Parsed:
+        magic = bytes(self.view[: len(records.MAGIC)])
+        if magic != records.MAGIC:
+            raise ImageError(f"not a MicroPython ROMFS image: it begins with {magic.hex() or 'nothing'}", offset=0)
+        length, self.payload = self.number(len(magic), len(self.view))
+        end = self.payload + length
+        if end > len(self.view):
+            message = f"the image is cut short: it should be {end} bytes, but only {len(self.view)} are there"
+            raise ImageError(message, offset=len(self.view))
+        if end % 2:
+            raise ImageError(f"the image's size, {end}, is odd", offset=len(magic))
+        check_trailing(self.view, end)
+        root = self.directory(self.payload, end, depth=0)
+        self.check_pointers(end)
+        return Parsed(root, end, self.metadata, self.content_offset)
+
+    def number(self, at: int, end: int) -> tuple[int, int]:
+        """Return the varuint at ``at`` and the offset behind it."""
+        start, value = at, 0
+        while at < end:
+            byte = self.view[at]
+            at += 1
+            value = value << 7 | byte & 0x7F
+            if value > MAX_NUMBER:
+                raise ImageError("a number is larger than 32 bits", offset=start)
+            if byte < 0x80:  # noqa: PLR2004 - the high bit says that more follows
+                return value, at
+        raise ImageError("a number runs past the end of the record that holds it", offset=start)
+
+    def records(self, at: int, end: int) -> Iterator[tuple[int, int, int, int]]:
+        """Yield kind, offset, payload's offset and end of each record."""
+        while at < end:
+            start = at
+            kind, at = self.number(at, end)
+            size, at = self.number(at, end)
+            if kind == 0:
+                raise ImageError("a record of kind 0: the image is corrupt", offset=start)
+            if size > end - at:
+                raise ImageError(f"a record of {size} bytes is larger than what holds it", offset=start)
+            yield kind, start, at, at + size
+            at += size
+
+    def directory(self, at: int, end: int, depth: int) -> StoredDirectory:
+        if depth > MAX_DEPTH:
+            raise ImageError(f"directories are nested more than {MAX_DEPTH} deep", offset=at)
+        entries: dict[str, Node] = {}
+        for kind, start, payload, stop in self.records(at, end):
+            if kind not in (records.DIRECTORY, records.FILE):
+                self.areas.append(_Area(payload, stop, of_file=False))
+                if start == self.payload and kind == records.PADDING:
+                    self.comment(payload, stop)
+                continue
+            name, inside = self.name(payload, stop)
+            if name in entries:
+                raise ImageError(f"the name {name!r} stands twice in one directory", offset=payload)
+            if kind == records.DIRECTORY:
+                entries[name] = self.directory(inside, stop, depth + 1)
+            else:
+                entries[name] = File(self.data(start, inside, stop), origin=f"image offset {start}")
+        return StoredDirectory(entries, size=end - at)
+
+    def comment(self, payload: int, stop: int) -> None:
+        """Take the image's metadata from its first record, if that is what it holds."""
+        if stop - payload <= metadata.MAX_SIZE:
+            self.metadata = metadata.decode(bytes(self.view[payload:stop]))
+            self.content_offset = stop
+
+    def name(self, at: int, end: int) -> tuple[str, int]:
+        size, start = self.number(at, end)
+        if size > end - start:
+            raise ImageError(f"a name of {size} bytes is larger than what holds it", offset=at)
+        try:
+            name = bytes(self.view[start : start + size]).decode()
+        except UnicodeDecodeError:
+            raise ImageError("a name is not valid UTF-8", offset=start) from None
+        if problem := name_problem(name):
+            raise ImageError(problem, offset=start)
+        return name, start + size
+
+    def data(self, start: int, at: int, end: int) -> Stored:
+        """Return where the data is of the file whose record begins at ``start``."""
+        found: Stored | None = None
+        for kind, offset, payload, stop in self.records(at, end):
+            if kind not in (records.VERBATIM, records.POINTER):
+                continue
+            if found is not None:
+                raise ImageError("a file has more than one data record", offset=offset)
+            if kind == records.VERBATIM:
+                found = Stored(self.view, payload, stop - payload)
+                self.areas.append(_Area(payload, stop, of_file=True))
+            else:
+                size, behind = self.number(payload, stop)
+                target, _ = self.number(behind, stop)
+                found = Stored(self.view, self.payload + target, size)
+                self.pointers.append((offset, found))
+        if found is None:
+            raise ImageError("a file has no data record", offset=start)
+        return found
+
+    def check_pointers(self, end: int) -> None:
+        """Refuse data that leaves the image, covers structure, or overlaps other data in part."""
+        self.areas.sort()
+        starts = [area.start for area in self.areas]
+        last = (0, 0)
+        for offset, data in sorted(self.pointers, key=lambda pointer: pointer[1].span):
+            start, stop = data.span
+            named = f"a pointer to {data.size} bytes at {start}"
+            if stop > end:
+                raise ImageError(f"{named} leaves the image", offset=offset)
+            if not data.size:
+                continue
+            area = self.areas[max(0, bisect_right(starts, start) - 1)] if starts else _Area(0, 0, of_file=False)
+            if not (area.start <= start and stop <= area.end):
+                raise ImageError(f"{named} covers records that are not data", offset=offset)
+            if (area.of_file and data.span != area[:2]) or (start < last[1] and data.span != last):
+                raise ImageError(f"{named} overlaps other data in part", offset=offset)
+            last = data.span

@@ -1,0 +1,183 @@
+"""The table ``[tool.romfs]``: every key with its kind, its default and what it means.
+
+The parser, the JSON schema and the reference page are made from these classes.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from hatch_romfs.settings.values import Bool, Either, Int, ListOf, Made, OneOf, Patterns, Table, Text, key
+from hatch_romfs.tree import path_problem
+
+FORMATS = ("micropython", "linux")
+ARCHS = (
+    "x86", "x64", "armv6", "armv6m", "armv7m", "armv7em", "armv7emsp", "armv7emdp", "xtensa", "xtensawin",
+    "rv32imc", "rv64imc",
+)  # fmt: skip
+"""What ``mpy-cross -march`` takes, in the order of the numbers that a .mpy file has for them, from 1."""
+MAX_ALIGNMENT = 1 << 20
+MAX_SIZE = 0xFFFF_FFFF
+
+_UNITS = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20}
+_SIZE = re.compile(r"([1-9][0-9]{0,9}) ?(B|KiB|MiB)", re.ASCII)
+_RELEASE = re.compile(r"[0-9]{1,3}\.[0-9]{1,3}(\.[0-9]{1,3})?", re.ASCII)
+_PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+
+
+def _size_problem(text: str) -> str | None:
+    if not _SIZE.fullmatch(text):
+        return f'must be a size such as "128 KiB" or "24 MiB", not {text!r}'
+    return None if parse_size(text) <= MAX_SIZE else f"must be less than 4 GiB, not {text!r}"
+
+
+def parse_size(text: str) -> int:
+    """Return the bytes of a size such as ``128 KiB``, which was checked."""
+    count = text.rstrip("BKMi ")
+    return int(count) * _UNITS[text[len(count) :].strip()]
+
+
+def _release_problem(text: str) -> str | None:
+    return None if _RELEASE.fullmatch(text) else f'must be a MicroPython release such as "1.27", not {text!r}'
+
+
+def _filename_problem(text: str) -> str | None:
+    unknown = [name for name in _PLACEHOLDER.findall(text) if name not in ("name", "version")]
+    if unknown:
+        return f"knows {{name}} and {{version}}, not {{{unknown[0]}}}"
+    plain = _PLACEHOLDER.sub("x", text)
+    if not plain or plain in (".", "..") or re.search(r'[/\\:*?"<>|{}\0]', plain):
+        return f"must be the name of a file, without folders, not {text!r}"
+    return None
+
+
+def _folder_problem(text: str) -> str | None:
+    return "must be the path of a folder" if not text or "\0" in text else None
+
+
+_PATTERN = Text("a gitignore pattern", pattern=r"\S")
+_IMAGE_PATH = Text("a path inside the image", check=path_problem, pattern=r"^[^/\\][^\\]*$|^$")
+_FOLDER = Text("a folder", check=_folder_problem)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A folder whose content goes into the image."""
+
+    path: str = key(_FOLDER, "The folder, relative to `pyproject.toml`.", required=True)
+    to: str = key(_IMAGE_PATH, "Where its content goes, inside the image or below `lib-dir`.", "")
+    include: tuple[str, ...] = key(ListOf(_PATTERN), "If given, only files that match one of these patterns.", [])
+    exclude: tuple[str, ...] = key(
+        ListOf(_PATTERN), "Patterns to leave out of this folder, beside the general ones.", []
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Mpy:
+    """How `.py` files are compiled."""
+
+    arch: str | None = key(
+        OneOf(ARCHS),
+        "The board's native architecture, needed for `@native`, `@viper` and assembler functions.",
+    )
+    optimize: int = key(Int(0, 3), "The `-O` level: 1 drops asserts, 3 also line numbers.", 0)
+    emit: str = key(
+        OneOf(("bytecode", "native", "viper")),
+        "What code is emitted for functions without a decorator.",
+        "bytecode",
+    )
+    micropython: str | None = key(
+        Text(
+            "a MicroPython release",
+            check=_release_problem,
+            pattern=r"^[0-9]{1,3}\.[0-9]{1,3}(\.[0-9]{1,3})?$",
+        ),
+        "The oldest MicroPython release that has to load the code; by default what the newest `mpy-cross` emits.",
+    )
+    exclude: tuple[str, ...] = key(
+        ListOf(_PATTERN), "Patterns, on paths inside the image, of files that stay `.py`.", []
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Alignment:
+    """Boundaries, in bytes, on which file data begins: of the patterns that match the strictest, else the default."""
+
+    default: int = 1
+    patterns: tuple[tuple[str, int], ...] = ()
+
+    @classmethod
+    def of(cls, table: dict[str, int]) -> Alignment:
+        """Make it from a table of patterns and ``default``."""
+        return cls(table.get("default", 1), tuple((name, size) for name, size in table.items() if name != "default"))
+
+
+_SOURCES = ListOf(Either(Made(_FOLDER, Source), Table(Source, "a table with `path`")))
+_SIZE_TEXT = Text('a size such as "128 KiB"', check=_size_problem, pattern=f"^{_SIZE.pattern}$")
+_BOUNDARY = Int(1, MAX_ALIGNMENT, power=True)
+_MANIFEST = Text("the path of a manifest.py")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The table `[tool.romfs]`."""
+
+    format: str = key(OneOf(FORMATS), "The image's format: MicroPython's ROMFS or Linux's romfs.", "micropython")
+    sources: tuple[Source, ...] = key(
+        _SOURCES,
+        "Folders whose content becomes the root of the image; or tables `{ path, to, include, exclude }`.",
+        ["src"],
+    )
+    lib: tuple[Source, ...] = key(_SOURCES, "The same, for `lib-dir`.", [])
+    lib_dir: str = key(_IMAGE_PATH, "Where libraries go inside the image; boards have `/rom/lib` on `sys.path`.", "lib")
+    exclude: tuple[str, ...] = key(
+        ListOf(_PATTERN),
+        "Gitignore patterns of what to leave out, after the built-in ones, which `!pattern` undoes.",
+        [],
+    )
+    alignment: Alignment = key(
+        Either(Made(_BOUNDARY, Alignment), Made(Patterns(_BOUNDARY), Alignment.of)),
+        "The boundary in bytes on which file data begins; or a table of patterns, in which the strictest match wins.",
+        1,
+    )
+    mpy: Mpy | None = key(
+        Either(Made(Bool(), lambda on: Mpy() if on else None), Table(Mpy, "a table")),
+        "Whether `.py` files are compiled to `.mpy`, or a table that says how.",
+        default=True,
+    )
+    manifest: object = key(
+        Either(_MANIFEST, ListOf(_MANIFEST)),
+        "A `manifest.py`, or a list of them, that adds to the image.",
+        later=True,
+    )
+    dependencies: tuple[str, ...] = key(
+        ListOf(Text("a mip package")), "mip packages, pinned by `romfs.lock`.", [], later=True
+    )
+    filename: str = key(
+        Text("the name of a file", check=_filename_problem, pattern=r'^[^/\\:*?"<>|]+$'),
+        "The artifact's name in the build's output folder; `{name}` and `{version}` are the project's.",
+        "{name}.romfs",
+    )
+    size: int | None = key(
+        Either(Int(1, MAX_SIZE), Made(_SIZE_TEXT, parse_size)),
+        "The partition's size, in bytes or such as `128 KiB`: an image that does not fit fails the build.",
+    )
+    metadata: bool = key(
+        Bool(),
+        "Whether the image carries the project's name and version and its content's SHA-256.",
+        default=True,
+    )
+    share: bool = key(Bool(), "Whether files with equal bytes are stored once.", default=True)
+    inventory: bool = key(
+        Bool(),
+        "Whether `{filename}.json` is written: what the image holds, and from where.",
+        default=False,
+        later=True,
+    )
+    embed: bool = key(Bool(), "Whether the wheel carries the image too.", default=False, later=True)
+    board: str | None = key(
+        Text("the name of a board"),
+        "Sets what is known of a board: arch, alignment, partition size.",
+        later=True,
+    )

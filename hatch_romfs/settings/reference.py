@@ -1,0 +1,57 @@
+"""The model as the reference page ``docs/reference/settings.md``; ``python -m hatch_romfs.settings.reference`` prints it."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+from hatch_romfs.settings.model import Mpy, Settings, Source
+from hatch_romfs.settings.patterns import BUILT_IN
+from hatch_romfs.settings.values import keys
+
+_HEAD = """\
+# The table `[tool.romfs]`
+
+Every key, what it may be, its default, and what it means. This page is made from the model that reads the
+table; so is the JSON schema beside it, which `validate-pyproject` and editors use.
+
+Unknown keys, wrong types and bad values are errors, all reported at once.
+"""
+
+_PATTERNS = """\
+## Patterns
+
+Patterns are those of `.gitignore`. In `sources`, `lib` and `exclude` they are matched against paths relative to
+the source folder, in `alignment` and `mpy.exclude` against paths inside the image; `mpy.exclude` sees the names
+before compiling (`.py`), `alignment` those after (`.mpy`).
+
+Always left out, unless a pattern such as `!*.romfs` takes them in again:
+{built_in}. Where the project's own folder is a source, `/dist` and `/build` are left out too.
+"""
+
+
+def page() -> str:
+    """Return the page."""
+    built_in = ", ".join(f"`{pattern}`" for pattern in BUILT_IN)
+    sections = [
+        _HEAD,
+        "## Keys\n\n" + _table(Settings),
+        "## A source as a table\n\nAn item of `sources` or `lib` is a folder, or a table with:\n\n" + _table(Source),
+        "## `mpy` as a table\n\n" + _table(Mpy),
+        _PATTERNS.format(built_in=built_in),
+    ]
+    return "\n".join(sections)
+
+
+def _table(model: type) -> str:
+    rows = ["| key | must be | default | meaning |", "| --- | --- | --- | --- |"]
+    for name, entry in keys(model).items():
+        default = "required" if entry.required else "" if entry.default is None else f"`{json.dumps(entry.default)}`"
+        later = " *Not available in this version.*" if entry.later else ""
+        cells = (f"`{name}`", entry.value.text(), default, entry.doc + later)
+        rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    return "\n".join(rows) + "\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(page())

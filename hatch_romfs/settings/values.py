@@ -1,0 +1,323 @@
+"""The kinds of value a key can have: each knows how to read one, and how to describe itself.
+
+From one such description of a key come its parser, its JSON schema and its line of the reference page. These
+are plain classes because every start of a command makes them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import field, fields
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+from hatch_romfs.errors import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    Problems = list[Problem]
+    Schema = dict[str, Any]
+
+INVALID: Any = object()
+"""What ``read`` returns after it has reported a problem."""
+
+_NAMES = {
+    bool: "a boolean",
+    int: "an integer",
+    float: "a float",
+    str: "a string",
+    list: "an array",
+    dict: "a table",
+}
+
+
+def kind_of(raw: object) -> str:
+    """Name the TOML type of ``raw``."""
+    return _NAMES.get(type(raw), "a date or time")
+
+
+class Value(Protocol):
+    """A kind of value, which TOML gives as a ``toml``."""
+
+    @property
+    def toml(self) -> type:
+        """The Python type that TOML gives it."""
+        ...
+
+    def read(self, raw: Any, key: str, problems: Problems) -> Any:  # noqa: ANN401 - TOML is any of its types
+        """Return the value, or report what is wrong with it and return INVALID; ``raw`` is a ``toml``."""
+        ...
+
+    def schema(self) -> Schema:
+        """Return the JSON schema (draft 7)."""
+        ...
+
+    def text(self) -> str:
+        """Describe what is allowed, to follow "must be"."""
+        ...
+
+
+def read(value: Value | Either, raw: object, key: str, problems: Problems) -> Any:  # noqa: ANN401
+    """Read ``raw`` as a ``value``: the one entrance, which checks the TOML type first."""
+    for kind in value.kinds if isinstance(value, Either) else (value,):
+        if type(raw) is kind.toml:
+            return kind.read(raw, key, problems)
+    problems.append(Problem(key, f"must be {value.text()}, not {kind_of(raw)}"))
+    return INVALID
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return a suggestion to add to a message, or nothing where no known word is near."""
+    import difflib  # noqa: PLC0415 - only mistakes pay for it
+
+    near = difflib.get_close_matches(word, known, n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+class Bool:
+    """True or false."""
+
+    toml: ClassVar[type] = bool
+
+    def read(self, raw: bool, _key: str, _problems: Problems) -> bool:  # noqa: FBT001
+        """Return it."""
+        return raw
+
+    def schema(self) -> Schema:
+        """Return the JSON schema."""
+        return {"type": "boolean"}
+
+    def text(self) -> str:
+        """Describe what is allowed."""
+        return "true or false"
+
+
+class Int:
+    """An integer from ``least`` to ``most``; with ``power``, a power of two."""
+
+    toml: ClassVar[type] = int
+
+    def __init__(self, least: int, most: int, *, power: bool = False) -> None:
+        self.least, self.most, self.power = least, most, power
+
+    def read(self, raw: int, key: str, problems: Problems) -> Any:  # noqa: ANN401
+        """Check the range."""
+        if self.least <= raw <= self.most and not (self.power and raw & (raw - 1)):
+            return raw
+        problems.append(Problem(key, f"must be {self.text()}, not {raw}"))
+        return INVALID
+
+    def schema(self) -> Schema:
+        """Return the JSON schema."""
+        if not self.power:
+            return {"type": "integer", "minimum": self.least, "maximum": self.most}
+        powers = range(self.least.bit_length() - 1, self.most.bit_length())
+        return {"type": "integer", "enum": [1 << power for power in powers]}
+
+    def text(self) -> str:
+        """Describe what is allowed."""
+        return f"{'a power of two' if self.power else 'an integer'} from {self.least} to {self.most}"
+
+
+class Text:
+    """A string that ``check``, which returns what is wrong, has nothing against.
+
+    ``what`` describes it, and ``pattern`` is what a JSON schema can say of it.
+    """
+
+    toml: ClassVar[type] = str
+
+    def __init__(
+        self, what: str = "a string", check: Callable[[str], str | None] | None = None, pattern: str | None = None
+    ) -> None:
+        self.what, self.pattern = what, pattern
+        self.check = check or (lambda raw: None if raw else "must not be empty")
+
+    def read(self, raw: str, key: str, problems: Problems) -> Any:  # noqa: ANN401
+        """Check the string."""
+        if (problem := self.check(raw)) is None:
+            return raw
+        problems.append(Problem(key, problem))
+        return INVALID
+
+    def schema(self) -> Schema:
+        """Return the JSON schema."""
+        return {"type": "string", "pattern": self.pattern} if self.pattern else {"type": "string", "minLength": 1}
+
+    def text(self) -> str:
+        """Describe what is allowed."""
+        return self.what
+
+
+class OneOf:
+    """One of some strings."""
+
+    toml: ClassVar[type] = str
+
+    def __init__(self, choices: tuple[str, ...]) -> None:
+        self.choices = choices
+
+    def read(self, raw: str, key: str, problems: Problems) -> Any:  # noqa: ANN401
+        """Check the choice."""
+        if raw in self.choices:
+            return raw
+        problems.append(Problem(key, f"must be {self.text()}, not {raw!r}{did_you_mean(raw, self.choices)}"))
+        return INVALID
+
+    def schema(self) -> Schema:
+        """Return the JSON schema."""
+        return {"type": "string", "enum": list(self.choices)}
+
+    def text(self) -> str:
+        """Describe what is allowed."""
+        quoted = [f'"{choice}"' for choice in self.choices]
+        return " or ".join([", ".join(quoted[:-1]), quoted[-1]]) if len(quoted) > 1 else quoted[0]
+
+
+class ListOf:
+    """An array of values of one kind, as a tuple."""
+
+    toml: ClassVar[type] = list
+
+    def __init__(self, item: Value | Either) -> None:
+        self.item = item
+
+    def read(self, raw: list[object], key: str, problems: Problems) -> Any:  # noqa: ANN401
+        """Read each item."""
+        items = [read(self.item, item, f"{key}[{index}]", problems) for index, item in enumerate(raw)]
+        return INVALID if INVALID in items else tuple(items)
+
+    def schema(self) -> Schema:
+        """Return the JSON schema."""
+        return {"type": "array", "items": self.item.schema()}
+
+    def text(self) -> str:
+        """Describe what is allowed."""
+        return f"an array, each item {self.item.text()}"
+
+
+class Patterns:
+    """A table from patterns to values of one kind, and ``default``."""
+
+    toml: ClassVar[type] = dict
+
+    def __init__(self, item: Value) -> None:
+        self.item = item
+
+    def read(self, raw: dict[str, object], key: str, problems: Problems) -> Any:  # noqa: ANN401
+        """Read each value."""
+        items = {name: read(self.item, value, f'{key}."{name}"', problems) for name, value in raw.items()}
+        return INVALID if INVALID in items.values() else items
+
+    def schema(self) -> Schema:
+        """Return the JSON schema."""
+        return {"type": "object", "additionalProperties": self.item.schema()}
+
+    def text(self) -> str:
+        """Describe what is allowed."""
+        return f'a table of "default" and patterns, each {self.item.text()}'
+
+
+class Made:
+    """What ``make`` makes of a value."""
+
+    def __init__(self, value: Value, make: Callable[[Any], object]) -> None:
+        self.value, self.make = value, make
+
+    @property
+    def toml(self) -> type:
+        """The Python type that TOML gives it."""
+        return self.value.toml
+
+    def read(self, raw: object, key: str, problems: Problems) -> Any:  # noqa: ANN401
+        """Read the value and make something of it."""
+        value = self.value.read(raw, key, problems)
+        return INVALID if value is INVALID else self.make(value)
+
+    def schema(self) -> Schema:
+        """Return the JSON schema."""
+        return self.value.schema()
+
+    def text(self) -> str:
+        """Describe what is allowed."""
+        return self.value.text()
+
+
+class Either:
+    """A value of one of some kinds, which TOML gives as different types."""
+
+    def __init__(self, *kinds: Value) -> None:
+        self.kinds = kinds
+
+    def schema(self) -> Schema:
+        """Return the JSON schema."""
+        return {"anyOf": [kind.schema() for kind in self.kinds]}
+
+    def text(self) -> str:
+        """Describe what is allowed."""
+        return ", or ".join(kind.text() for kind in self.kinds)
+
+
+class Key:
+    """What a model knows of one of its keys.
+
+    ``default`` is as TOML would give it, None for none. ``later`` says that the room that it belongs to is not
+    built yet: anything but the default is refused by name.
+    """
+
+    def __init__(self, value: Value | Either, doc: str, default: object, *, required: bool, later: bool) -> None:
+        self.value, self.doc, self.default, self.required, self.later = value, doc, default, required, later
+
+
+def key(value: Value | Either, doc: str, default: object = None, *, required: bool = False, later: bool = False) -> Any:  # noqa: ANN401
+    """Return a dataclass field that is a key of a table."""
+    metadata = {"key": Key(value, doc, default, required=required, later=later)}
+    if required:
+        return field(metadata=metadata)
+    return field(default=None if default is None else read(value, default, "", []), metadata=metadata)
+
+
+def keys(model: type) -> dict[str, Key]:
+    """Return the keys of a model by their names in TOML."""
+    return {entry.name.replace("_", "-"): entry.metadata["key"] for entry in fields(model)}
+
+
+class Table:
+    """A table with the keys of ``model``, as an instance of it."""
+
+    toml: ClassVar[type] = dict
+
+    def __init__(self, model: type, what: str = "a table") -> None:
+        self.model, self.what = model, what
+
+    def read(self, raw: dict[str, object], key: str, problems: Problems) -> Any:  # noqa: ANN401
+        """Read each key, and report those that are unknown or missing."""
+        known = keys(self.model)
+        values: dict[str, object] = {}
+        for name, item in raw.items():
+            at = f"{key}.{name}"
+            if name not in known:
+                problems.append(Problem(at, f"unknown key{did_you_mean(name, known)}"))
+            elif known[name].later and item != known[name].default:
+                problems.append(Problem(at, "is not available in this version of hatch-romfs"))
+            else:
+                values[name.replace("-", "_")] = read(known[name].value, item, at, problems)
+        missing = [name for name, entry in known.items() if entry.required and name not in raw]
+        problems.extend(Problem(f"{key}.{name}", f"is required: {known[name].doc}") for name in missing)
+        return INVALID if missing or INVALID in values.values() else self.model(**values)
+
+    def schema(self) -> Schema:
+        """Return the JSON schema."""
+        known = keys(self.model)
+        described = {
+            name: entry.value.schema()
+            | {"description": entry.doc}
+            | ({} if entry.default is None else {"default": entry.default})
+            for name, entry in known.items()
+        }
+        required = [name for name, entry in known.items() if entry.required]
+        body: Schema = {"type": "object", "additionalProperties": False, "properties": described}
+        return body | ({"required": required} if required else {})
+
+    def text(self) -> str:
+        """Describe what is allowed."""
+        return self.what

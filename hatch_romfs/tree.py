@@ -1,0 +1,153 @@
+"""The file tree that the rooms hand on: directories and files, and where a file's bytes come from.
+
+A path inside an image is a string with ``/`` between its names and none at either end; the root is ``""``.
+Names are checked here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+from hatch_romfs.errors import BuildError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+MAX_DEPTH = 255
+"""Folders inside one another, at most: enough for any real tree, and a bound for what walks one."""
+
+CHUNK = 1 << 18
+"""Bytes handed on at a time when a file's data is streamed."""
+
+
+class Content(Protocol):
+    """A file's data, which may be larger than memory."""
+
+    @property
+    def size(self) -> int:
+        """How many bytes ``chunks`` yields."""
+        ...
+
+    def chunks(self) -> Iterator[bytes | memoryview]:
+        """Yield the data in order; may be called again."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Data that is in memory, such as a compiled module or a span of an image that was opened."""
+
+    data: bytes | memoryview
+
+    @property
+    def size(self) -> int:
+        """Its length in bytes."""
+        return len(self.data)
+
+    def chunks(self) -> Iterator[bytes | memoryview]:
+        """Yield the data."""
+        view = memoryview(self.data)
+        for start in range(0, len(view), CHUNK):
+            yield view[start : start + CHUNK]
+
+
+@dataclass(frozen=True, slots=True)
+class OnDisk:
+    """A file's data that stays on disk until it is needed.
+
+    Size and time of change (nanoseconds) are those it had when it was collected: a file that changes during
+    the build is an error, for its place in the image is settled by then.
+    """
+
+    path: Path
+    size: int
+    mtime_ns: int
+
+    def chunks(self) -> Iterator[bytes | memoryview]:
+        """Yield the data; raises BuildError if it cannot be read, or is not what was collected."""
+        total = 0
+        try:
+            with self.path.open("rb", buffering=0) as file:
+                while chunk := file.read(CHUNK):
+                    total += len(chunk)
+                    yield chunk
+                status = os.fstat(file.fileno())
+        except OSError as error:
+            raise BuildError(f"cannot read {self.path}: {error.strerror}") from error
+        if total != self.size or status.st_mtime_ns != self.mtime_ns:
+            raise BuildError(f"{self.path} changed while the image was being built", hint="Build again.")
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file; ``origin`` says where it comes from, for messages."""
+
+    content: Content
+    origin: str
+
+    @property
+    def size(self) -> int:
+        """Its length in bytes."""
+        return self.content.size
+
+    def read(self) -> bytes:
+        """Return the whole data."""
+        return b"".join(self.content.chunks())
+
+
+@dataclass(frozen=True, slots=True)
+class Directory:
+    """A directory: nodes by name. Order is given by ``sort``, not by the dictionary."""
+
+    entries: dict[str, Node] = field(default_factory=dict)
+
+    def sorted(self) -> list[tuple[str, Node]]:
+        """List the entries by the bytes of their names (UTF-8 keeps the order of code points)."""
+        return sorted(self.entries.items(), key=lambda entry: entry[0])
+
+
+Node: TypeAlias = Directory | File
+
+
+def join(parent: str, name: str) -> str:
+    """Return the path of ``name`` in the directory ``parent``."""
+    return f"{parent}/{name}" if parent else name
+
+
+def walk(root: Directory, path: str = "") -> Iterator[tuple[str, Node]]:
+    """Yield every path below ``root`` with its node, a directory before what it holds, names in order."""
+    for name, node in root.sorted():
+        here = join(path, name)
+        yield here, node
+        if isinstance(node, Directory):
+            yield from walk(node, here)
+
+
+def files(root: Directory) -> Iterator[tuple[str, File]]:
+    """Yield every file below ``root`` with its path, in order."""
+    return ((path, node) for path, node in walk(root) if isinstance(node, File))
+
+
+def name_problem(name: str) -> str | None:
+    """Say why ``name`` cannot be a name inside an image, or return None."""
+    if name in ("", ".", ".."):
+        return f"{name!r} is not a name"
+    if "/" in name or "\0" in name:
+        return f"the name {name!r} holds a '/' or a NUL"
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return f"the name {name!r} is not valid UTF-8"
+    return None
+
+
+def path_problem(path: str) -> str | None:
+    """Say why ``path`` cannot be a path inside an image, or return None; the root, ``""``, can."""
+    if "\\" in path:
+        return f"{path!r} holds a backslash; folders are parted by '/'"
+    if path.startswith("/") or path[1:2] == ":":
+        return f"{path!r} is absolute; paths inside an image count from its root"
+    return next(filter(None, map(name_problem, path.split("/"))), None) if path else None

@@ -1,0 +1,72 @@
+"""Trees for tests: generated ones, and ones on disk."""
+
+import hashlib
+from pathlib import Path
+
+from hypothesis import strategies as st
+
+from hatch_romfs.tree import Directory, File, Held, Node, files, walk
+
+NAMES = st.text(
+    st.characters(exclude_characters="/\0", exclude_categories=("Cs",)), min_size=1, max_size=12
+).filter(lambda name: name not in (".", ".."))
+ASCII_NAMES = st.text("abcXYZ019_-. ", min_size=1, max_size=12).filter(lambda name: name.strip(". ") == name)
+SIZES = st.sampled_from([0, 1, 2, 7, 8, 9, 126, 127, 128, 129, 300, 16382, 16383, 16384, 16385])
+DATA = st.one_of(
+    st.binary(max_size=40), st.builds(lambda size, seed: bytes([seed]) * size, SIZES, st.integers(0, 3))
+)
+
+
+def file(data: bytes) -> File:
+    return File(Held(data), "a test")
+
+
+def trees(names: st.SearchStrategy[str] = NAMES) -> st.SearchStrategy[Directory]:
+    """Trees of files and folders, empty ones too."""
+    nodes: st.SearchStrategy[Node] = st.recursive(
+        st.builds(file, DATA),
+        lambda inner: st.builds(Directory, st.dictionaries(names, inner, max_size=5)),
+        max_leaves=14,
+    )
+    return st.builds(Directory, st.dictionaries(names, nodes, max_size=6))
+
+
+def tree(entries: dict[str, bytes | None]) -> Directory:
+    """Make a tree of paths; None is an empty folder."""
+    root = Directory()
+    for path, data in entries.items():
+        *folders, name = path.split("/")
+        at = root
+        for folder in folders:
+            at = at.entries.setdefault(folder, Directory())  # type: ignore[assignment]
+        at.entries[name] = Directory() if data is None else file(data)
+    return root
+
+
+def contents(root: Directory) -> dict[str, bytes | None]:
+    """Return the data of each path, None for a folder."""
+    return {path: node.read() if isinstance(node, File) else None for path, node in walk(root)}
+
+
+def digests(root: Directory) -> dict[str, tuple[int, str] | None]:
+    return {
+        path: (node.size, hashlib.sha256(node.read()).hexdigest()) if isinstance(node, File) else None
+        for path, node in walk(root)
+    }
+
+
+def put(root: Directory, folder: Path) -> Path:
+    """Write a tree to disk, in reverse order so that no order is taken for granted."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for path, node in reversed(list(walk(root))):
+        target = folder / path
+        if isinstance(node, File):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(node.read())
+        else:
+            target.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def paths(root: Directory) -> list[str]:
+    return [path for path, _ in files(root)]
