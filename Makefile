@@ -13,7 +13,7 @@ test: $(VENV)/.ready
 	$(BIN)/pytest --cov --cov-report=term
 
 demo: $(VENV)/.ready
-	$(BIN)/python -m tests.demo
+	$(BIN)/python examples/demo.py
 
 bench: $(VENV)/.ready
 	$(BIN)/python -m benchmarks.build

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from hatch_romfs.api import build
-    from hatch_romfs.build import Built
     from hatch_romfs.errors import BuildError, ImageError, RomfsError, SettingsError
     from hatch_romfs.formats import open_image
     from hatch_romfs.formats.image import Image
+    from hatch_romfs.pipeline import Built
 
 __all__ = ["BuildError", "Built", "Image", "ImageError", "RomfsError", "SettingsError", "build", "open_image"]
 
 _HOMES = {
     "build": "hatch_romfs.api",
-    "Built": "hatch_romfs.build",
+    "Built": "hatch_romfs.pipeline",
     "Image": "hatch_romfs.formats.image",
     "open_image": "hatch_romfs.formats",
 }

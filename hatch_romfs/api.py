@@ -6,8 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hatch_romfs.build import Job, build_image, project_job, unheard
 from hatch_romfs.errors import SettingsError
+from hatch_romfs.pipeline import Job, build_image, project_job, unheard
 from hatch_romfs.settings.model import Settings
 from hatch_romfs.settings.project import has_table, load, read_project
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Mapping
 
-    from hatch_romfs.build import Built, Progress
+    from hatch_romfs.pipeline import Built, Progress
 
 
 def build(

@@ -31,7 +31,7 @@ with open({path}, "rb") as file:
     file.readinto(image)
 vfs.mount(vfs.VfsRom(image), "/rom")
 del file, image
-sys.path[:] = ["", ".frozen", "/rom", "/rom/lib"]
+sys.path[:] = [".frozen", "/rom", "/rom/lib"]
 """
 
 

@@ -75,7 +75,7 @@ def listing(fs, start):
 def read_by_micropython(image: Path, more: str = "") -> dict[str, tuple[int, str, int] | None]:
     """Return what the real VfsRom finds in an image: size, SHA-256 and offset of each file, None for folders."""
     code = (
-        f"{LIST}\nimage = load({ascii(str(image))})\nfs = vfs.VfsRom(image)\nstart = uctypes.addressof(image)\n"
+        f"{LIST}\nimage = load({str(image)!a})\nfs = vfs.VfsRom(image)\nstart = uctypes.addressof(image)\n"
         f"{more}\nprint(json.dumps(listing(fs, start)))"
     )
     entries = json.loads(micropython(code, heap=(64 << 20) + 2 * image.stat().st_size))

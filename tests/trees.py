@@ -7,14 +7,12 @@ from hypothesis import strategies as st
 
 from hatch_romfs.tree import Directory, File, Held, Node, files, walk
 
-NAMES = st.text(
-    st.characters(exclude_characters="/\0", exclude_categories=("Cs",)), min_size=1, max_size=12
-).filter(lambda name: name not in (".", ".."))
+NAMES = st.text(st.characters(exclude_characters="/\0", exclude_categories=("Cs",)), min_size=1, max_size=12).filter(
+    lambda name: name not in (".", "..")
+)
 ASCII_NAMES = st.text("abcXYZ019_-. ", min_size=1, max_size=12).filter(lambda name: name.strip(". ") == name)
 SIZES = st.sampled_from([0, 1, 2, 7, 8, 9, 126, 127, 128, 129, 300, 16382, 16383, 16384, 16385])
-DATA = st.one_of(
-    st.binary(max_size=40), st.builds(lambda size, seed: bytes([seed]) * size, SIZES, st.integers(0, 3))
-)
+DATA = st.one_of(st.binary(max_size=40), st.builds(lambda size, seed: bytes([seed]) * size, SIZES, st.integers(0, 3)))
 
 
 def file(data: bytes) -> File:

@@ -118,7 +118,8 @@ def _overrides(options: argparse.Namespace) -> dict[str, object]:
             raise SettingsError(
                 f"--align: {wrong[0]!r} is not a number of bytes", hint="--align 4 --align '*.tflite=32'"
             )
-        table["alignment"] = {pattern or "default": int(size) for pattern, _, size in boundaries}
+        asked = {pattern or "default": int(size) for pattern, _, size in boundaries}
+        table["alignment"] = asked["default"] if list(asked) == ["default"] else asked
     return read_overrides(table)
 
 
@@ -161,6 +162,7 @@ def cat(options: argparse.Namespace) -> None:
 
 def extract(options: argparse.Namespace) -> None:
     """Write all files into a new folder."""
+    from hatch_romfs.cli import show
     from hatch_romfs.extract import extract as extract_to
 
     out = options.output or Path(options.image.stem)
@@ -169,7 +171,7 @@ def extract(options: argparse.Namespace) -> None:
     if options.json:
         print_json({"path": str(out), "files": count})
     elif not options.quiet:
-        say(f"{out}: {count} files")
+        say(f"{out}: {show.count(count, 'file')}")
 
 
 def verify(options: argparse.Namespace) -> None:
@@ -202,7 +204,10 @@ def run_(options: argparse.Namespace) -> None:
     if options.json:
         print_json({"status": status, "output": output})
     if status:
-        raise BuildError(f"what ran from {options.image} ended with status {status}")
+        raise BuildError(
+            f"what ran from {options.image} ended with status {status}",
+            hint="'romfs-image tree' shows what can be imported.",
+        )
 
 
 def _opened(path: Path) -> Image:

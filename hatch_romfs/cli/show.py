@@ -18,13 +18,18 @@ if TYPE_CHECKING:
 
     from rich.tree import Tree
 
-    from hatch_romfs.build import Built, Progress
     from hatch_romfs.formats.image import Image, Stored
+    from hatch_romfs.pipeline import Built, Progress
 
 
 def printable(text: str) -> str:
     """Return ``text`` with everything escaped that could move a cursor or change a colour."""
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+
+
+def count(number: int, thing: str) -> str:
+    """Return how many of a thing there are."""
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
 
 
 @contextmanager
@@ -54,7 +59,7 @@ def built(result: Built) -> None:
     for warning in result.warnings:
         sys.stderr.write(f"warning: {printable(warning)}\n")
     full = f", {result.size / result.limit:.0%} of {result.limit:,}" if result.limit else ""
-    say(f"{result.path}  {result.size:,} bytes{full}, {result.files} files, sha256 {result.sha256}")
+    say(f"{result.path}  {result.size:,} bytes{full}, {count(result.files, 'file')}, sha256 {result.sha256}")
 
 
 def built_document(result: Built) -> dict[str, object]:
@@ -119,6 +124,7 @@ def _entry(path: str, node: Directory | File) -> dict[str, object]:
 def tree(image: Image) -> None:
     """Print what an image holds: as a tree on a terminal, in a pipe as a line for each file."""
     if not sys.stdout.isatty():
+        say(f"{'offset':>10} {'size':>10} {'aligned':>8}  path")
         for path, file in files(image.root):
             data = cast("Stored", file.content)
             say(f"{data.offset:>10} {data.size:>10} {data.alignment:>8}  {printable(path)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,8 +14,8 @@ from hatchling.metadata.core import ProjectMetadata
 from hatchling.plugin import hookimpl
 from hatchling.plugin.manager import PluginManager
 
-from hatch_romfs.build import build_image, project_job
 from hatch_romfs.errors import RomfsError, SettingsError
+from hatch_romfs.pipeline import build_image, project_job
 from hatch_romfs.settings.project import read_project
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from hatchling.bridge.app import Application
 
-    from hatch_romfs.build import Job
+    from hatch_romfs.pipeline import Job
 
 
 class RomfsBuilder(BuilderInterface[BuilderConfig, PluginManager]):
@@ -50,7 +51,8 @@ class RomfsBuildHook(BuildHookInterface[BuilderConfig]):
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:  # noqa: ARG002
         """Build the image before the wheel, so that where it fails there is no wheel either."""
         if self.target_name == "wheel" and version == "standard":
-            self.app.display_info(_build(self.metadata, self.directory, self.app))
+            built = _build(self.metadata, self.directory, self.app)
+            self.app.display_info(os.path.relpath(built, self.root) if built.startswith(self.root) else built)
 
     def clean(self, _versions: list[str]) -> None:
         """Remove the image, as ``hatch build -c`` asks."""

@@ -74,7 +74,7 @@ def read_overrides(table: dict[str, object]) -> dict[str, object]:
     problems: list[Problem] = []
     settings = read(Table(Settings), table, "", problems)
     if problems:
-        raise SettingsError([Problem(f"--{problem.key.lstrip('.')}", problem.text) for problem in problems])
+        raise SettingsError([Problem(problem.key.lstrip("."), problem.text) for problem in problems])
     return {name: getattr(settings, name) for name in table}
 
 

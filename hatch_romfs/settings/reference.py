@@ -1,4 +1,7 @@
-"""The model as the reference page ``docs/reference/settings.md``; ``python -m hatch_romfs.settings.reference`` prints it."""
+"""The model as the reference page ``docs/reference/settings.md``.
+
+``python -m hatch_romfs.settings.reference`` prints it.
+"""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ def here(image: RomImage, name: str, *args: object) -> object:
 def compare(calls, tmp_path_factory):
     path = tmp_path_factory.mktemp("vfs") / "image"
     path.write_bytes(IMAGE)
-    code = f"{judges.LIST}\n{THERE}\nfs = vfs.VfsRom(load({ascii(str(path))}))\n" + "\n".join(
+    code = f"{judges.LIST}\n{THERE}\nfs = vfs.VfsRom(load({str(path)!a}))\n" + "\n".join(
         f"print(json.dumps(call(*{call!a})))" for call in calls
     )
     there = [json.loads(line) for line in judges.micropython(code).splitlines()]
@@ -89,7 +89,7 @@ SEEKS = [(0, 0), (3, 0), (100, 0), (999, 0), (-1, 0), (5, 1), (-2, 1), (-999, 1)
 def test_seeking_is_that_of_the_board(tmp_path):
     (tmp_path / "image").write_bytes(IMAGE)
     code = f"""{judges.LIST}
-fs = vfs.VfsRom(load({ascii(str(tmp_path / "image"))}))
+fs = vfs.VfsRom(load({str(tmp_path / "image")!a}))
 file = fs.open("bin", "rb")
 for offset, whence in {SEEKS!r}:
     try:

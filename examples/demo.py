@@ -1,0 +1,46 @@
+"""What ``make demo`` shows: an example built by a real, isolated ``hatch build``, looked into, and run.
+
+hatch-romfs itself is built first and offered to Hatch as a wheel, as the package index would.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from pathlib import Path
+
+HERE = Path(__file__).parent
+SCRIPTS = sysconfig.get_path("scripts")
+
+
+def run(name: str, *arguments: object, cwd: Path, shown: bool = True) -> None:
+    """Run a command of this environment, after showing it."""
+    if shown:
+        print(f"\n$ {name} {' '.join(map(str, arguments))}", flush=True)
+    command = shutil.which(name, path=SCRIPTS) or name
+    subprocess.run([command, *map(str, arguments)], cwd=cwd, check=True)
+
+
+def main() -> None:
+    """Build, look, run; in a temporary folder, so that the checkout stays as it is."""
+    with tempfile.TemporaryDirectory() as folder:
+        wheels, project = Path(folder) / "wheels", Path(folder) / "greenhouse"
+        run("uv", "build", "--quiet", "--wheel", "--out-dir", wheels, HERE.parent, cwd=HERE.parent, shown=False)
+        shutil.copytree(HERE / "greenhouse", project)
+        os.environ["PIP_FIND_LINKS"] = f"{os.environ.get('PIP_FIND_LINKS', '')} {wheels}".strip()
+        os.environ["UV_FIND_LINKS"] = ",".join(filter(None, (os.environ.get("UV_FIND_LINKS"), str(wheels))))
+        os.environ["HATCH_DATA_DIR"] = f"{folder}/hatch"  # an environment of an earlier version must not be used
+        run("hatch", "build", "-t", "romfs", cwd=project)
+        run("romfs-image", "tree", "dist/greenhouse.romfs", cwd=project)
+        run("romfs-image", "run", "dist/greenhouse.romfs", "-m", "greenhouse.app", cwd=project)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except subprocess.CalledProcessError as error:
+        sys.exit(f"the demo stopped: {error}")

@@ -1,0 +1,1 @@
+"""A greenhouse monitor: calibrated sensors, their last hours, and a web page."""

@@ -1,0 +1,105 @@
+"""What is left out: as pathspec reads gitignore patterns."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pathspec import GitIgnoreSpec
+
+from hatch_romfs.errors import SettingsError
+from hatch_romfs.settings.patterns import BUILT_IN, compiled, excluded, is_built_in
+from tests.settings.support import patient
+
+# In a .gitignore a "#" at the start is a comment's unless it is escaped; in a list of patterns it is a name's.
+JUDGE = GitIgnoreSpec.from_lines(
+    pattern.replace("#", "\\#", 1) if pattern[0] == "#" else pattern for pattern in BUILT_IN
+)
+PARTS = sorted({part for pattern in BUILT_IN for part in (pattern, pattern.strip("*"), pattern[1:], pattern[:-1])})
+# No line break: the regular expressions of pathspec take one at the end of a name for the end.
+LETTERS = st.text(st.characters(exclude_characters="/\0\n\\", exclude_categories=("Cs",)), max_size=4)
+NAMES = st.builds("".join, st.lists(st.sampled_from(PARTS) | LETTERS, min_size=1, max_size=3)).filter(
+    lambda name: name not in ("", ".", "..")
+)
+
+
+@patient
+@given(
+    name=NAMES,
+    folders=st.lists(NAMES.filter(lambda name: not is_built_in(name)), max_size=2),
+    end=st.sampled_from(("", "/")),
+)
+def test_the_built_in_patterns_are_what_pathspec_makes_of_them(name, folders, end):
+    path = "/".join([*folders, name]) + end
+    assert is_built_in(path) == JUDGE.match_file(path)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        ".git/", "a/.git/", ".gitignore", "__pycache__/", "a/b/__pycache__/", "a.pyc", "x.egg-info/", ".venv/", "~",
+        "a~", "##", "#a#", ".#a", ".a.swp", ".x.swo", "a.pyo", "Thumbs.db", "a/app.romfs", ".romfs", ".DS_Store",
+        ".hypothesis/", ".coverage",
+    ],
+)  # fmt: skip
+def test_what_is_left_out_everywhere(name):
+    assert is_built_in(name)
+    assert JUDGE.match_file(name)
+
+
+@pytest.mark.parametrize("name", ["git", ".github/", "#", "#a", "a#", "a.pyc.txt", "thumbs.db", "romfs", "a.romfs2"])
+def test_what_is_not(name):
+    assert not is_built_in(name)
+    assert not JUDGE.match_file(name)
+
+
+def test_every_built_in_pattern_has_its_say():
+    for pattern in BUILT_IN:
+        name = pattern.replace("*", "x")
+        assert is_built_in(name), pattern
+
+
+@pytest.mark.parametrize(
+    ("patterns", "left_out", "taken"),
+    [
+        ([], ["a.romfs", ".git/"], ["a.py", "dist/"]),
+        (["!*.romfs"], [".git/", "a.pyc"], ["a.romfs", "b/c.romfs"]),
+        (["!.gitignore"], [".git/"], [".gitignore", "a/.gitignore"]),
+        (["*.md", "!README.md"], ["a.md", "a/b.md", "b.pyc"], ["README.md", "a/README.md"]),
+        (["!keep.md", "*.md"], ["keep.md"], ["a.py"]),
+        (["/a"], ["a", "a/", "a/x"], ["b/a"]),
+        (["a/"], ["a/", "b/a/", "a/x"], ["a", "b/a"]),
+        (["a/**/z"], ["a/z", "a/b/c/z"], ["z", "b/z"]),
+        (["#x"], ["#x", "a/#x"], ["x"]),
+        (["\\#x", "\\!y"], ["#x", "!y"], ["x", "y"]),
+        (["ü*"], ["ü.txt"], ["u.txt"]),
+    ],
+)
+def test_patterns_after_the_built_in_ones(patterns, left_out, taken):
+    match = excluded({"tool.romfs.exclude": patterns})
+    assert [path for path in left_out if not match(path)] == []
+    assert [path for path in taken if match(path)] == []
+
+
+def test_later_groups_outrank_earlier_ones():
+    assert not excluded({"a": ["*.md"], "b": ["!x.md"]})("x.md")
+    assert excluded({"b": ["!x.md"], "a": ["*.md"]})("x.md")
+    assert compiled({"a": ["*.md"]})("x.md")
+
+
+def test_no_patterns_match_nothing():
+    match = compiled({"a": [], "b": ()})
+    assert not match("a")
+    assert not match(".git/")
+
+
+@pytest.mark.parametrize("pattern", ["!", "\\", "a\\", "[z-a]"])
+def test_what_is_no_pattern_names_its_setting(pattern):
+    groups = {"tool.romfs.exclude": ["*.md", "!a"], "tool.romfs.lib[2].exclude": ["b", pattern]}
+    with pytest.raises(SettingsError) as caught:
+        excluded(groups)
+    assert str(caught.value) == f"tool.romfs.lib[2].exclude: {pattern!r} is not a gitignore pattern"
+
+
+def test_a_pattern_is_shown_as_it_was_written():
+    with pytest.raises(SettingsError) as caught:
+        compiled({"tool.romfs.exclude": ["#a\\"]})
+    assert str(caught.value) == f"tool.romfs.exclude: {'#a' + chr(92)!r} is not a gitignore pattern"

@@ -1,0 +1,258 @@
+"""Each key of [tool.romfs]: what it may be, and what is said when it is something else."""
+
+import datetime as dt
+
+import pytest
+
+from hatch_romfs.settings.model import ARCHS, Alignment, Mpy, Settings, Source
+from tests.settings.support import problems_of, settings_of
+
+ROMFS = "tool.romfs"
+ARCH_TEXT = ", ".join(f'"{arch}"' for arch in ARCHS[:-1]) + f' or "{ARCHS[-1]}"'
+SOURCES_TEXT = "an array, each item a folder, or a table with `path`"
+PATTERNS_TEXT = "an array, each item a gitignore pattern"
+BOUNDARY_TEXT = "a power of two from 1 to 1048576"
+SIZE_TEXT = 'a size such as "128 KiB" or "24 MiB"'
+
+
+def test_an_empty_table_takes_the_defaults():
+    settings = settings_of({})
+    assert settings == Settings()
+    assert settings == Settings(
+        format="micropython",
+        sources=(Source("src", to="", include=(), exclude=()),),
+        lib=(),
+        lib_dir="lib",
+        exclude=(),
+        alignment=Alignment(1, ()),
+        mpy=Mpy(arch=None, optimize=0, emit="bytecode", micropython=None, exclude=()),
+        manifest=None,
+        dependencies=(),
+        filename="{name}.romfs",
+        size=None,
+        metadata=True,
+        share=True,
+        inventory=False,
+        embed=False,
+        board=None,
+    )
+
+
+GOOD = [
+    ("format", "micropython", "micropython"),
+    ("format", "linux", "linux"),
+    ("sources", [], ()),
+    ("sources", ["a", "../b", "/c", "d e/ü"], (Source("a"), Source("../b"), Source("/c"), Source("d e/ü"))),
+    (
+        "sources",
+        [{"path": "a", "to": "b/c", "include": ["*.py"], "exclude": ["x", "!y"]}, "d"],
+        (Source("a", "b/c", ("*.py",), ("x", "!y")), Source("d")),
+    ),
+    ("sources", [{"path": "a", "to": ""}], (Source("a"),)),
+    ("lib", ["vendor", {"path": "b", "to": "c"}], (Source("vendor"), Source("b", "c"))),
+    ("lib-dir", "", ""),
+    ("lib-dir", "a/b c/ü", "a/b c/ü"),
+    ("exclude", ["tests", "*.md", "!keep.md", "#1", "/a/**/b/"], ("tests", "*.md", "!keep.md", "#1", "/a/**/b/")),
+    ("alignment", 4096, Alignment(4096)),
+    ("alignment", 1 << 20, Alignment(1 << 20)),
+    ("alignment", {}, Alignment(1)),
+    ("alignment", {"default": 4, "*.tflite": 32}, Alignment(4, (("*.tflite", 32),))),
+    ("mpy", True, Mpy()),
+    ("mpy", False, None),
+    ("mpy", {}, Mpy()),
+    *[("mpy", {"arch": arch}, Mpy(arch=arch)) for arch in ARCHS],
+    *[("mpy", {"optimize": level}, Mpy(optimize=level)) for level in range(4)],
+    *[("mpy", {"emit": emit, "arch": "x64"}, Mpy("x64", emit=emit)) for emit in ("bytecode", "native", "viper")],
+    *[("mpy", {"micropython": release}, Mpy(micropython=release)) for release in ("1.19", "1.22.2", "1.127")],
+    ("mpy", {"exclude": ["boot.py"]}, Mpy(exclude=("boot.py",))),
+    ("filename", "rom.img", "rom.img"),
+    ("filename", "{name}-{version}.romfs", "{name}-{version}.romfs"),
+    ("size", 1, 1),
+    ("size", 0xFFFF_FFFF, 0xFFFF_FFFF),
+    ("size", "128 KiB", 128 << 10),
+    ("size", "128KiB", 128 << 10),
+    ("size", "24 MiB", 24 << 20),
+    ("size", "500 B", 500),
+    ("size", "4095 MiB", 4095 << 20),
+    *[(key, value, value) for key in ("metadata", "share") for value in (True, False)],
+    # keys of rooms that are not built yet may say what is so anyway
+    ("inventory", False, False),
+    ("embed", False, False),
+    ("dependencies", [], ()),
+]
+
+
+@pytest.mark.parametrize(("key", "value", "expected"), GOOD)
+def test_good_values(key, value, expected):
+    assert getattr(settings_of({key: value}), key.replace("-", "_")) == expected
+
+
+WRONG_TYPES = [
+    ("format", 1, '"micropython" or "linux", not an integer'),
+    ("sources", "src", f"{SOURCES_TEXT}, not a string"),
+    ("lib", {"path": "a"}, f"{SOURCES_TEXT}, not a table"),
+    ("lib-dir", True, "a path inside the image, not a boolean"),
+    ("exclude", "*.md", f"{PATTERNS_TEXT}, not a string"),
+    ("alignment", 4.0, f'{BOUNDARY_TEXT}, or a table of "default" and patterns, each {BOUNDARY_TEXT}, not a float'),
+    ("alignment", "4", f'{BOUNDARY_TEXT}, or a table of "default" and patterns, each {BOUNDARY_TEXT}, not a string'),
+    ("mpy", "yes", "true or false, or a table, not a string"),
+    ("mpy", 1, "true or false, or a table, not an integer"),
+    ("filename", ["a"], "the name of a file, not an array"),
+    ("size", 1.5, 'an integer from 1 to 4294967295, or a size such as "128 KiB", not a float'),
+    ("size", True, 'an integer from 1 to 4294967295, or a size such as "128 KiB", not a boolean'),
+    ("metadata", 1, "true or false, not an integer"),
+    ("share", "true", "true or false, not a string"),
+    ("share", dt.date(2026, 1, 1), "true or false, not a date or time"),
+    ("share", dt.datetime(2026, 1, 1, tzinfo=dt.timezone.utc), "true or false, not a date or time"),
+    ("share", dt.time(1), "true or false, not a date or time"),
+    # 0 is no stand-in for false where a key may only have its default
+    ("inventory", 0, "true or false, not an integer"),
+]
+
+BAD = [
+    ("format", "micropyhton", "\"micropython\" or \"linux\", not 'micropyhton'; did you mean 'micropython'?"),
+    ("format", "ext4", '"micropython" or "linux", not \'ext4\''),
+    *[("alignment", size, f"{BOUNDARY_TEXT}, not {size}") for size in (0, -1, 3, 6, 1 << 21)],
+    *[("size", size, f"an integer from 1 to 4294967295, not {size}") for size in (0, -1, 1 << 32)],
+    *[
+        ("size", size, f"{SIZE_TEXT}, not {size!r}")
+        for size in ("", "128", "128 kB", "0 B", "1.5 MiB", " 1 B", "1 GiB")
+    ],
+    ("size", "4096 MiB", "less than 4 GiB, not '4096 MiB'"),
+    *[
+        ("filename", name, f"the name of a file, without folders, not {name!r}")
+        for name in ("", ".", "..", "a/b", "a\\b", "C:x", "a*", "a\0", "{", "{name}/x", '"x"')
+    ],
+]
+
+
+@pytest.mark.parametrize(("key", "value", "text"), [*WRONG_TYPES, *BAD])
+def test_bad_values(key, value, text):
+    assert problems_of({key: value}) == [f"{ROMFS}.{key}: must be {text}"]
+
+
+@pytest.mark.parametrize("name", ["{nam}", "{name}-{}", "{ name}"])
+def test_unknown_placeholders_of_a_file_name(name):
+    unknown = name[name.rindex("{") :]
+    assert problems_of({"filename": name}) == [f"{ROMFS}.filename: knows {{name}} and {{version}}, not {unknown}"]
+
+
+IMAGE_PATHS = [
+    ("/lib", "'/lib' is absolute; paths inside an image count from its root"),
+    ("C:/lib", "'C:/lib' is absolute; paths inside an image count from its root"),
+    ("a\\b", "'a\\\\b' holds a backslash; folders are parted by '/'"),
+    ("a/../b", "'..' is not a name"),
+    (".", "'.' is not a name"),
+    ("a//b", "'' is not a name"),
+    ("a/", "'' is not a name"),
+    ("a\0", "the name 'a\\x00' holds a '/' or a NUL"),
+]
+
+
+@pytest.mark.parametrize(("path", "text"), IMAGE_PATHS)
+def test_paths_inside_the_image(path, text):
+    assert problems_of({"lib-dir": path, "sources": [{"path": "src", "to": path}]}) == [
+        f"{ROMFS}.lib-dir: {text}",
+        f"{ROMFS}.sources[0].to: {text}",
+    ]
+
+
+SOURCES = [
+    ("", ["[0]: must be the path of a folder"]),
+    ("a\0", ["[0]: must be the path of a folder"]),
+    (3, ["[0]: must be a folder, or a table with `path`, not an integer"]),
+    ({}, ["[0].path: is required: The folder, relative to `pyproject.toml`."]),
+    ({"path": ""}, ["[0].path: must be the path of a folder"]),
+    ({"path": "a", "from": "b"}, ["[0].from: unknown key"]),
+    (
+        {"pathh": "a"},
+        [
+            "[0].pathh: unknown key; did you mean 'path'?",
+            "[0].path: is required: The folder, relative to `pyproject.toml`.",
+        ],
+    ),
+    ({"path": "a", "include": "x"}, [f"[0].include: must be {PATTERNS_TEXT}, not a string"]),
+    ({"path": "a", "exclude": ["x", 1]}, ["[0].exclude[1]: must be a gitignore pattern, not an integer"]),
+    ({"path": "a", "exclude": ["x", ""]}, ["[0].exclude[1]: must not be empty"]),
+]
+
+
+@pytest.mark.parametrize("key", ["sources", "lib"])
+@pytest.mark.parametrize(("source", "texts"), SOURCES)
+def test_bad_sources(key, source, texts):
+    assert problems_of({key: [source]}) == [f"{ROMFS}.{key}{text}" for text in texts]
+
+
+MPY = [
+    ("arch", "armv7emdq", f"{ARCH_TEXT}, not 'armv7emdq'; did you mean 'armv7emdp'?"),
+    ("arch", "z80", f"{ARCH_TEXT}, not 'z80'"),
+    ("arch", ["x64"], f"{ARCH_TEXT}, not an array"),
+    ("optimize", 4, "an integer from 0 to 3, not 4"),
+    ("optimize", -1, "an integer from 0 to 3, not -1"),
+    ("optimize", "2", "an integer from 0 to 3, not a string"),
+    ("emit", "nativ", '"bytecode", "native" or "viper", not \'nativ\'; did you mean \'native\'?'),
+    ("micropython", "v1.22", "a MicroPython release such as \"1.27\", not 'v1.22'"),
+    ("micropython", "1", "a MicroPython release such as \"1.27\", not '1'"),
+    ("micropython", "1.२", "a MicroPython release such as \"1.27\", not '1.२'"),
+    ("micropython", "1.22\n", "a MicroPython release such as \"1.27\", not '1.22\\n'"),
+    ("micropython", 1.22, "a MicroPython release, not a float"),
+    ("exclude", "boot.py", f"{PATTERNS_TEXT}, not a string"),
+]
+
+
+@pytest.mark.parametrize(("key", "value", "text"), MPY)
+def test_bad_values_of_mpy(key, value, text):
+    assert problems_of({"mpy": {key: value}}) == [f"{ROMFS}.mpy.{key}: must be {text}"]
+
+
+def test_bad_alignments_name_their_pattern():
+    assert problems_of({"alignment": {"default": 0, "*.bin": 4, "a.b": 5, "c": True}}) == [
+        f'{ROMFS}.alignment."default": must be {BOUNDARY_TEXT}, not 0',
+        f'{ROMFS}.alignment."a.b": must be {BOUNDARY_TEXT}, not 5',
+        f'{ROMFS}.alignment."c": must be {BOUNDARY_TEXT}, not a boolean',
+    ]
+
+
+@pytest.mark.parametrize("emit", ["native", "viper"])
+def test_native_code_by_default_needs_an_architecture(emit):
+    assert problems_of({"mpy": {"emit": emit}}) == [
+        f'{ROMFS}.mpy.emit: "{emit}" needs tool.romfs.mpy.arch, the board\'s'
+    ]
+    assert settings_of({"mpy": {"emit": emit, "arch": "armv6m"}}).mpy == Mpy("armv6m", emit=emit)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("manifest", "manifest.py"),
+        ("manifest", ["a.py", "b.py"]),
+        ("manifest", {"path": "a.py"}),
+        ("dependencies", ["aioble"]),
+        ("inventory", True),
+        ("embed", True),
+        ("board", "OPENMV_N6"),
+    ],
+)
+def test_keys_of_later_rooms_are_refused_by_name(key, value):
+    assert problems_of({key: value}) == [f"{ROMFS}.{key}: is not available in this version of hatch-romfs"]
+
+
+@pytest.mark.parametrize(
+    ("table", "text"),
+    [
+        ({"sorces": []}, "sorces: unknown key; did you mean 'sources'?"),
+        ({"lib_dir": "lib"}, "lib_dir: unknown key; did you mean 'lib-dir'?"),
+        ({"qqq": 1}, "qqq: unknown key"),
+        ({"mpy": {"optimise": 1}}, "mpy.optimise: unknown key; did you mean 'optimize'?"),
+        ({"mpy": {"march": "x64"}}, "mpy.march: unknown key; did you mean 'arch'?"),
+    ],
+)
+def test_unknown_keys(table, text):
+    assert problems_of(table) == [f"{ROMFS}.{text}"]
+
+
+@pytest.mark.parametrize("key", ["size", "alignment"])
+def test_numbers_too_long_to_be_written_out(key):
+    # Python refuses to write integers of more than 4300 digits; TOML's hexadecimal ones may be as long as one likes.
+    (problem,) = problems_of({key: 1 << 20000})
+    assert problem.startswith(f"{ROMFS}.{key}: must be ")
