@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from hatch_romfs import BuildError, SettingsError, build, open_image
+from hatch_romfs.formats.image import stored
 from hatch_romfs.tree import files
 from tests import judges
 from tests.conftest import FILES, make_project
@@ -41,7 +42,7 @@ def test_what_went_in_is_what_is_there(project):
             for path, data in FILES.items()
             if path != "pyproject.toml"
         }
-        offsets = {path: node.content.offset for path, node in files(image.root)}
+        offsets = {path: stored(node).offset for path, node in files(image.root)}
         assert offsets["app/table.bin"] % 32 == 0
         assert offsets["app/table.bin"] == offsets["app/copy of table.bin"]
         assert (image.name, image.version) == ("My.app", "1.2.3-rc1")

@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from hatch_romfs import build, open_image
+from hatch_romfs.formats.image import stored
 from hatch_romfs.tree import files
 from hatch_romfs.trial import run_image
 from tests import judges
@@ -38,7 +39,7 @@ def test_blink_runs(example):
 def test_greenhouse_runs(example):
     built = build(example("greenhouse"))
     with open_image(built.path) as image:
-        offsets = {path: file.content.offset for path, file in files(image.root)}
+        offsets = {path: stored(file).offset for path, file in files(image.root)}
     assert offsets["data/calibration.bin"] % 32 == 0
     assert {"greenhouse/app.mpy", "greenhouse/config.py", "lib/ringbuffer/__init__.mpy", "www/index.html"} <= set(
         offsets

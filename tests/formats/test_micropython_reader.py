@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from hatch_romfs import ImageError, open_image
 from hatch_romfs.errors import SettingsError
+from hatch_romfs.formats.image import stored
 from hatch_romfs.formats.micropython.image import RomImage
 from hatch_romfs.formats.micropython.layout import SHARED_FROM, lay_out
 from hatch_romfs.formats.micropython.metadata import MAX_SIZE, Metadata, decode
@@ -251,4 +252,4 @@ def test_pointers_count_from_the_payload():
     data = image(BLOB + file(b"a", pointer(3, 2)))
     with RomImage(data) as read:
         (_, found), *_ = files(read.root)
-        assert found.content.offset == data.index(bytes(range(100)))
+        assert stored(found).offset == data.index(bytes(range(100)))

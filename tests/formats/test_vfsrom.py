@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hatch_romfs import open_image
-from hatch_romfs.formats.micropython.image import RomImage
+from hatch_romfs.formats.micropython.image import RomFile, RomImage
 from hatch_romfs.formats.micropython.layout import lay_out
 from hatch_romfs.formats.micropython.metadata import Metadata
 from hatch_romfs.formats.micropython.writer import image_chunks
@@ -54,7 +54,7 @@ def here(image: RomImage, name: str, *args: object) -> object:
         return error.errno
 
 
-def compare(calls, tmp_path_factory):
+def compare(calls: list[tuple[object, ...]], tmp_path_factory: pytest.TempPathFactory) -> None:
     path = tmp_path_factory.mktemp("vfs") / "image"
     path.write_bytes(IMAGE)
     code = f"{judges.LIST}\n{THERE}\nfs = vfs.VfsRom(load({str(path)!a}))\n" + "\n".join(
@@ -63,16 +63,16 @@ def compare(calls, tmp_path_factory):
     there = [json.loads(line) for line in judges.micropython(code).splitlines()]
     with RomImage(IMAGE) as image:
         for call, expected in zip(calls, there, strict=True):
-            assert here(image, *call) == expected, call
+            assert here(image, str(call[0]), *call[1:]) == expected, call
 
 
 def test_lookups_are_those_of_the_board(tmp_path_factory):
-    calls = [(name, path) for name in ("stat", "ilistdir", "statvfs") for path in PATHS]
+    calls: list[tuple[object, ...]] = [(name, path) for name in ("stat", "ilistdir", "statvfs") for path in PATHS]
     compare(calls + [("ilistdir", path.encode()) for path in PATHS], tmp_path_factory)
 
 
 def test_opening_is_that_of_the_board(tmp_path_factory):
-    calls = [("open", path, "rb") for path in PATHS]
+    calls: list[tuple[object, ...]] = [("open", path, "rb") for path in PATHS]
     calls += [("open", path, mode) for path in ("a/f.txt", "nope", "a") for mode in MODES]
     compare(calls, tmp_path_factory)
 
@@ -109,6 +109,7 @@ for offset, whence in {SEEKS!r}:
 
 def test_a_binary_file_gives_its_memory():
     with RomImage(IMAGE) as image, image.open("bin", "rb") as file:
+        assert isinstance(file, RomFile)
         assert file.memory == bytes(range(256))
         assert file.memory.readonly
         assert file.readable()

@@ -13,7 +13,7 @@ import os
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from hatch_romfs.errors import ImageError
-from hatch_romfs.formats.image import Image, Stored, StoredDirectory
+from hatch_romfs.formats.image import Image, StoredDirectory, stored
 from hatch_romfs.formats.micropython import reader
 from hatch_romfs.tree import File
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from typing_extensions import Buffer
+
+    from hatch_romfs.tree import Node
 
 S_IFDIR: Final = 0x4000
 S_IFREG: Final = 0x8000
@@ -69,7 +71,7 @@ class RomImage(Image):
         node = self._lookup(path)
         if isinstance(node, StoredDirectory):
             raise _os_error(errno.EISDIR)
-        file = RomFile(self.view[slice(*_stored(node).span)])
+        file = RomFile(self.view[slice(*stored(node).span)])
         if mode.rfind("b") > mode.rfind("t"):
             return file
         return io.TextIOWrapper(io.BufferedReader(file), "utf-8", newline="\n")
@@ -153,13 +155,7 @@ def _os_error(number: int) -> OSError:
     return OSError(number, os.strerror(number))
 
 
-def _kind(node: object) -> tuple[int, int, int]:
+def _kind(node: Node) -> tuple[int, int, int]:
     if isinstance(node, StoredDirectory):
         return S_IFDIR, 0, node.size
-    return S_IFREG, 0, _stored(node).size
-
-
-def _stored(node: object) -> Stored:
-    assert isinstance(node, File)  # noqa: S101 - the reader makes nothing else
-    assert isinstance(node.content, Stored)  # noqa: S101
-    return node.content
+    return S_IFREG, 0, node.size if isinstance(node, File) else 0
