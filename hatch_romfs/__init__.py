@@ -12,15 +12,15 @@ if TYPE_CHECKING:
     from hatch_romfs.api import build
     from hatch_romfs.errors import BuildError, ImageError, RomfsError, SettingsError
     from hatch_romfs.formats import open_image
-    from hatch_romfs.formats.image import Image
+    from hatch_romfs.formats.micropython.image import RomImage
     from hatch_romfs.pipeline import Built
 
-__all__ = ["BuildError", "Built", "Image", "ImageError", "RomfsError", "SettingsError", "build", "open_image"]
+__all__ = ["BuildError", "Built", "ImageError", "RomImage", "RomfsError", "SettingsError", "build", "open_image"]
 
 _HOMES = {
     "build": "hatch_romfs.api",
     "Built": "hatch_romfs.pipeline",
-    "Image": "hatch_romfs.formats.image",
+    "RomImage": "hatch_romfs.formats.micropython.image",
     "open_image": "hatch_romfs.formats",
 }
 

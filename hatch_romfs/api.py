@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from hatch_romfs.errors import SettingsError
 from hatch_romfs.pipeline import Job, build_image, project_job, unheard
-from hatch_romfs.settings.model import Settings
-from hatch_romfs.settings.project import has_table, load, read_project
+from hatch_romfs.settings.project import has_table, load, read_project, read_settings
 
 if TYPE_CHECKING:
     import os
@@ -30,24 +29,27 @@ def build(
 
     ``source`` is a folder: a project if its ``pyproject.toml`` has a ``[tool.romfs]``, else its content
     becomes the root of the image. ``out`` is the image's file, by default in ``dist`` for a project and beside
-    the folder for a plain one. ``overrides`` are fields of ``hatch_romfs.settings.model.Settings`` that take
-    the place of the table's.
+    the folder for a plain one. ``overrides`` are keys of ``[tool.romfs]``, as TOML would give them, that outrank
+    the table's.
 
     Raises SettingsError for what is asked and BuildError for what is found; the file is then left as it was.
     """
-    job = _job(Path(source), None if out is None else Path(out))
-    job = replace(job, settings=replace(job.settings, **(overrides or {})))
-    return build_image(job, cache=cache, on_progress=on_progress)
+    job = _job(Path(source), None if out is None else Path(out), overrides or {})
+    built = build_image(job, cache=cache, on_progress=on_progress)
+    if job.name is None and (job.root / "pyproject.toml").exists():
+        whole = f"{job.root / 'pyproject.toml'} has no [tool.romfs] table: the whole folder was packed"
+        return replace(built, warnings=(whole, *built.warnings))
+    return built
 
 
-def _job(root: Path, out: Path | None) -> Job:
+def _job(root: Path, out: Path | None, overrides: Mapping[str, Any]) -> Job:
     if not root.is_dir():
         raise SettingsError(f"{root} is not a folder", hint="Name a project's folder, or any folder to pack.")
     document = load(root)
     if document is None or not has_table(document):
         named = root if root.name not in ("", "..") else root.resolve()
-        return Job(root, Settings(), out or named.parent / f"{named.name or 'rom'}.romfs")
-    project = read_project(root, document)
+        return Job(root, read_settings(overrides), out or named.parent / f"{named.name or 'rom'}.romfs")
+    project = read_project(root, document, overrides)
     if project.version is None:
         project = replace(project, version=_version_of(root, document))
     job = project_job(project, root / "dist")

@@ -63,3 +63,21 @@ class ImageError(RomfsError):
         super().__init__(f"{message} (at offset {offset})", hint=hint)
         self.what = message
         self.offset = offset
+
+
+class LinkError(RomfsError):
+    """There is no board, there are several, or the link to it was lost."""
+
+    status = 4
+
+
+class BoardError(RomfsError):
+    """The board cannot take this image."""
+
+    status = 5
+
+
+class VerifyError(RomfsError):
+    """The board does not hold what it should."""
+
+    status = 6

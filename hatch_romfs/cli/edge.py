@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import gc
 import os
+import signal
 import sys
 from io import TextIOWrapper
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -46,6 +48,14 @@ def add_common_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-v", "--verbose", action="store_true", help="say more, and failures with their traceback")
 
 
+def printable(text: str) -> str:
+    """Return ``text`` with everything escaped, but ends of lines, that could move a cursor or change a colour.
+
+    Names come from images and folders, which are hostile until proven otherwise.
+    """
+    return "".join(char if char.isprintable() or char == "\n" else ascii(char)[1:-1] for char in text)
+
+
 def say(text: str) -> None:
     """Print a line for people."""
     sys.stdout.write(f"{text}\n")
@@ -55,16 +65,23 @@ def print_json(document: object) -> None:
     """Print the one document of a command that was given ``--json``."""
     import json  # noqa: PLC0415
 
-    say(json.dumps(document, indent=2, ensure_ascii=False))
+    say(json.dumps(document, indent=2))
 
 
 def run(command: Callable[[Sequence[str]], None]) -> NoReturn:
     """Run a command on the process's arguments, and end the process with its status."""
+    for name in ("SIGTERM", "SIGHUP"):  # ended like by Ctrl-C: with nothing left behind
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), _end)
     gc.disable()  # the process is short, and loading modules would set the collector off again and again
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
     sys.exit(_status(command, sys.argv[1:]))
+
+
+def _end(number: int, _frame: object) -> NoReturn:
+    sys.exit(128 + number)
 
 
 def _status(command: Callable[[Sequence[str]], None], arguments: Sequence[str]) -> int:
@@ -76,8 +93,12 @@ def _status(command: Callable[[Sequence[str]], None], arguments: Sequence[str]) 
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")
         return INTERRUPTED
-    except BrokenPipeError:  # the reader of a pipe has seen enough, which is no failure
+    except OSError as error:
+        # What is left in the buffer must not be tried again when the process ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError) or (os.name == "nt" and error.errno == errno.EINVAL):
+            return 0  # the reader of a pipe has seen enough, which is no failure
+        return _fail(RomfsError(f"{error.strerror or error}"), arguments)
     return 0
 
 
@@ -92,5 +113,5 @@ def _fail(error: RomfsError, arguments: Sequence[str]) -> int:
 
         traceback.print_exception(error)
     else:
-        sys.stderr.write(f"error: {error}\n")
+        sys.stderr.write(f"error: {printable(str(error))}\n")
     return error.status

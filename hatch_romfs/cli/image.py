@@ -103,9 +103,7 @@ def build(options: argparse.Namespace) -> None:
 
 
 def _overrides(options: argparse.Namespace) -> dict[str, object]:
-    """Return the settings that options name; an option's value is checked as the table's is."""
-    from hatch_romfs.settings.project import read_overrides
-
+    """Return the keys of the table that options stand for; their values are checked as the table's are."""
     table: dict[str, object] = {}
     if options.format is not None:
         table["format"] = options.format
@@ -113,14 +111,14 @@ def _overrides(options: argparse.Namespace) -> dict[str, object]:
         table["mpy"] = options.mpy
     if options.align:
         boundaries = [entry.rpartition("=") for entry in options.align]
-        wrong = [size for _, _, size in boundaries if not size.isdecimal()]
+        wrong = [size for _, _, size in boundaries if not (size.isascii() and size.isdecimal() and len(size) < 10)]  # noqa: PLR2004
         if wrong:
             raise SettingsError(
                 f"--align: {wrong[0]!r} is not a number of bytes", hint="--align 4 --align '*.tflite=32'"
             )
         asked = {pattern or "default": int(size) for pattern, _, size in boundaries}
-        table["alignment"] = asked["default"] if list(asked) == ["default"] else asked
-    return read_overrides(table)
+        table["alignment"] = asked
+    return table
 
 
 def info(options: argparse.Namespace) -> None:
@@ -167,6 +165,7 @@ def extract(options: argparse.Namespace) -> None:
 
     out = options.output or Path(options.image.stem)
     with _opened(options.image) as image:
+        image.check()
         count = extract_to(image, out)
     if options.json:
         print_json({"path": str(out), "files": count})
@@ -196,17 +195,19 @@ def run_(options: argparse.Namespace) -> None:
         if not all(part.isidentifier() for part in options.module.split(".")):
             raise SettingsError(f"-m: {options.module!r} is not the name of a module")
         code = f"import {options.module}"
-    if code is None and not sys.stdin.isatty():
+    if code is None and (options.json or not sys.stdin.isatty()):
         raise SettingsError("there is no terminal for a prompt", hint="Say what to run: -m MODULE or -c CODE.")
     with _opened(options.image) as image:
+        image.check()
         size = image.size
     status, output = run_image(options.image, size, code, capture=options.json)
     if options.json:
         print_json({"status": status, "output": output})
+        sys.exit(BuildError.status if status else 0)
     if status:
         raise BuildError(
             f"what ran from {options.image} ended with status {status}",
-            hint="'romfs-image tree' shows what can be imported.",
+            hint="'romfs-image tree' shows what can be imported; native code for a board cannot run here.",
         )
 
 

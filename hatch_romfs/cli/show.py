@@ -1,8 +1,4 @@
-"""How things look: trees and bars where a person watches, plain lines in a pipe, documents for machines.
-
-Names come from images, which are hostile until proven otherwise: nothing of them reaches a terminal that is
-not printable.
-"""
+"""How things look: trees and bars where a person watches, plain lines in a pipe, documents for machines."""
 
 from __future__ import annotations
 
@@ -10,7 +6,8 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from hatch_romfs.cli.edge import say
+from hatch_romfs.cli.edge import printable, say
+from hatch_romfs.errors import ImageError
 from hatch_romfs.formats.image import stored
 from hatch_romfs.tree import Directory, File, files, walk
 
@@ -21,11 +18,6 @@ if TYPE_CHECKING:
 
     from hatch_romfs.formats.image import Image
     from hatch_romfs.pipeline import Built, Progress
-
-
-def printable(text: str) -> str:
-    """Return ``text`` with everything escaped that could move a cursor or change a colour."""
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 
 def count(number: int, thing: str) -> str:
@@ -78,11 +70,18 @@ def info_document(image: Image) -> dict[str, object]:
     """Return what an image is."""
     found = [node for _, node in walk(image.root)]
     sizes = [node.size for node in found if isinstance(node, File)]
+    try:
+        image.check()
+    except ImageError:
+        sound = False
+    else:
+        sound = True
     return {
         "format": image.format,
         "name": image.name,
         "version": image.version,
         "content_sha256": image.content_sha256,
+        "content_matches": None if image.content_sha256 is None else sound,
         "sha256": image.sha256(),
         "size": image.size,
         "files": len(sizes),

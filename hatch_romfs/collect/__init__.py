@@ -29,8 +29,8 @@ class Collected:
     warnings: tuple[str, ...]
 
 
-def collect(settings: Settings, root: Path) -> Collected:
-    """Read every source of the project in ``root``.
+def collect(settings: Settings, root: Path, out: Path) -> Collected:
+    """Read every source of the project in ``root``, whose image will be ``out``.
 
     Raises SettingsError for a folder that is not there, all at once, and BuildError for content that an image
     cannot hold or that two sources claim.
@@ -39,26 +39,39 @@ def collect(settings: Settings, root: Path) -> Collected:
     problems: list[Problem] = []
     for key, sources, below in (("sources", settings.sources, ""), ("lib", settings.lib, settings.lib_dir)):
         for index, source in enumerate(sources):
-            at = f"tool.romfs.{key}[{index}]"
             folder = root / source.path
             if problem := _folder_problem(folder):
-                problems.append(Problem(at, problem))
+                problems.append(Problem(f"tool.romfs.{key}[{index}]", problem))
                 continue
-            found = _folder(settings, source, folder, root, at).read()
+            contents = _folder(settings, source, folder, root)
+            _check_output(contents, out)
+            found = contents.read()
             if found.entries:
                 _merge(_at(tree, below, source.to), found, join(below, source.to).strip("/"))
     if problems:
-        raise SettingsError(problems)
+        raise SettingsError(problems, hint="sources, by default src, and lib name folders relative to pyproject.toml.")
     return Collected(tree, tuple(_warnings(tree)))
 
 
-def collect_folder(settings: Settings, root: Path) -> Collected:
-    """Read a plain folder, whose content becomes the root of the image."""
+def collect_folder(settings: Settings, root: Path, out: Path) -> Collected:
+    """Read a plain folder, whose content becomes the root of the image ``out``."""
     if problem := _folder_problem(root):
         raise SettingsError(problem)
-    exclude = excluded({"exclude": settings.exclude})
-    tree = Folder(root, str(root), exclude, None).read()
+    exclude = excluded(settings.exclude)
+    folder = Folder(root, str(root), exclude, None)
+    _check_output(folder, out)
+    tree = folder.read()
     return Collected(tree, tuple(_warnings(tree)))
+
+
+def _check_output(folder: Folder, out: Path) -> None:
+    """Refuse an output that the next build would pack."""
+    root, out = folder.root.resolve(), out.resolve()
+    if out.is_relative_to(root) and not folder.leaves_out(out.relative_to(root).as_posix()):
+        raise SettingsError(
+            f"{out} lies in the folder {folder.shown}, which goes into the image: the next build would pack it",
+            hint="Name an output elsewhere, or one that is excluded, such as *.romfs.",
+        )
 
 
 def _folder_problem(folder: Path) -> str | None:
@@ -69,10 +82,10 @@ def _folder_problem(folder: Path) -> str | None:
     return f"there is no folder {folder}"
 
 
-def _folder(settings: Settings, source: Source, folder: Path, root: Path, at: str) -> Folder:
+def _folder(settings: Settings, source: Source, folder: Path, root: Path) -> Folder:
     outputs = _OUTPUTS if folder.resolve() == root.resolve() else ()
-    exclude = excluded({"outputs": outputs, "tool.romfs.exclude": settings.exclude, f"{at}.exclude": source.exclude})
-    include = compiled({f"{at}.include": source.include}) if source.include else None
+    exclude = excluded([*outputs, *settings.exclude, *source.exclude])
+    include = compiled(source.include) if source.include else None
     return Folder(folder, Path(source.path).as_posix(), exclude, include)
 
 

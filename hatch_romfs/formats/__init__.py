@@ -9,10 +9,10 @@ from hatch_romfs.errors import ImageError, SettingsError
 if TYPE_CHECKING:
     import os
 
-    from hatch_romfs.formats.image import Image
+    from hatch_romfs.formats.micropython.image import RomImage
 
 
-def open_image(path: str | os.PathLike[str]) -> Image:
+def open_image(path: str | os.PathLike[str]) -> RomImage:
     """Open an image file, found out by its magic; nothing is read before it is asked for.
 
     Raises SettingsError when there is no such file and ImageError when it is not a sound image.
@@ -29,6 +29,8 @@ def open_image(path: str | os.PathLike[str]) -> Image:
     except OSError as error:
         raise SettingsError(f"cannot read {path}: {error.strerror}") from error
     try:
-        return RomImage(buffer)
+        image = RomImage(buffer)
     except ImageError as error:
         raise ImageError(f"{path}: {error.what}", offset=error.offset) from None
+    image.origin = str(path)
+    return image

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from hatch_romfs.errors import ImageError, SettingsError
-from hatch_romfs.tree import CHUNK, Directory, File, path_problem
+from hatch_romfs.tree import CHUNK, Directory, File
 
 if TYPE_CHECKING:
     import mmap
@@ -69,6 +69,8 @@ class Image:
     name: str | None = None
     version: str | None = None
     content_sha256: str | None = None
+    origin: str = "the image"
+    """What messages call it: its file, where it has one."""
 
     def __init__(self, buffer: bytes | memoryview | mmap.mmap) -> None:
         self._buffer = buffer
@@ -105,16 +107,12 @@ class Image:
     def find(self, path: str) -> Node:
         """Return what is at ``path`` (``""`` is the root); raises SettingsError where there is nothing."""
         node: Node = self.root
-        cleaned = path.strip("/")
-        if path_problem(cleaned) is None:
-            for name in cleaned.split("/") if cleaned else ():
-                found = node.entries.get(name) if isinstance(node, Directory) else None
-                if found is None:
-                    break
-                node = found
-            else:
-                return node
-        raise SettingsError(f"the image holds no {path!r}", hint="'romfs-image tree' lists what it holds.")
+        for name in filter(None, path.split("/")):
+            found = node.entries.get(name) if isinstance(node, Directory) else None
+            if found is None:
+                raise SettingsError(f"the image holds no {path!r}", hint="'romfs-image tree' lists what it holds.")
+            node = found
+        return node
 
     def file(self, path: str) -> File:
         """Return the file at ``path``; raises SettingsError where there is none."""

@@ -6,7 +6,7 @@ import hashlib
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from hatch_romfs.tree import Held, files
+from hatch_romfs.tree import files
 
 if TYPE_CHECKING:
     from hatch_romfs.tree import Directory, File
@@ -32,8 +32,6 @@ def equal_files(root: Directory, *, smallest: int) -> dict[str, str]:
 
 
 def _digest(file: File) -> bytes:
-    if isinstance(file.content, Held):
-        return hashlib.sha256(file.content.data).digest()
     digest = hashlib.sha256()
     for chunk in file.content.chunks():
         digest.update(chunk)

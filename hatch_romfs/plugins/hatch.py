@@ -16,7 +16,9 @@ from hatchling.plugin.manager import PluginManager
 
 from hatch_romfs.errors import RomfsError, SettingsError
 from hatch_romfs.pipeline import build_image, project_job
+from hatch_romfs.settings.model import Settings
 from hatch_romfs.settings.project import read_project
+from hatch_romfs.settings.values import keys
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,10 +39,10 @@ class RomfsBuilder(BuilderInterface[BuilderConfig, PluginManager]):
 
     def clean(self, directory: str, _versions: list[str]) -> None:
         """Remove the image, as ``hatch build -c`` asks."""
-        _job(self.metadata, directory, self.app).out.unlink(missing_ok=True)
+        _job(self.metadata, directory, self.app, self.target_config).out.unlink(missing_ok=True)
 
     def _build_standard(self, directory: str, **_build_data: object) -> str:
-        return _build(self.metadata, directory, self.app)
+        return _build(self.metadata, directory, self.app, self.target_config)
 
 
 class RomfsBuildHook(BuildHookInterface[BuilderConfig]):
@@ -51,13 +53,13 @@ class RomfsBuildHook(BuildHookInterface[BuilderConfig]):
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:  # noqa: ARG002
         """Build the image before the wheel, so that where it fails there is no wheel either."""
         if self.target_name == "wheel" and version == "standard":
-            built = _build(self.metadata, self.directory, self.app)
+            built = _build(self.metadata, self.directory, self.app, self.config)
             self.app.display_info(os.path.relpath(built, self.root) if built.startswith(self.root) else built)
 
     def clean(self, _versions: list[str]) -> None:
         """Remove the image, as ``hatch build -c`` asks."""
         if self.target_name == "wheel":
-            _job(self.metadata, self.directory, self.app).out.unlink(missing_ok=True)
+            _job(self.metadata, self.directory, self.app, self.config).out.unlink(missing_ok=True)
 
 
 @hookimpl
@@ -81,8 +83,11 @@ def dynamic_version(root: Path) -> str:
     return version
 
 
-def _job(metadata: ProjectMetadata[PluginManager], directory: str, app: Application) -> Job:
+def _job(metadata: ProjectMetadata[PluginManager], directory: str, app: Application, config: dict[str, Any]) -> Job:
     try:
+        misplaced = set(config) & set(keys(Settings)) - {"exclude"}  # Hatch has a key of that name
+        if misplaced:
+            raise SettingsError(f"{', '.join(sorted(misplaced))}: what goes into the image stands in [tool.romfs]")
         project = read_project(Path(metadata.root), metadata.config)
     except RomfsError as error:
         app.abort(str(error), code=error.status)
@@ -92,14 +97,14 @@ def _job(metadata: ProjectMetadata[PluginManager], directory: str, app: Applicat
     return project_job(project, Path(directory))
 
 
-def _build(metadata: ProjectMetadata[PluginManager], directory: str, app: Application) -> str:
+def _build(metadata: ProjectMetadata[PluginManager], directory: str, app: Application, config: dict[str, Any]) -> str:
     """Build the image and return its path; what goes wrong becomes a message and an exit status."""
-    job = _job(metadata, directory, app)
+    job = _job(metadata, directory, app, config)
     try:
         built = build_image(job)
     except RomfsError as error:
         app.abort(str(error), code=error.status)
         raise
     for warning in built.warnings:
-        app.display_warning(f"warning: {warning}")
+        app.display_warning(f"warning: {ascii(warning)[1:-1]}")
     return str(built.path)

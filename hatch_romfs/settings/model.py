@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from hatch_romfs.settings.patterns import pattern_problem
 from hatch_romfs.settings.values import Bool, Either, Int, ListOf, Made, OneOf, Patterns, Table, Text, key
 from hatch_romfs.tree import path_problem
 
@@ -56,8 +57,11 @@ def _folder_problem(text: str) -> str | None:
     return "must be the path of a folder" if not text or "\0" in text else None
 
 
-_PATTERN = Text("a gitignore pattern", pattern=r"\S")
-_IMAGE_PATH = Text("a path inside the image", check=path_problem, pattern=r"^[^/\\][^\\]*$|^$")
+_PATTERN = Text("a gitignore pattern", check=pattern_problem, pattern=r"\S")
+_IMAGE_PATH = Made(
+    Text("a path inside the image", check=lambda path: path_problem(path.rstrip("/")), pattern=r"^[^/\\][^\\]*$|^$"),
+    lambda path: path.rstrip("/"),
+)
 _FOLDER = Text("a folder", check=_folder_problem)
 
 
@@ -123,7 +127,11 @@ _MANIFEST = Text("the path of a manifest.py")
 class Settings:
     """The table `[tool.romfs]`."""
 
-    format: str = key(OneOf(FORMATS), "The image's format: MicroPython's ROMFS or Linux's romfs.", "micropython")
+    format: str = key(
+        OneOf(FORMATS),
+        "The image's format: MicroPython's ROMFS, or Linux's romfs, which is not available in this version.",
+        "micropython",
+    )
     sources: tuple[Source, ...] = key(
         _SOURCES,
         "Folders whose content becomes the root of the image; or tables `{ path, to, include, exclude }`.",
@@ -137,7 +145,7 @@ class Settings:
         [],
     )
     alignment: Alignment = key(
-        Either(Made(_BOUNDARY, Alignment), Made(Patterns(_BOUNDARY), Alignment.of)),
+        Either(Made(_BOUNDARY, Alignment), Made(Patterns(_BOUNDARY, pattern_problem), Alignment.of)),
         "The boundary in bytes on which file data begins; or a table of patterns, in which the strictest match wins.",
         1,
     )

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
-from hatch_romfs.errors import Problem, SettingsError
-
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Sequence
 
 Match: TypeAlias = "Callable[[str], bool]"
 """Says of a path, a directory's ending in ``/``, whether patterns match it."""
+
+PASSING = ".romfs-tmp"
+"""The end of the name that an image has while it is being written."""
 
 _NAMES = frozenset(
     (
@@ -27,7 +28,7 @@ _AFFIXES = (
     ("", ".pyc"), ("", ".pyo"), ("", ".egg-info"),
     ("", "~"), ("", ".swp"), ("", ".swo"), (".#", ""), ("#", "#"),
     # images, which would hold the last build's own artifact; `!*.romfs` takes them in
-    ("", ".romfs"),
+    ("", ".romfs"), ("", PASSING),
 )  # fmt: skip
 BUILT_IN = (*sorted(_NAMES), *(f"{start}*{end}" for start, end in _AFFIXES))
 """Patterns of what is left out everywhere, unless a later pattern takes it in again."""
@@ -41,31 +42,35 @@ def is_built_in(path: str) -> bool:
     )
 
 
-def excluded(groups: Mapping[str, Iterable[str]]) -> Match:
-    """Return what says whether a path is left out: by BUILT_IN, then by ``groups``, as ``compiled`` takes them."""
-    return compiled({"built in": BUILT_IN, **groups}) if any(groups.values()) else is_built_in
+def excluded(patterns: Sequence[str]) -> Match:
+    """Return what says whether a path is left out: by BUILT_IN, and then by ``patterns``."""
+    return compiled([*BUILT_IN, *patterns]) if patterns else is_built_in
 
 
-def compiled(groups: Mapping[str, Iterable[str]]) -> Match:
-    """Compile gitignore lines, a later one outranking an earlier; the keys say which setting they come from.
-
-    Raises SettingsError that names the setting of a line that is no pattern.
-    """
-    lines = [(key, _escaped(pattern)) for key, patterns in groups.items() for pattern in patterns]
+def compiled(patterns: Sequence[str]) -> Match:
+    """Compile gitignore patterns that ``pattern_problem`` has nothing against, a later one outranking an earlier."""
+    lines = [_escaped(pattern) for pattern in patterns]
     if not lines:
         return lambda _: False
     from pathspec import GitIgnoreSpec  # noqa: PLC0415 - takes a tenth of a small build's time to import
 
-    try:
-        spec = GitIgnoreSpec.from_lines(line for _, line in lines)
-    except ValueError:
-        for key, line in lines:
-            try:
-                GitIgnoreSpec.from_lines([line])
-            except ValueError:  # noqa: PERF203 - where one is wrong already
-                raise SettingsError([Problem(key, f"{line!r} is not a gitignore pattern")]) from None
-        raise
+    spec = GitIgnoreSpec.from_lines(lines)
     return lambda path: bool(spec.match_file(path))
+
+
+def pattern_problem(pattern: str) -> str | None:
+    """Say what is wrong with a line that should be a gitignore pattern, or return None."""
+    if not pattern.strip():
+        return "must not be empty"
+    if not set(pattern) & set("!\\["):
+        return None  # nothing else can be wrong, and there is no need to import what would tell
+    from pathspec import GitIgnoreSpec  # noqa: PLC0415
+
+    try:
+        GitIgnoreSpec.from_lines([_escaped(pattern)])
+    except ValueError:
+        return f"{pattern!r} is not a gitignore pattern"
+    return None
 
 
 def _escaped(pattern: str) -> str:

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import re
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hatch_romfs.errors import Problem, SettingsError
 from hatch_romfs.settings.model import Settings
-from hatch_romfs.settings.values import Table, kind_of, read
+from hatch_romfs.settings.values import INVALID, Table, read
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 
+_LONGEST = 200
+"""Characters of a name or a version, at most: both go into file names and into the image."""
 _NAME = "[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?"
 
 
@@ -52,8 +56,11 @@ def has_table(document: dict[str, Any]) -> bool:
     return isinstance(tool := document.get("tool"), dict) and "romfs" in tool
 
 
-def read_project(root: Path, document: dict[str, Any]) -> Project:
-    """Check the table and what is used of ``[project]``; raises SettingsError with every mistake."""
+def read_project(root: Path, document: dict[str, Any], overrides: Mapping[str, Any] | None = None) -> Project:
+    """Check the table, with ``overrides`` merged into it, and what is used of ``[project]``.
+
+    Raises SettingsError with every mistake.
+    """
     if not has_table(document):
         raise SettingsError(
             f"{root / 'pyproject.toml'} has no [tool.romfs] table",
@@ -61,21 +68,40 @@ def read_project(root: Path, document: dict[str, Any]) -> Project:
         )
     problems: list[Problem] = []
     name, version = _identity(document.get("project"), problems)
-    settings: Settings = read(Table(Settings), document["tool"]["romfs"], "tool.romfs", problems)
-    if not problems:
+    settings: Settings = read(
+        Table(Settings), merged(document["tool"]["romfs"], overrides or {}), "tool.romfs", problems
+    )
+    if settings is not INVALID:
         problems += _contradictions(settings)
     if problems:
-        raise SettingsError(problems, hint="docs/reference/settings.md describes every key of [tool.romfs].")
+        where = root / "pyproject.toml"
+        raise SettingsError(problems, hint=f"{where} is to be put right; the reference page describes every key.")
     return Project(root, name, version, settings)
 
 
-def read_overrides(table: dict[str, object]) -> dict[str, object]:
-    """Check the keys in ``table`` as those of ``[tool.romfs]``, and return them as fields of Settings."""
+def read_settings(table: Mapping[str, Any]) -> Settings:
+    """Read keys of ``[tool.romfs]`` that stand by themselves; raises SettingsError with every mistake."""
     problems: list[Problem] = []
-    settings = read(Table(Settings), table, "", problems)
+    settings: Settings = read(Table(Settings), dict(table), "", problems)
     if problems:
         raise SettingsError([Problem(problem.key.lstrip("."), problem.text) for problem in problems])
-    return {name: getattr(settings, name) for name in table}
+    return settings
+
+
+def merged(table: object, overrides: Mapping[str, Any]) -> object:
+    """Return a table with other values for some of its keys.
+
+    Boundaries are added to those of the table, and ``mpy = true`` switches compiling on without forgetting how.
+    """
+    if not isinstance(table, dict):
+        return table
+    result = table | dict(overrides)
+    if overrides.get("mpy") is True:
+        result["mpy"] = table.get("mpy") or True
+    before, asked = table.get("alignment", {}), overrides.get("alignment")
+    if isinstance(asked, dict) and isinstance(before, int | dict):
+        result["alignment"] = (before if isinstance(before, dict) else {"default": before}) | asked
+    return result
 
 
 def _identity(metadata: object, problems: list[Problem]) -> tuple[str, str | None]:
@@ -84,11 +110,20 @@ def _identity(metadata: object, problems: list[Problem]) -> tuple[str, str | Non
         problems.append(Problem("project", "pyproject.toml needs a [project] table with a name"))
         return "", None
     name, version = metadata.get("name"), metadata.get("version")
-    if not isinstance(name, str) or not re.fullmatch(_NAME, name):
+    if not isinstance(name, str) or not re.fullmatch(_NAME, name) or len(name) > _LONGEST:
         problems.append(Problem("project.name", f"must be letters, digits and '.', '_', '-', not {name!r}"))
-    if not isinstance(version, str | None):
-        problems.append(Problem("project.version", f"must be a string, not {kind_of(version)}"))
-    return name or "", version
+    return str(name), None if version is None else _normalized(version, problems)
+
+
+def _normalized(version: object, problems: list[Problem]) -> str | None:
+    """Return a version as build backends write it, for it goes into file names."""
+    from packaging.version import InvalidVersion, Version  # noqa: PLC0415 - a plain folder has none
+
+    if isinstance(version, str) and len(version) <= _LONGEST:
+        with suppress(InvalidVersion):
+            return str(Version(version))
+    problems.append(Problem("project.version", f"must be a version such as '1.0.0', not {str(version)[:50]!r}"))
+    return None
 
 
 def _contradictions(settings: Settings) -> list[Problem]:

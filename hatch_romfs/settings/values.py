@@ -196,16 +196,20 @@ class ListOf:
 
 
 class Patterns:
-    """A table from patterns to values of one kind, and ``default``."""
+    """A table from patterns, which ``check`` has nothing against, to values of one kind, and ``default``."""
 
     toml: ClassVar[type] = dict
 
-    def __init__(self, item: Value) -> None:
-        self.item = item
+    def __init__(self, item: Value, check: Callable[[str], str | None]) -> None:
+        self.item, self.check = item, check
 
     def read(self, raw: dict[str, object], key: str, problems: Problems) -> Any:  # noqa: ANN401
         """Read each value."""
         items = {name: read(self.item, value, f'{key}."{name}"', problems) for name, value in raw.items()}
+        wrong = [Problem(f'{key}."{name}"', problem) for name in raw if (problem := self.check(name))]
+        problems.extend(wrong)
+        if wrong:
+            return INVALID
         return INVALID if INVALID in items.values() else items
 
     def schema(self) -> Schema:

@@ -17,7 +17,7 @@ from hatch_romfs.formats.micropython.metadata import MAX_SIZE, Metadata, decode
 from hatch_romfs.formats.micropython.records import MAGIC, varuint
 from hatch_romfs.formats.micropython.writer import image_chunks
 from hatch_romfs.formats.sharing import equal_files
-from hatch_romfs.tree import MAX_DEPTH, files
+from hatch_romfs.tree import MAX_DEPTH, MAX_PATH, files, walk
 from tests.trees import contents, tree
 
 GOOD = tree({"lib/a.py": b"a" * 40, "lib/b.py": b"a" * 40, "c/d/e": b"\xff" * 200, "empty": None, "ü": b""})
@@ -126,6 +126,13 @@ def test_what_other_writers_may_do_is_read():
         assert read.content_sha256 is None
 
 
+def test_paths_are_bounded():
+    inner = named(4, b"b" * (MAX_PATH // 2), file(b"c" * 10, DATA))
+    assert RomImage(image(named(4, b"a" * (MAX_PATH // 2 - 20), inner)))
+    with pytest.raises(ImageError, match=f"longer than {MAX_PATH} bytes"):
+        RomImage(image(named(4, b"a" * (MAX_PATH // 2), inner)))
+
+
 def nested(depth: int) -> bytes:
     payload = b""
     for _ in range(depth):
@@ -190,15 +197,16 @@ def test_any_payload_gives_a_tree_or_an_error(payload):
         b"".join(file(b"%06d" % number, pointer(90, 2)) for number in range(40_000)) + BLOB,
         b"".join(named(4, b"%06d" % number, b"") for number in range(90_000)),
         b"\x80" * 500_000 + b"\x01\x00",
+        named(4, b"n" * 3000, b"".join(file(b"%06d" % number, DATA) for number in range(20_000))),
     ],
-    ids=["comments", "no end", "pointers", "folders", "padding"],
+    ids=["comments", "no end", "pointers", "folders", "padding", "long names"],
 )
 def test_time_and_memory_are_bounded_by_the_image(payload):
     data = image(payload)
     tracemalloc.start()
     started = time.perf_counter()
     with contextlib.suppress(ImageError):
-        RomImage(data)
+        sum(1 for _ in walk(RomImage(data).root))
     seconds = time.perf_counter() - started
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()

@@ -58,7 +58,7 @@ class RomImage(Image):
     def check(self) -> None:
         """Hold the content against the hash that the image carries, if any; raises ImageError."""
         if self.content_sha256 not in (None, self.hash_from(self._content_offset)):
-            message = "the content is not what the image's own SHA-256 says it is"
+            message = f"{self.origin}: the content is not what the image's own SHA-256 says it is"
             raise ImageError(message, offset=self._content_offset)
 
     def open(self, path: str | bytes, mode: str = "r") -> io.TextIOWrapper | RomFile:

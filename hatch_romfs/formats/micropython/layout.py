@@ -4,8 +4,8 @@ Records nest, a record's length is a varuint before its payload, and padding tha
 all that stands before it. So a length that grows by one byte moves everything behind it. The layout is
 settled by passes from front to back over the whole tree, with a width assumed for the length of each
 directory: a width that proves too small grows and the pass is run again. Widths never shrink, and none can
-outgrow ten bytes, so this ends; without alignment the second pass is always right. A length that needs less
-than its width is padded with ``0x80`` bytes, which readers accept.
+outgrow five bytes, so this ends, after two or three passes. A length that needs less than its width is padded
+with ``0x80`` bytes, which readers accept.
 """
 
 from __future__ import annotations

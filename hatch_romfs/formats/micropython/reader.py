@@ -6,14 +6,15 @@ error here that says where. Time and memory are bounded by the image's size and 
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_right
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from hatch_romfs.errors import ImageError
 from hatch_romfs.formats.image import Stored, StoredDirectory, check_trailing
 from hatch_romfs.formats.micropython import metadata, records
-from hatch_romfs.tree import MAX_DEPTH, File, name_problem
+from hatch_romfs.tree import MAX_DEPTH, MAX_PATH, File, name_problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,19 +41,31 @@ def parse(view: memoryview) -> Parsed:
     return _Reader(view).image()
 
 
-class _Area(NamedTuple):
-    """The payload of a record that holds no structure, where data may lie; ``of_file`` if it is a file's."""
+@dataclass(slots=True)
+class _Areas:
+    """The payloads of records that hold no structure, where data may lie: in order, and small, for there are many."""
 
-    start: int
-    end: int
-    of_file: bool
+    starts: array[int] = field(default_factory=lambda: array("Q"))
+    ends: array[int] = field(default_factory=lambda: array("Q"))
+    of_files: bytearray = field(default_factory=bytearray)
+
+    def add(self, start: int, end: int, *, of_file: bool) -> None:
+        if start < end:
+            self.starts.append(start)
+            self.ends.append(end)
+            self.of_files.append(of_file)
+
+    def around(self, start: int) -> tuple[int, int, bool]:
+        """Return start, end and whether it is a file's, of the last area that begins at ``start`` or before."""
+        index = bisect_right(self.starts, start) - 1
+        return (self.starts[index], self.ends[index], bool(self.of_files[index])) if index >= 0 else (0, 0, False)
 
 
 @dataclass(slots=True)
 class _Reader:
     view: memoryview
     payload: int = 0
-    areas: list[_Area] = field(default_factory=list)
+    areas: _Areas = field(default_factory=_Areas)
     pointers: list[tuple[int, Stored]] = field(default_factory=list)
     """Where a pointer stands, and the data it names."""
     metadata: Metadata | None = None
@@ -70,7 +83,7 @@ class _Reader:
         if end % 2:
             raise ImageError(f"the image's size, {end}, is odd", offset=len(magic))
         check_trailing(self.view, end)
-        root = self.directory(self.payload, end, depth=0)
+        root = self.directory(self.payload, end, depth=0, above=0)
         self.check_pointers(end)
         return Parsed(root, end, self.metadata, self.content_offset)
 
@@ -100,21 +113,25 @@ class _Reader:
             yield kind, start, at, at + size
             at += size
 
-    def directory(self, at: int, end: int, depth: int) -> StoredDirectory:
+    def directory(self, at: int, end: int, depth: int, above: int) -> StoredDirectory:
+        """Read what a directory holds; ``above`` is the length of its path in bytes."""
         if depth > MAX_DEPTH:
             raise ImageError(f"directories are nested more than {MAX_DEPTH} deep", offset=at)
         entries: dict[str, Node] = {}
         for kind, start, payload, stop in self.records(at, end):
             if kind not in (records.DIRECTORY, records.FILE):
-                self.areas.append(_Area(payload, stop, of_file=False))
+                self.areas.add(payload, stop, of_file=False)
                 if start == self.payload and kind == records.PADDING:
                     self.comment(payload, stop)
                 continue
             name, inside = self.name(payload, stop)
+            path_size = above + 1 + len(name.encode())
+            if path_size > MAX_PATH:
+                raise ImageError(f"a path is longer than {MAX_PATH} bytes", offset=payload)
             if name in entries:
                 raise ImageError(f"the name {name!r} stands twice in one directory", offset=payload)
             if kind == records.DIRECTORY:
-                entries[name] = self.directory(inside, stop, depth + 1)
+                entries[name] = self.directory(inside, stop, depth + 1, path_size)
             else:
                 entries[name] = File(self.data(start, inside, stop), origin=f"image offset {start}")
         return StoredDirectory(entries, size=end - at)
@@ -147,7 +164,7 @@ class _Reader:
                 raise ImageError("a file has more than one data record", offset=offset)
             if kind == records.VERBATIM:
                 found = Stored(self.view, payload, stop - payload)
-                self.areas.append(_Area(payload, stop, of_file=True))
+                self.areas.add(payload, stop, of_file=True)
             else:
                 size, behind = self.number(payload, stop)
                 target, _ = self.number(behind, stop)
@@ -159,8 +176,6 @@ class _Reader:
 
     def check_pointers(self, end: int) -> None:
         """Refuse data that leaves the image, covers structure, or overlaps other data in part."""
-        self.areas.sort()
-        starts = [area.start for area in self.areas]
         last = (0, 0)
         for offset, data in sorted(self.pointers, key=lambda pointer: pointer[1].span):
             start, stop = data.span
@@ -169,9 +184,9 @@ class _Reader:
                 raise ImageError(f"{named} leaves the image", offset=offset)
             if not data.size:
                 continue
-            area = self.areas[max(0, bisect_right(starts, start) - 1)] if starts else _Area(0, 0, of_file=False)
-            if not (area.start <= start and stop <= area.end):
+            area_start, area_end, of_file = self.areas.around(start)
+            if stop > area_end:
                 raise ImageError(f"{named} covers records that are not data", offset=offset)
-            if (area.of_file and data.span != area[:2]) or (start < last[1] and data.span != last):
+            if (of_file and data.span != (area_start, area_end)) or (start < last[1] and data.span != last):
                 raise ImageError(f"{named} overlaps other data in part", offset=offset)
             last = data.span
