@@ -344,7 +344,7 @@ def test_a_project_without_the_table_is_packed_with_a_warning(tmp_path):
     assert "has no [tool.romfs] table: the whole folder was packed" in build(folder).warnings[0]
 
 
-@pytest.mark.parametrize("version", ["x.y", "1/../../2", "", "1" * 300, 7])
+@pytest.mark.parametrize("version", ["x.y", "1/../../2", "", "1" * 300])
 def test_a_version_is_a_version(version, tmp_path):
     make_project(tmp_path, {"src/a.py": b""})
     (tmp_path / "pyproject.toml").write_text(f'[project]\nname = "x"\nversion = {version!r}\n[tool.romfs]\n')

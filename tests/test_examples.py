@@ -69,7 +69,11 @@ def test_make_demo_on_a_fresh_checkout(tmp_path):
         "greenhouse/app.mpy",
         "read in place, on a 32-byte boundary",
         "GET / -> 200 text/html",
+        "$ romfs-flash dist/greenhouse.romfs --port sim:rom.bin",
+        "mounted at /rom",
+        "holds dist/greenhouse.romfs, byte for byte",
     ):
         assert expected in shown
+    assert shown.count("read in place, on a 32-byte boundary") == 2, "once on this machine, once on the board"
     left = {path.name for path in checkout.iterdir()} - {path.name for path in judges.REPO.iterdir()}
     assert left <= {".venv"}

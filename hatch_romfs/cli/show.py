@@ -32,17 +32,21 @@ def progress(*, quiet: bool) -> Iterator[Progress]:
         yield lambda *_: None
         return
     from rich.console import Console  # noqa: PLC0415 - a pipe needs none of it
-    from rich.progress import BarColumn, TaskProgressColumn, TextColumn  # noqa: PLC0415
+    from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn  # noqa: PLC0415
     from rich.progress import Progress as Bar  # noqa: PLC0415
 
-    columns = TextColumn("{task.description}"), BarColumn(), TaskProgressColumn()
+    rate, left = TextColumn("{task.fields[rate]}"), TimeRemainingColumn()
+    columns = TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), rate, left
     with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
         tasks: dict[str, Any] = {}
 
         def on_progress(doing: str, done: int, total: int) -> None:
             if doing not in tasks:
-                tasks[doing] = bar.add_task(doing, total=total)
-            bar.update(tasks[doing], completed=done)
+                tasks[doing] = bar.add_task(doing, total=total, rate="")
+            bar.update(tasks[doing], completed=done, total=total)
+            speed = bar.tasks[tasks[doing]].speed
+            if speed and doing != "compiling":  # which counts modules, all else counts bytes
+                bar.update(tasks[doing], rate=f"{speed / 1024:,.0f} KiB/s")
 
         yield on_progress
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from hatch_romfs.collect.folder import Folder
 from hatch_romfs.errors import BuildError, Problem, SettingsError
 from hatch_romfs.settings.patterns import compiled, excluded
-from hatch_romfs.tree import Directory, File, join, walk
+from hatch_romfs.tree import MAX_DEPTH, MAX_PATH, Directory, File, files, join, walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,7 +29,7 @@ class Collected:
     warnings: tuple[str, ...]
 
 
-def collect(settings: Settings, root: Path, out: Path) -> Collected:
+def collect(settings: Settings, root: Path, out: Path | None = None) -> Collected:
     """Read every source of the project in ``root``, whose image will be ``out``.
 
     Raises SettingsError for a folder that is not there, all at once, and BuildError for content that an image
@@ -50,10 +50,11 @@ def collect(settings: Settings, root: Path, out: Path) -> Collected:
                 _merge(_at(tree, below, source.to), found, join(below, source.to).strip("/"))
     if problems:
         raise SettingsError(problems, hint="sources, by default src, and lib name folders relative to pyproject.toml.")
+    _check_bounds(tree)
     return Collected(tree, tuple(_warnings(tree)))
 
 
-def collect_folder(settings: Settings, root: Path, out: Path) -> Collected:
+def collect_folder(settings: Settings, root: Path, out: Path | None = None) -> Collected:
     """Read a plain folder, whose content becomes the root of the image ``out``."""
     if problem := _folder_problem(root):
         raise SettingsError(problem)
@@ -64,8 +65,10 @@ def collect_folder(settings: Settings, root: Path, out: Path) -> Collected:
     return Collected(tree, tuple(_warnings(tree)))
 
 
-def _check_output(folder: Folder, out: Path) -> None:
+def _check_output(folder: Folder, out: Path | None) -> None:
     """Refuse an output that the next build would pack."""
+    if out is None:
+        return
     root, out = folder.root.resolve(), out.resolve()
     if out.is_relative_to(root) and not folder.leaves_out(out.relative_to(root).as_posix()):
         raise SettingsError(
@@ -75,9 +78,13 @@ def _check_output(folder: Folder, out: Path) -> None:
 
 
 def _folder_problem(folder: Path) -> str | None:
-    if folder.is_dir():
-        return None
-    if folder.exists():
+    try:
+        if folder.is_dir():
+            return None
+        there = folder.exists()
+    except OSError as error:  # a name that is too long, or a folder above it that may not be entered
+        return f"cannot read {folder}: {error.strerror}"
+    if there:
         return f"{folder} is not a folder; name the folder that it is in, and what of it with `include`"
     return f"there is no folder {folder}"
 
@@ -115,13 +122,24 @@ def _merge(into: Directory, found: Directory, path: str) -> None:
 
 
 def _origin(node: Directory | File) -> str:
-    return node.origin if isinstance(node, File) else "a folder of another source"
+    if isinstance(node, File):
+        return node.origin
+    return next((f"the folder of {file.origin}" for _, file in files(node)), "an empty folder")
 
 
 def _clash(path: str, first: str, second: str) -> BuildError:
     return BuildError(
         f"two sources for {path!r} in the image: {first} and {second}", hint="Exclude or rename one of them."
     )
+
+
+def _check_bounds(tree: Directory) -> None:
+    """Refuse what ``to`` and ``lib-dir`` have moved deeper than images may be."""
+    for path, _ in walk(tree):
+        if path.count("/") > MAX_DEPTH or len(path.encode()) > MAX_PATH:
+            raise BuildError(
+                f"{path[:60]}…: folders are nested more than {MAX_DEPTH} deep, or the path has more than {MAX_PATH} bytes"
+            )
 
 
 def _warnings(tree: Directory) -> Iterator[str]:

@@ -75,7 +75,7 @@ def _compile(
                 failed[path] = result
             on_progress(len(made) + len(failed), len(chosen))
     if failed:
-        raise _report(failed, chosen)
+        raise _report(failed, chosen, compiler.arch)
     return made
 
 
@@ -101,17 +101,18 @@ def _origin(there: dict[str, Node], path: str) -> str:
     return node.origin if isinstance(node, File) else "a folder of that name"
 
 
-def _report(failed: dict[str, CompileError], chosen: dict[str, File]) -> BuildError:
+def _report(failed: dict[str, CompileError], chosen: dict[str, File], arch: str | None) -> BuildError:
     lines = [
         f"{chosen[path].origin}{f':{error.line}' if error.line else ''}: {error.reason}"
         for path, error in sorted(failed.items())
     ]
     from hatch_romfs.compile.workers import INVALID_ARCH  # noqa: PLC0415 - where something failed, it is there
 
+    hint = None
     if any(error.reason == INVALID_ARCH for error in failed.values()):
-        hint = "Native code is for one architecture: set tool.romfs.mpy.arch to the board's."
-    else:
-        hint = None
+        hint = f"The code is for another architecture than tool.romfs.mpy.arch, {arch}."
+        if arch is None:
+            hint = "Native code is for one architecture: set tool.romfs.mpy.arch to the board's."
     count = "" if len(lines) == 1 else f"{len(lines)} modules do not compile:\n"
     return BuildError(count + "\n".join(lines), hint=hint)
 

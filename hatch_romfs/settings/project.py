@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from hatch_romfs.errors import Problem, SettingsError
 from hatch_romfs.settings.model import Settings
-from hatch_romfs.settings.values import INVALID, Table, read
+from hatch_romfs.settings.values import INVALID, Table, kind_of, read
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,7 +47,7 @@ def load(root: Path) -> dict[str, Any] | None:
         import tomli as tomllib  # noqa: PLC0415
     try:
         return tomllib.loads(text.decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # TOMLDecodeError and UnicodeDecodeError are ValueErrors
         raise SettingsError(f"{path}: {error}") from error
 
 
@@ -111,7 +111,7 @@ def _identity(metadata: object, problems: list[Problem]) -> tuple[str, str | Non
         return "", None
     name, version = metadata.get("name"), metadata.get("version")
     if not isinstance(name, str) or not re.fullmatch(_NAME, name) or len(name) > _LONGEST:
-        problems.append(Problem("project.name", f"must be letters, digits and '.', '_', '-', not {name!r}"))
+        problems.append(Problem("project.name", f"must be letters, digits and '.', '_', '-', not {name!r:.60}"))
     return str(name), None if version is None else _normalized(version, problems)
 
 
@@ -119,10 +119,13 @@ def _normalized(version: object, problems: list[Problem]) -> str | None:
     """Return a version as build backends write it, for it goes into file names."""
     from packaging.version import InvalidVersion, Version  # noqa: PLC0415 - a plain folder has none
 
-    if isinstance(version, str) and len(version) <= _LONGEST:
+    if not isinstance(version, str):
+        problems.append(Problem("project.version", f"must be a string, not {kind_of(version)}"))
+        return None
+    if len(version) <= _LONGEST:
         with suppress(InvalidVersion):
             return str(Version(version))
-    problems.append(Problem("project.version", f"must be a version such as '1.0.0', not {str(version)[:50]!r}"))
+    problems.append(Problem("project.version", f"must be a version such as '1.0.0', not {version[:50]!r}"))
     return None
 
 

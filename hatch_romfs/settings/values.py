@@ -103,7 +103,8 @@ class Int:
         """Check the range."""
         if self.least <= raw <= self.most and not (self.power and raw & (raw - 1)):
             return raw
-        problems.append(Problem(key, f"must be {self.text()}, not {raw}"))
+        shown = raw if raw.bit_length() <= 64 else "a number of that size"  # noqa: PLR2004 - longer than any message
+        problems.append(Problem(key, f"must be {self.text()}, not {shown}"))
         return INVALID
 
     def schema(self) -> Schema:

@@ -9,11 +9,11 @@ from hatch_romfs.errors import SettingsError
 from hatch_romfs.settings.model import Settings
 from hatch_romfs.settings.project import Project, read_project
 
-HINT = "docs/reference/settings.md describes every key of [tool.romfs]."
 patient = hypothesis.settings(deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 """For a property: a busy machine is no failure."""
 
 ROOT = Path("where the project is")
+HINT = "{} is to be put right; the reference page describes every key."
 
 
 def project_of(table: object, **metadata: object) -> Project:
@@ -29,6 +29,6 @@ def problems_of(table: object, **metadata: object) -> list[str]:
     with pytest.raises(SettingsError) as caught:
         project_of(table, **metadata)
     found = [str(problem) for problem in caught.value.problems]
-    assert str(caught.value) == "\n".join([*found, HINT])
+    assert str(caught.value) == "\n".join([*found, HINT.format(ROOT / "pyproject.toml")])
     assert caught.value.status == 2
     return found

@@ -5,8 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pathspec import GitIgnoreSpec
 
-from hatch_romfs.errors import SettingsError
-from hatch_romfs.settings.patterns import BUILT_IN, compiled, excluded, is_built_in
+from hatch_romfs.settings.patterns import BUILT_IN, compiled, excluded, is_built_in, pattern_problem
 from tests.settings.support import patient
 
 # In a .gitignore a "#" at the start is a comment's unless it is escaped; in a list of patterns it is a name's.
@@ -15,7 +14,7 @@ JUDGE = GitIgnoreSpec.from_lines(
 )
 PARTS = sorted({part for pattern in BUILT_IN for part in (pattern, pattern.strip("*"), pattern[1:], pattern[:-1])})
 # No line break: the regular expressions of pathspec take one at the end of a name for the end.
-LETTERS = st.text(st.characters(exclude_characters="/\0\n\\", exclude_categories=("Cs",)), max_size=4)
+LETTERS = st.text(st.characters(exclude_characters="/\0\n\\", codec="utf-8"), max_size=4)
 NAMES = st.builds("".join, st.lists(st.sampled_from(PARTS) | LETTERS, min_size=1, max_size=3)).filter(
     lambda name: name not in ("", ".", "..")
 )
@@ -37,7 +36,8 @@ def test_the_built_in_patterns_are_what_pathspec_makes_of_them(name, folders, en
     [
         ".git/", "a/.git/", ".gitignore", "__pycache__/", "a/b/__pycache__/", "a.pyc", "x.egg-info/", ".venv/", "~",
         "a~", "##", "#a#", ".#a", ".a.swp", ".x.swo", "a.pyo", "Thumbs.db", "a/app.romfs", ".romfs", ".DS_Store",
-        ".hypothesis/", ".coverage",
+        ".hypothesis/", ".coverage", ".gitattributes", ".gitmodules", ".hg/", ".svn/", ".tox/", ".nox/", ".mypy_cache/",
+        ".pytest_cache/", ".ruff_cache/", "desktop.ini", ".idea/", ".vscode/",
     ],
 )  # fmt: skip
 def test_what_is_left_out_everywhere(name):
@@ -74,32 +74,41 @@ def test_every_built_in_pattern_has_its_say():
     ],
 )
 def test_patterns_after_the_built_in_ones(patterns, left_out, taken):
-    match = excluded({"tool.romfs.exclude": patterns})
+    match = excluded(patterns)
     assert [path for path in left_out if not match(path)] == []
     assert [path for path in taken if match(path)] == []
 
 
-def test_later_groups_outrank_earlier_ones():
-    assert not excluded({"a": ["*.md"], "b": ["!x.md"]})("x.md")
-    assert excluded({"b": ["!x.md"], "a": ["*.md"]})("x.md")
-    assert compiled({"a": ["*.md"]})("x.md")
+def test_later_patterns_outrank_earlier_ones():
+    assert not excluded(["*.md", "!x.md"])("x.md")
+    assert excluded(["!x.md", "*.md"])("x.md")
+    assert compiled(["*.md"])("x.md")
 
 
 def test_no_patterns_match_nothing():
-    match = compiled({"a": [], "b": ()})
+    match = compiled([])
     assert not match("a")
     assert not match(".git/")
 
 
-@pytest.mark.parametrize("pattern", ["!", "\\", "a\\", "[z-a]"])
-def test_what_is_no_pattern_names_its_setting(pattern):
-    groups = {"tool.romfs.exclude": ["*.md", "!a"], "tool.romfs.lib[2].exclude": ["b", pattern]}
-    with pytest.raises(SettingsError) as caught:
-        excluded(groups)
-    assert str(caught.value) == f"tool.romfs.lib[2].exclude: {pattern!r} is not a gitignore pattern"
+@pytest.mark.parametrize("pattern", ["!", "\\", "a\\", "[z-a]", "#a\\"])
+def test_what_is_no_pattern_is_shown_as_it_was_written(pattern):
+    assert pattern_problem(pattern) == f"{pattern!r} is not a gitignore pattern"
 
 
-def test_a_pattern_is_shown_as_it_was_written():
-    with pytest.raises(SettingsError) as caught:
-        compiled({"tool.romfs.exclude": ["#a\\"]})
-    assert str(caught.value) == f"tool.romfs.exclude: {'#a' + chr(92)!r} is not a gitignore pattern"
+@pytest.mark.parametrize("pattern", ["", " ", "\t"])
+def test_an_empty_pattern(pattern):
+    assert pattern_problem(pattern) == "must not be empty"
+
+
+@pytest.mark.parametrize("pattern", ["a", "!a", "[a-z]", "\\#a", "**/x/", "#a"])
+def test_what_is_a_pattern(pattern):
+    assert pattern_problem(pattern) is None
+    compiled([pattern])
+
+
+@given(st.text(max_size=6))
+@patient
+def test_every_pattern_that_is_taken_can_be_compiled(pattern):
+    if pattern_problem(pattern) is None:
+        compiled([pattern])("a/b")

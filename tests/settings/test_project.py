@@ -8,7 +8,7 @@ import pytest
 
 from hatch_romfs.errors import SettingsError
 from hatch_romfs.settings.model import Alignment, Settings
-from hatch_romfs.settings.project import Project, has_table, load, read_overrides, read_project
+from hatch_romfs.settings.project import Project, has_table, load, merged, read_project, read_settings
 from tests.settings.support import HINT, ROOT, problems_of, project_of
 
 WRONG = """\
@@ -68,7 +68,7 @@ def read_from(folder: Path) -> Project:
 def test_every_mistake_is_reported_at_once(tmp_path):
     with pytest.raises(SettingsError) as caught:
         read_from(written(tmp_path, WRONG))
-    assert str(caught.value) == ALL_THAT_IS_WRONG + HINT
+    assert str(caught.value) == ALL_THAT_IS_WRONG + HINT.format(tmp_path / "pyproject.toml")
     assert [str(problem) for problem in caught.value.problems] == ALL_THAT_IS_WRONG.splitlines()
 
 
@@ -78,7 +78,7 @@ def test_a_project_as_it_is_written(tmp_path):
     assert read_from(written(tmp_path, text)) == Project(tmp_path, "My.app-1_x", "1.2.3", expected)
 
 
-@pytest.mark.parametrize("name", ["a", "7", "My.app-1_x", "A" * 300])
+@pytest.mark.parametrize("name", ["a", "7", "My.app-1_x", "A" * 200])
 def test_names_of_projects(name):
     assert project_of({}, name=name).name == name
 
@@ -112,7 +112,8 @@ def test_a_missing_project_table(tmp_path, metadata):
     with pytest.raises(SettingsError) as caught:
         read_from(written(tmp_path, metadata + "[tool.romfs]\nx = 1\n"))
     assert str(caught.value) == (
-        f"project: pyproject.toml needs a [project] table with a name\ntool.romfs.x: unknown key\n{HINT}"
+        "project: pyproject.toml needs a [project] table with a name\ntool.romfs.x: unknown key\n"
+        + HINT.format(tmp_path / "pyproject.toml")
     )
 
 
@@ -172,19 +173,35 @@ def test_a_file_that_cannot_be_read(tmp_path):
     assert str(caught.value).endswith(("Is a directory", "Permission denied"))
 
 
-def test_overrides_are_checked_as_the_table_is():
-    given: dict[str, object] = {"format": "linux", "mpy": False, "alignment": {"default": 4, "*.b": 8}}
-    assert read_overrides(given) == {"format": "linux", "mpy": None, "alignment": Alignment(4, (("*.b", 8),))}
-    assert read_overrides({}) == {}
+def test_keys_that_stand_by_themselves_are_read_as_the_table_is():
+    given: dict[str, object] = {"format": "linux", "mpy": False, "alignment": {"default": 4, "*.b": 8}, "lib-dir": "x"}
+    settings = read_settings(given)
+    assert (settings.format, settings.mpy, settings.lib_dir) == ("linux", None, "x")
+    assert settings.alignment == Alignment(4, (("*.b", 8),))
+    assert read_settings({}) == Settings()
 
 
-def test_overrides_are_fields_of_the_settings():
-    assert read_overrides({"lib-dir": "x"}) == {"lib_dir": "x"}
+@pytest.mark.parametrize(
+    ("table", "overrides", "expected"),
+    [
+        ({"size": 1}, {"size": 2, "share": False}, {"size": 2, "share": False}),
+        ({"mpy": {"optimize": 3}}, {"mpy": True}, {"mpy": {"optimize": 3}}),
+        ({"mpy": False}, {"mpy": True}, {"mpy": True}),
+        ({"mpy": {"optimize": 3}}, {"mpy": False}, {"mpy": False}),
+        ({"alignment": 4}, {"alignment": {"*.b": 8}}, {"alignment": {"default": 4, "*.b": 8}}),
+        ({"alignment": {"*.b": 2, "*.c": 4}}, {"alignment": {"*.b": 8}}, {"alignment": {"*.b": 8, "*.c": 4}}),
+        ({}, {"alignment": {"default": 8}}, {"alignment": {"default": 8}}),
+        ({"alignment": "x"}, {"alignment": {"default": 8}}, {"alignment": {"default": 8}}),
+        (7, {"size": 2}, 7),
+    ],
+)
+def test_overrides_are_merged_into_the_table(table, overrides, expected):
+    assert merged(table, overrides) == expected
 
 
 def test_bad_overrides_are_named_by_their_keys():
     with pytest.raises(SettingsError) as caught:
-        read_overrides({"format": "cramfs", "alignment": 3, "mpy": {"optimize": 4}, "formt": 1})
+        read_settings({"format": "cramfs", "alignment": 3, "mpy": {"optimize": 4}, "formt": 1})
     assert str(caught.value).splitlines() == [
         'format: must be "micropython" or "linux", not \'cramfs\'',
         "alignment: must be a power of two from 1 to 1048576, not 3",

@@ -1,0 +1,16 @@
+"""Places where others than root may look."""
+
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def open_path():
+    """A temporary folder like tmp_path, which only its owner may enter, but for everyone."""
+    folder = Path(tempfile.mkdtemp(prefix="romfs-test-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
