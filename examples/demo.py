@@ -1,4 +1,4 @@
-"""What ``make demo`` shows: an example built by a real, isolated ``hatch build``, looked into, and run.
+"""What ``make demo`` shows: an example built by a real, isolated ``hatch build``, looked into, run, and flashed.
 
 hatch-romfs itself is built first and offered to Hatch as a wheel, as the package index would.
 """
@@ -13,6 +13,8 @@ import sysconfig
 import tempfile
 from pathlib import Path
 
+from hatch_romfs.board.session import PortOptions, session
+
 HERE = Path(__file__).parent
 SCRIPTS = sysconfig.get_path("scripts")
 
@@ -25,8 +27,16 @@ def run(name: str, *arguments: object, cwd: Path, shown: bool = True) -> None:
     subprocess.run([command, *map(str, arguments)], cwd=cwd, check=True)
 
 
+def run_on_board(port: str, code: str) -> None:
+    """Run code on the board as its own programs run, from what it has mounted."""
+    print(f"\non the board, after a reset: {code}", flush=True)
+    with session(PortOptions(port)) as board:
+        board.restart()
+        print(board.repl.run(code))
+
+
 def main() -> None:
-    """Build, look, run; in a temporary folder, so that the checkout stays as it is."""
+    """Build, look, run, flash; in a temporary folder, so that the checkout stays as it is."""
     with tempfile.TemporaryDirectory() as folder:
         wheels, project = Path(folder) / "wheels", Path(folder) / "greenhouse"
         run("uv", "build", "--quiet", "--wheel", "--out-dir", wheels, HERE.parent, cwd=HERE.parent, shown=False)
@@ -37,6 +47,9 @@ def main() -> None:
         run("hatch", "build", "-t", "romfs", cwd=project)
         run("romfs-image", "tree", "dist/greenhouse.romfs", cwd=project)
         run("romfs-image", "run", "dist/greenhouse.romfs", "-m", "greenhouse.app", cwd=project)
+        run("romfs-flash", "dist/greenhouse.romfs", "--port", "sim:rom.bin", cwd=project)
+        run("romfs-flash", "--verify", "dist/greenhouse.romfs", "--port", "sim:rom.bin", cwd=project)
+        run_on_board(f"sim:{project / 'rom.bin'}", "import greenhouse.app")
 
 
 if __name__ == "__main__":

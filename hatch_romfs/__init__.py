@@ -1,7 +1,7 @@
 """Reproducible ROMFS images as part of the build of an ordinary Python project.
 
 This is the public API; each name is imported when it is first used. ``build`` makes an image, ``open_image``
-looks into one, and every failure is a ``RomfsError``.
+looks into one, ``flash`` writes it to a board, and every failure is a ``RomfsError``.
 """
 
 from __future__ import annotations
@@ -10,17 +10,48 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from hatch_romfs.api import build
-    from hatch_romfs.errors import BuildError, ImageError, RomfsError, SettingsError
+    from hatch_romfs.board.flash import Flashed, erase, flash, query, read, verify
+    from hatch_romfs.board.session import PortOptions
+    from hatch_romfs.errors import (
+        BoardError,
+        BuildError,
+        ImageError,
+        LinkError,
+        RomfsError,
+        SettingsError,
+        VerifyError,
+    )
     from hatch_romfs.formats import open_image
     from hatch_romfs.formats.micropython.image import RomImage
     from hatch_romfs.pipeline import Built
 
-__all__ = ["BuildError", "Built", "ImageError", "RomImage", "RomfsError", "SettingsError", "build", "open_image"]
+__all__ = [
+    "BoardError",
+    "BuildError",
+    "Built",
+    "Flashed",
+    "ImageError",
+    "LinkError",
+    "PortOptions",
+    "RomImage",
+    "RomfsError",
+    "SettingsError",
+    "VerifyError",
+    "build",
+    "erase",
+    "flash",
+    "open_image",
+    "query",
+    "read",
+    "verify",
+]
 
 _HOMES = {
-    "build": "hatch_romfs.api",
+    **dict.fromkeys(("Flashed", "erase", "flash", "query", "read", "verify"), "hatch_romfs.board.flash"),
     "Built": "hatch_romfs.pipeline",
+    "PortOptions": "hatch_romfs.board.session",
     "RomImage": "hatch_romfs.formats.micropython.image",
+    "build": "hatch_romfs.api",
     "open_image": "hatch_romfs.formats",
 }
 

@@ -1,0 +1,1 @@
+"""Boards: what answers at the other end of the wire, real or simulated."""

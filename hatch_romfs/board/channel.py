@@ -1,0 +1,230 @@
+"""Ways to have the agent work: over a stream of frames, or statement by statement through the raw REPL."""
+
+from __future__ import annotations
+
+import ast
+import base64
+import binascii
+import hashlib
+import zlib
+from importlib import resources
+from typing import TYPE_CHECKING, Final, Protocol
+
+from hatch_romfs.board.plan import Block
+from hatch_romfs.errors import LinkError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hatch_romfs.board.probe import Board, Partition
+    from hatch_romfs.board.repl import RawRepl
+
+FRAMES: Final = (
+    (320 << 10, 32 << 10),
+    (160 << 10, 16 << 10),
+    (80 << 10, 8 << 10),
+    (40 << 10, 4 << 10),
+    (24 << 10, 2 << 10),
+    (0, 1 << 10),
+)
+"""Free memory of the board in bytes, and the bytes of image that go into one frame then."""
+ANSWER: Final = 10.0
+"""Seconds for any answer, beside those for the work."""
+SLOWEST: Final = {"sha256": 50_000, "crc32": 100_000, "bytes": 2_000}
+"""Bytes a second that the slowest board hashes; ``bytes`` come back over the line."""
+SLOWEST_ERASE: Final = 100_000
+
+
+class RefusedError(Exception):
+    """The board said that something went wrong: a negative errno, or an exception."""
+
+    @property
+    def for_memory(self) -> bool:
+        """Say whether the frame was too large for the board."""
+        return "MemoryError" in str(self)
+
+
+class Channel(Protocol):
+    """The agent's functions, called from here. Each raises RefusedError or LinkError."""
+
+    frame: int
+    """Bytes of image for one call of ``write``."""
+
+    def erase(self, at: int, size: int) -> None:
+        """Erase ``size`` bytes at ``at``."""
+        ...
+
+    def write(self, at: int, data: bytes, size: int) -> str:
+        """Write ``data``; return the hash of its first ``size`` bytes as the board reads them."""
+        ...
+
+    def digest(self, at: int, size: int) -> str:
+        """Return the hash of what is there."""
+        ...
+
+    def close(self) -> None:
+        """Let the agent go; the raw REPL has its prompt again."""
+        ...
+
+
+def algorithm(board: Board) -> str:
+    """Return the best hash that the board has; ``bytes`` for none."""
+    return "sha256" if board.sha256 else "crc32" if board.crc32 else "bytes"
+
+
+HASHES: Final[dict[str, Callable[[bytes | memoryview], str]]] = {
+    "sha256": lambda data: hashlib.sha256(data).hexdigest(),
+    "crc32": lambda data: f"{binascii.crc32(data):08x}",
+    "bytes": lambda data: bytes(data).hex(),
+}
+
+
+def agent_code(name: str) -> str:
+    """Return a part of the agent as it is sent: without docstrings and comments, indented by one space."""
+    tree = ast.parse(resources.files("hatch_romfs.board").joinpath(f"{name}.py").read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.Module) and ast.get_docstring(node) is not None:
+            del node.body[0]
+    lines = ast.unparse(tree).split("\n")
+    return "\n".join(" " * ((len(line) - len(line.lstrip())) // 4) + line.lstrip() for line in lines if line)
+
+
+def attach(repl: RawRepl, board: Board, partition: Partition) -> None:
+    """Send the part of the agent that looks, and have it take a partition."""
+    repl.run(agent_code("agent"))
+    ranged = partition.family in ("ranged", "mram")
+    repl.run(f"attach({partition.number},{partition.geometry.block},{algorithm(board)!r},{ranged})")
+
+
+def scan(repl: RawRepl, board: Board, size: int, block: int) -> list[Block]:
+    """Return what the partition's blocks hold, as far as an image of ``size`` bytes would reach."""
+    speed = SLOWEST[algorithm(board)]
+    said = repl.run(f"scan({size},{block})", ANSWER + 2 * size / speed)
+    found = [line.split() for line in said.splitlines()]
+    if len(found) != -(-size // block) or any(len(words) != 2 or words[1] not in "01" for words in found):  # noqa: PLR2004
+        raise LinkError(f"{repl.link.name}: the board's list of blocks makes no sense: {said[:200]!r}")
+    return [Block(digest, blank == "1") for digest, blank in found]
+
+
+def open_channel(repl: RawRepl, board: Board) -> Channel:
+    """Send the part of the agent that writes, and open the best channel that the board has."""
+    repl.run(agent_code("agent_write"))
+    if board.stream:
+        channel = StreamChannel(repl, board)
+        if channel.begin():
+            return channel
+    return StatementChannel(repl, board)
+
+
+def _frame(board: Board) -> int:
+    return next(frame for free, frame in FRAMES if board.free >= free)
+
+
+def _deflated(data: bytes) -> tuple[bytes, int]:
+    """Return raw deflated data, and the logarithm of the window that it needs."""
+    wbits = max(9, min(15, (len(data) - 1).bit_length()))
+    packer = zlib.compressobj(9, zlib.DEFLATED, -wbits, 9)
+    return packer.compress(data) + packer.flush(), wbits
+
+
+class StreamChannel:
+    """Frames on the agent's standard input: what goes up is deflated, and the board asks for each frame.
+
+    There is no flow control on a UART: the next frame goes out only when the last one has been answered.
+    """
+
+    def __init__(self, repl: RawRepl, board: Board) -> None:
+        self.frame = _frame(board)
+        self._repl = repl
+        self._deflate = board.deflate
+        self._speed = SLOWEST[algorithm(board)]
+
+    def begin(self) -> bool:
+        """Start the agent's loop; say whether it answers."""
+        self._repl.send("serve()")
+        try:
+            self._repl.link.read_until(b"+", 3.0)
+            self._repl.link.read_until(b"\n", 1.0)
+        except LinkError:
+            self._repl.enter()
+            return False
+        return True
+
+    def erase(self, at: int, size: int) -> None:
+        """Erase."""
+        self._call(b"E", (at, size, 0), b"", size / SLOWEST_ERASE)
+
+    def write(self, at: int, data: bytes, size: int) -> str:
+        """Write and return the hash."""
+        wbits = 0
+        if self._deflate:
+            packed, window = _deflated(data)
+            if len(packed) < len(data):
+                data, wbits = packed, window
+        escaped = data.replace(b"\x1b", b"\x1b[").replace(b"\x03", b"\x1bC")
+        return self._call(b"W", (at, size, wbits), escaped, size / self._speed)
+
+    def digest(self, at: int, size: int) -> str:
+        """Return the hash."""
+        return self._call(b"H", (at, size, 0), b"", size / self._speed)
+
+    def close(self) -> None:
+        """End the agent's loop."""
+        self._repl.link.write(b"Q" + b"0" * 32)
+        self._repl.finish(ANSWER)
+
+    def _call(self, kind: bytes, numbers: tuple[int, int, int], data: bytes, seconds: float) -> str:
+        link = self._repl.link
+        link.write(kind + b"%08x%08x%08x%08x" % (*numbers, len(data)) + data)
+        return _answer(
+            link.read_until(b"\n", ANSWER + seconds + len(data) / 2_000, most=4 * numbers[1] + 4096).decode()
+        )
+
+
+class StatementChannel:
+    """Calls as statements of the raw REPL, for boards whose standard input has no binary side."""
+
+    def __init__(self, repl: RawRepl, board: Board) -> None:
+        self.frame = min(_frame(board), 2 << 10)
+        self._repl = repl
+        self._board = board
+        self._speed = SLOWEST[algorithm(board)]
+
+    def erase(self, at: int, size: int) -> None:
+        """Erase."""
+        self._call(f"erase({at},{size})", size / SLOWEST_ERASE)
+
+    def write(self, at: int, data: bytes, size: int) -> str:
+        """Write and return the hash."""
+        wbits = 0
+        if self._board.deflate:
+            packed, window = _deflated(data)
+            if len(packed) < len(data):
+                data, wbits = packed, window
+        if self._board.base64:
+            literal = f"__import__('binascii').a2b_base64({base64.b64encode(data)!r})"
+        elif self._board.fromhex:
+            literal = f"bytes.fromhex({data.hex()!r})"
+        else:
+            literal = repr(data)
+        return self._call(f"write({at},{size},{literal},{wbits})", size / self._speed)
+
+    def digest(self, at: int, size: int) -> str:
+        """Return the hash."""
+        return self._call(f"digest({at},{size})", size / self._speed)
+
+    def close(self) -> None:
+        """Do nothing: the prompt is there."""
+
+    def _call(self, call: str, seconds: float) -> str:
+        code = f"try:\n print({call})\nexcept Exception as e:print('!'+repr(e))"
+        return _answer(self._repl.run(code, ANSWER + seconds + len(code) / 2_000))
+
+
+def _answer(said: str) -> str:
+    said = said.strip()
+    if said.startswith("="):
+        return said[1:]
+    if said.startswith("!"):
+        raise RefusedError(said[1:])
+    raise LinkError(f"the board answered {said[:200]!r}", hint="Run the same command again.")

@@ -1,0 +1,131 @@
+"""MicroPython's raw REPL, which runs code and gives back what it prints.
+
+``Ctrl-A`` enters it, code ends with ``Ctrl-D``, and the answer is ``OK``, the output, ``Ctrl-D``, the error,
+``Ctrl-D`` and a prompt. Raw-paste mode, from MicroPython 1.14 on, adds flow control to the code's way up.
+"""
+
+from __future__ import annotations
+
+import ast
+import time
+from typing import TYPE_CHECKING, Any
+
+from hatch_romfs.errors import BoardError, LinkError
+
+if TYPE_CHECKING:
+    from hatch_romfs.board.link import Link
+
+BANNER = b"raw REPL; CTRL-B to exit\r\n>"
+ENTER_TIMEOUT = 15.0
+"""Seconds for getting a prompt out of whatever runs on the board."""
+ANSWER_TIMEOUT = 10.0
+"""Seconds for an answer that needs no work."""
+
+
+class RaisedError(BoardError):
+    """Code raised on the board; ``traceback`` is what the board printed of it."""
+
+    def __init__(self, traceback: str) -> None:
+        last = traceback.strip().rpartition("\n")[2]
+        super().__init__(f"the board raised {last or 'an error'}", hint=traceback.strip() or None)
+        self.traceback = traceback
+
+
+class RawRepl:
+    """The raw REPL at the other end of a link."""
+
+    def __init__(self, link: Link) -> None:
+        self.link = link
+        self._raw_paste = True
+
+    def enter(self, timeout: float = ENTER_TIMEOUT) -> None:
+        """Interrupt what runs and get a prompt, trying again until ``timeout``; raises LinkError."""
+        deadline = time.monotonic() + timeout
+        while True:
+            self.link.write(b"\r\x03\x03")
+            self.link.drain(quiet=0.1, timeout=0.5)
+            self.link.write(b"\r\x01")
+            try:
+                self.link.read_until(BANNER, timeout=2.0)
+            except LinkError as error:
+                if time.monotonic() > deadline:
+                    raise LinkError(
+                        f"{self.link.name}: could not enter the raw REPL: {error.message}",
+                        hint="Is it a MicroPython board, and does nothing else hold the port? Reset it and try again.",
+                    ) from error
+            else:
+                return
+
+    def leave(self) -> None:
+        """Go back to the friendly REPL."""
+        self.link.write(b"\r\x02")
+
+    def run(self, code: str, timeout: float = ANSWER_TIMEOUT) -> str:
+        """Run code and return what it printed; raises RaisedError, and LinkError after ``timeout`` seconds."""
+        self.send(code)
+        return self.finish(timeout)
+
+    def value(self, code: str, timeout: float = ANSWER_TIMEOUT) -> Any:  # noqa: ANN401 - any literal
+        """Return the literal that code prints: what comes from a board is data, never code."""
+        said = self.run(code, timeout)
+        try:
+            return ast.literal_eval(said.strip())
+        except (ValueError, SyntaxError, MemoryError, RecursionError):
+            raise LinkError(f"{self.link.name}: the board answered {said[:200]!r}, which is no value") from None
+
+    def send(self, code: str) -> None:
+        """Have code run, without waiting for its end."""
+        data = code.encode()
+        if self._raw_paste:
+            self.link.write(b"\x05A\x01")
+            answer = self.link.read(2, ANSWER_TIMEOUT)
+            if answer == b"R\x01":
+                self._paste(data)
+                return
+            self._raw_paste = False
+            if answer != b"R\x00":  # firmware that took it for code: it answers with an error and a prompt
+                self.link.read_until(b">", ANSWER_TIMEOUT)
+        for start in range(0, len(data), 256):
+            self.link.write(data[start : start + 256])
+            time.sleep(0.01)
+        self.link.write(b"\x04")
+        answer = self.link.read(2, ANSWER_TIMEOUT)
+        if answer != b"OK":
+            raise LinkError(f"{self.link.name}: the raw REPL answered {answer!r}")
+
+    def finish(self, timeout: float) -> str:
+        """Wait for the end of the code that was sent, and return what it printed since."""
+        output = self.link.read_until(b"\x04", timeout)[:-1]
+        error = self.link.read_until(b"\x04", ANSWER_TIMEOUT)[:-1]
+        self.link.read_until(b">", ANSWER_TIMEOUT)
+        if error:
+            raise RaisedError(error.decode(errors="replace"))
+        return output.decode(errors="replace")
+
+    def soft_reset(self) -> None:
+        """Start MicroPython anew, which unmounts everything and runs ``boot.py``, and get a prompt again."""
+        self.link.write(b"\x04")
+        self.link.read_until(b"soft reboot\r\n", ANSWER_TIMEOUT)
+        try:
+            self.link.read_until(BANNER, ENTER_TIMEOUT)
+        except LinkError:  # a boot.py that goes on, or a port that vanished for a moment
+            self.enter()
+
+    def _paste(self, data: bytes) -> None:
+        window = left = int.from_bytes(self.link.read(2, ANSWER_TIMEOUT), "little")
+        at = 0
+        while at < len(data):
+            if not left:
+                sign = self.link.read(1, ANSWER_TIMEOUT)
+                if sign == b"\x04":  # the board wants no more
+                    break
+                if sign != b"\x01":
+                    raise LinkError(f"{self.link.name}: raw-paste mode answered {sign!r}")
+                left = window
+                continue
+            piece = data[at : at + left]
+            self.link.write(piece)
+            at += len(piece)
+            left -= len(piece)
+        self.link.write(b"\x04")
+        self.link.read_until(b"\x04", ANSWER_TIMEOUT)

@@ -1,0 +1,269 @@
+"""``romfs-flash``: an image into a board's partition, and what is there now."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hatch_romfs.cli.edge import Parser, Version, add_common_options, print_json, printable, run, say
+from hatch_romfs.errors import SettingsError
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator, Sequence
+
+    from hatch_romfs.board.link import Trace
+    from hatch_romfs.board.probe import Board, Partition
+    from hatch_romfs.board.session import PortOptions
+
+# What a command needs is imported when it runs: --help, and every start, would wait for the rest.
+# ruff: noqa: PLC0415
+
+
+def main() -> None:
+    """Run the command ``romfs-flash``."""
+    run(command)
+
+
+def command(arguments: Sequence[str]) -> None:
+    """Run ``romfs-flash`` with ``arguments``; raises RomfsError."""
+    options = parser().parse_args(arguments)
+    actions = [name for name in ("query", "verify", "read", "erase", "list_ports") if getattr(options, name)]
+    if (options.image is None) is (not actions):
+        raise SettingsError(
+            "name an IMAGE to write, or one of --query, --verify, --read, --erase, --list-ports",
+            hint="'romfs-flash --help' shows how it is used.",
+        )
+    doing = {"query": query, "verify": verify, "read": read, "erase": erase, "list_ports": list_ports}
+    (doing[actions[0]] if actions else flash)(options)
+
+
+def parser() -> Parser:
+    """Return the parser of ``romfs-flash``."""
+    top = Parser(
+        prog="romfs-flash",
+        description="Write a ROMFS image into a partition of a MicroPython board, verified, so that a cut at any"
+        " moment leaves nothing broken that mounts. IMAGE is an image, or a project or folder, which is built first.",
+    )
+    add = top.add_argument
+    add("--version", action=Version, nargs=0, help="print the version and end")
+    add("image", nargs="?", type=Path, metavar="IMAGE", help="an image, a project or a folder")
+    add(
+        "--port",
+        metavar="PORT",
+        help="a port or URL, id:SERIAL, or sim: for a simulated board; by default the only board",
+    )
+    add("--partition", type=int, default=0, metavar="N", help="the partition; by default 0")
+    what = top.add_mutually_exclusive_group()
+    what.add_argument("--query", action="store_true", help="say what the board is, and what its partitions hold")
+    what.add_argument("--verify", type=Path, metavar="IMAGE", help="compare only")
+    what.add_argument("--read", type=Path, metavar="OUT", help="write the image that the partition holds to a file")
+    what.add_argument("--erase", action="store_true", help="erase the partition")
+    what.add_argument("--list-ports", action="store_true", help="list the serial ports of this machine")
+    add("--whole", action="store_true", help="with --read: the whole partition, whatever it holds")
+    add("--dry-run", action="store_true", help="say what would be done, and do nothing to the partition")
+    add("--full", action="store_true", help="write every block, also those that are right already")
+    add("--force", action="store_true", help="write .mpy code that this firmware refuses")
+    add("--no-reset", action="store_true", help="do not reset the board, nor see whether it mounts the image")
+    add("--baudrate", type=int, default=115200, metavar="N", help="of the port; by default 115200")
+    add("--dtr", choices=("on", "off"), help="set this line before the port is opened; by default as the system does")
+    add("--rts", choices=("on", "off"), help="the same")
+    add_common_options(top)
+    add("-vv", dest="trace", action="store_true", help="show every byte on the wire")
+    return top
+
+
+def _port(options: argparse.Namespace) -> PortOptions:
+    from hatch_romfs.board.session import PortOptions
+
+    lines = {"on": True, "off": False, None: None}
+    return PortOptions(options.port, options.baudrate, lines[options.dtr], lines[options.rts])
+
+
+def _trace(options: argparse.Namespace) -> Trace | None:
+    def trace(way: str, data: bytes) -> None:
+        sys.stderr.write(f"{way} {data!r}\n")
+
+    return trace if options.trace else None
+
+
+@contextmanager
+def _image(options: argparse.Namespace, source: Path) -> Iterator[Path]:
+    """Return the image's file; a project's or a folder's is built into a temporary one."""
+    if not source.is_dir():
+        yield source
+        return
+    import tempfile
+
+    from hatch_romfs.api import build
+    from hatch_romfs.cli import show
+
+    with tempfile.TemporaryDirectory(prefix="hatch-romfs-") as folder:
+        with show.progress(quiet=options.quiet or options.json) as on_progress:
+            built = build(source, Path(folder) / "image.romfs", on_progress=on_progress)
+        for warning in built.warnings:
+            sys.stderr.write(f"warning: {printable(warning)}\n")
+        yield built.path
+
+
+def flash(options: argparse.Namespace) -> None:
+    """Write an image."""
+    from hatch_romfs.board.flash import flash as write
+    from hatch_romfs.cli import show
+
+    with _image(options, options.image) as image, show.progress(quiet=options.quiet or options.json) as on_event:
+        done = write(
+            image,
+            _port(options),
+            partition=options.partition,
+            force=options.force,
+            full=options.full,
+            dry_run=options.dry_run,
+            reset=not options.no_reset,
+            on_event=on_event,
+            trace=_trace(options),
+        )
+        size = image.stat().st_size
+    steps = [{"action": step.action, "offset": step.offset, "length": step.length} for step in done.plan.steps]
+    if options.json:
+        print_json(
+            {
+                "board": done.board.machine,
+                "partition": done.partition.number,
+                "size": size,
+                "dry_run": options.dry_run,
+                "steps": steps,
+                "written": 0 if options.dry_run else done.plan.writes,
+                "blocks_kept": done.plan.kept,
+                "rewritten": done.rewritten,
+                "sent": done.sent,
+                "received": done.received,
+                "verified": not options.dry_run,
+                "mounted": done.mounted,
+            }
+        )
+        return
+    if options.quiet:
+        return
+    if options.dry_run or options.verbose:
+        for step in done.plan.steps:
+            say(str(step))
+    where = f"partition {done.partition.number} of {printable(done.board.machine)}"
+    if options.dry_run:
+        say(f"{where}: {done.plan.writes:,} of {size:,} bytes would be written")
+    else:
+        mounted = ", mounted at /rom" if done.mounted else ""
+        say(f"{where}: {size:,} bytes verified, {done.plan.writes:,} of them written{mounted}")
+
+
+def query(options: argparse.Namespace) -> None:
+    """Say what a board is."""
+    from hatch_romfs.board.flash import query as ask
+
+    board = ask(_port(options), trace=_trace(options))
+    if options.json:
+        print_json(_board_document(board))
+    elif not options.quiet:
+        _show_board(board)
+
+
+def _board_document(board: Board) -> dict[str, object]:
+    from dataclasses import asdict
+
+    document = asdict(board)
+    document["arch"] = board.arch
+    document["mpy_version"] = ".".join(map(str, board.mpy_version))
+    return document
+
+
+def _show_board(board: Board) -> None:
+    version, sub_version = board.mpy_version
+    say(f"{printable(board.machine)}, MicroPython {printable(board.version)}")
+    say(f"loads .mpy {version}.{sub_version}, native code: {board.arch or 'none'}; {board.free:,} bytes of memory free")
+    if board.partitions is None:
+        say("no ROMFS in this firmware")
+    elif not board.partitions:
+        say("ROMFS, but no partition reserved for it")
+    for partition in board.partitions or ():
+        say(_partition_line(partition))
+
+
+def _partition_line(partition: Partition) -> str:
+    geometry = partition.geometry
+    held = "no image"
+    if partition.image_size is not None:
+        held = f"an image of {partition.image_size:,} bytes"
+    if partition.metadata is not None:
+        known = " ".join(filter(None, (partition.metadata.name, partition.metadata.version)))
+        held += f": {printable(known)}, content {partition.metadata.sha256[:16]}"
+    return (
+        f"partition {partition.number}: {geometry.size:,} bytes, blocks of {geometry.block:,}, written in units of"
+        f" {geometry.unit}, {partition.family}; holds {held}"
+    )
+
+
+def verify(options: argparse.Namespace) -> None:
+    """Compare only."""
+    from hatch_romfs.board.flash import verify as compare
+    from hatch_romfs.cli import show
+
+    with _image(options, options.verify) as image, show.progress(quiet=options.quiet or options.json) as on_event:
+        board = compare(image, _port(options), partition=options.partition, on_event=on_event, trace=_trace(options))
+    if options.json:
+        print_json({"board": board.machine, "partition": options.partition, "verified": True})
+    elif not options.quiet:
+        say(f"partition {options.partition} of {printable(board.machine)} holds {options.verify}, byte for byte")
+
+
+def read(options: argparse.Namespace) -> None:
+    """Write what a partition holds to a file."""
+    from hatch_romfs.board.flash import read as fetch
+    from hatch_romfs.cli import show
+
+    with show.progress(quiet=options.quiet or options.json) as on_event:
+        data = fetch(
+            _port(options),
+            partition=options.partition,
+            whole=options.whole,
+            on_event=on_event,
+            trace=_trace(options),
+        )
+    try:
+        with options.read.open("xb") as file:
+            file.write(data)
+    except FileExistsError:
+        raise SettingsError(f"{options.read} is there already", hint="Name a new file.") from None
+    if options.json:
+        print_json({"path": str(options.read), "size": len(data), "partition": options.partition})
+    elif not options.quiet:
+        say(f"{options.read}: {len(data):,} bytes")
+
+
+def erase(options: argparse.Namespace) -> None:
+    """Erase a partition."""
+    from hatch_romfs.board.flash import erase as clear
+    from hatch_romfs.cli import show
+
+    with show.progress(quiet=options.quiet or options.json) as on_event:
+        board = clear(_port(options), partition=options.partition, on_event=on_event, trace=_trace(options))
+    if options.json:
+        print_json({"board": board.machine, "partition": options.partition, "erased": True})
+    elif not options.quiet:
+        say(f"partition {options.partition} of {printable(board.machine)} is erased")
+
+
+def list_ports(options: argparse.Namespace) -> None:
+    """List the serial ports."""
+    from dataclasses import asdict
+
+    from hatch_romfs.board.ports import list_ports as find
+
+    ports = find()
+    if options.json:
+        print_json({"ports": [asdict(port) for port in ports]})
+        return
+    for port in ports:
+        serial_number = f"  id:{port.serial_number}" if port.serial_number else ""
+        say(f"{port.name}  {printable(port.description)}{serial_number}")
