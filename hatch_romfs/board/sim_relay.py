@@ -219,6 +219,7 @@ class Relay:
             self._up_again.set()
 
     def _end(self) -> None:
+        self._closing = True
         self.cut()
         self._bury()
         self._inner.close()
@@ -332,7 +333,7 @@ class Relay:
         return status
 
     def _must_settle(self) -> bool:
-        """Tell whether an interrupt may still be on its way: at a second one the unix port would exit, unlike a board."""
+        """Tell whether an interrupt may still be on its way: at a second one the unix port, unlike a board, exits."""
         return time.monotonic() < self._interrupted + _SETTLE and self.is_running()
 
     def _interrupt(self) -> bool:

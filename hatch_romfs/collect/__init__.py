@@ -138,7 +138,7 @@ def _check_bounds(tree: Directory) -> None:
     for path, _ in walk(tree):
         if path.count("/") > MAX_DEPTH or len(path.encode()) > MAX_PATH:
             raise BuildError(
-                f"{path[:60]}…: folders are nested more than {MAX_DEPTH} deep, or the path has more than {MAX_PATH} bytes"
+                f"{path[:60]}…: folders are nested more than {MAX_DEPTH} deep, or the path exceeds {MAX_PATH} bytes"
             )
 
 
