@@ -198,7 +198,7 @@ def test_an_interrupted_build_leaves_nothing(project, tmp_path):
         command, stderr=subprocess.PIPE, text=True, start_new_session=True, env=os.environ | {"TMPDIR": str(scratch)}
     )
     deadline = time.monotonic() + 20
-    while not list(scratch.glob("*/*.mpy")) and time.monotonic() < deadline:
+    while not list(scratch.glob("*/*.py")) and time.monotonic() < deadline:
         time.sleep(0.01)
     os.kill(process.pid, signal.SIGINT)
     _, said = process.communicate(timeout=30)
@@ -360,7 +360,7 @@ def test_a_build_that_is_told_to_end_leaves_nothing(project, tmp_path):
     command = [judges.command("romfs-image"), "build", "--no-cache", project]
     process = subprocess.Popen(command, env=os.environ | {"TMPDIR": str(scratch)})
     deadline = time.monotonic() + 20
-    while not list(scratch.glob("*/*.mpy")) and time.monotonic() < deadline:
+    while not list(scratch.glob("*/*.py")) and time.monotonic() < deadline:
         time.sleep(0.01)
     process.terminate()
     assert process.wait(30) == 128 + signal.SIGTERM

@@ -3,6 +3,8 @@
 It is sent through the raw REPL with its comments and docstrings left out.
 """
 
+import sys
+
 import vfs
 
 CHUNK = 1024
@@ -42,28 +44,42 @@ def pieces(at, size):
         at += size
 
 
-def digest(at, size):
-    """Answer the hash of what is there."""
+def hashes(at, size):
+    """Yield the hash of what is there in hex; without any hash its bytes, in parts that fit into memory."""
     if hasher == "sha256":
         import hashlib
 
         made = hashlib.sha256()
         for data in pieces(at, size):
             made.update(data)
-        return "=" + text(made.digest())
-    if hasher == "crc32":
+        yield text(made.digest())
+    elif hasher == "crc32":
         import binascii
 
         crc = 0
         for data in pieces(at, size):
             crc = binascii.crc32(data, crc)
-        return "=%08x" % crc
-    return "=" + "".join(text(data) for data in pieces(at, size))
+        yield "%08x" % crc
+    else:
+        for data in pieces(at, size):
+            yield text(data)
+
+
+def tell(answer, at, size):
+    """Print an answer, and behind an ``=`` the hash of what is there, if ``size`` bytes of it are meant."""
+    sys.stdout.write(answer)
+    if size and answer == "=":
+        for part in hashes(at, size):
+            sys.stdout.write(part)
+    sys.stdout.write("\n")
 
 
 def text(data):
-    """Return bytes in hex."""
-    return "".join("%02x" % byte for byte in data)
+    """Return bytes in hex, in no more memory than that takes."""
+    digits, made = b"0123456789abcdef", bytearray(2 * len(data))
+    for at, byte in enumerate(data):
+        made[2 * at], made[2 * at + 1] = digits[byte >> 4], digits[byte & 15]
+    return made.decode()
 
 
 def blank(at, size):
@@ -72,7 +88,7 @@ def blank(at, size):
 
 
 def scan(size, block):
-    """Print for each block of an image of ``size`` bytes its hash, and whether it is erased."""
+    """Print for each block of an image of ``size`` bytes whether all of it is erased, and the hash of its part."""
     for at in range(0, size, block):
-        here = min(block, size - at)
-        print(digest(at, here)[1:], int(blank(at, here)))
+        sys.stdout.write("%d " % blank(at, block))
+        tell("=", at, min(block, size - at))

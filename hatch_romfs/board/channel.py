@@ -11,10 +11,11 @@ from importlib import resources
 from typing import TYPE_CHECKING, Final, Protocol
 
 from hatch_romfs.board.plan import Block
+from hatch_romfs.board.repl import RaisedError
 from hatch_romfs.errors import LinkError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from hatch_romfs.board.probe import Board, Partition
     from hatch_romfs.board.repl import RawRepl
@@ -32,7 +33,10 @@ ANSWER: Final = 10.0
 """Seconds for any answer, beside those for the work."""
 SLOWEST: Final = {"sha256": 50_000, "crc32": 100_000, "bytes": 2_000}
 """Bytes a second that the slowest board hashes; ``bytes`` come back over the line."""
-SLOWEST_ERASE: Final = 100_000
+SLOWEST_ERASE: Final = 10_000
+"""Bytes a second that the slowest flash erases: data sheets allow 0.4 seconds for 4 KiB."""
+READ: Final = 2048
+"""Bytes that one read of a partition brings back."""
 
 
 class RefusedError(Exception):
@@ -40,7 +44,7 @@ class RefusedError(Exception):
 
     @property
     def for_memory(self) -> bool:
-        """Say whether the frame was too large for the board."""
+        """Say whether the frame was too large for the board; nothing says whether some of it was written."""
         return "MemoryError" in str(self)
 
 
@@ -99,11 +103,39 @@ def attach(repl: RawRepl, board: Board, partition: Partition) -> None:
 def scan(repl: RawRepl, board: Board, size: int, block: int) -> list[Block]:
     """Return what the partition's blocks hold, as far as an image of ``size`` bytes would reach."""
     speed = SLOWEST[algorithm(board)]
-    said = repl.run(f"scan({size},{block})", ANSWER + 2 * size / speed)
-    found = [line.split() for line in said.splitlines()]
-    if len(found) != -(-size // block) or any(len(words) != 2 or words[1] not in "01" for words in found):  # noqa: PLR2004
+    said = repl.run(f"scan({size},{block})", ANSWER + 2 * size / speed, most=_most(size) + 80 * (size // block))
+    found = [line.partition(" =") for line in said.splitlines()]
+    if len(found) != -(-size // block) or any(blank not in ("0", "1") for blank, _, _ in found):
         raise LinkError(f"{repl.link.name}: the board's list of blocks makes no sense: {said[:200]!r}")
-    return [Block(digest, blank == "1") for digest, blank in found]
+    return [Block(digest, blank == "1") for blank, _, digest in found]
+
+
+def fetch(repl: RawRepl, at: int, size: int) -> Iterator[bytes]:
+    """Read what is there, piece by piece."""
+    for start in range(at, at + size, READ):
+        part = min(READ, at + size - start)
+        said = repl.run(f"for d in pieces({start},{part}):print(text(d))", ANSWER + part)
+        try:
+            data = bytes.fromhex(said)
+        except ValueError:
+            data = b""
+        if len(data) != part:
+            raise LinkError(f"{repl.link.name}: the board answered {said[:200]!r}, which is no part of its partition")
+        yield data
+
+
+def told(repl: RawRepl, board: Board, size: int) -> str:
+    """Return the hash of the partition's first ``size`` bytes."""
+    said = repl.run(f"tell('=',0,{size})", ANSWER + size / SLOWEST[algorithm(board)], most=_most(size))
+    try:
+        return _answer(said)
+    except RefusedError as error:
+        raise LinkError(f"{repl.link.name}: the board cannot read its partition: {error}") from None
+
+
+def _most(size: int) -> int:
+    """Return how long the answer to a question for ``size`` bytes is at most, where they come back themselves."""
+    return 4 * size + 4096
 
 
 def open_channel(repl: RawRepl, board: Board) -> Channel:
@@ -176,9 +208,8 @@ class StreamChannel:
     def _call(self, kind: bytes, numbers: tuple[int, int, int], data: bytes, seconds: float) -> str:
         link = self._repl.link
         link.write(kind + b"%08x%08x%08x%08x" % (*numbers, len(data)) + data)
-        return _answer(
-            link.read_until(b"\n", ANSWER + seconds + len(data) / 2_000, most=4 * numbers[1] + 4096).decode()
-        )
+        timeout = ANSWER + seconds + len(data) / 2_000
+        return _answer(link.read_until(b"\n", timeout, most=_most(numbers[1])).decode(errors="replace"))
 
 
 class StatementChannel:
@@ -192,7 +223,7 @@ class StatementChannel:
 
     def erase(self, at: int, size: int) -> None:
         """Erase."""
-        self._call(f"erase({at},{size})", size / SLOWEST_ERASE)
+        self._call(f"erase({at},{size})", 0, 0, size / SLOWEST_ERASE)
 
     def write(self, at: int, data: bytes, size: int) -> str:
         """Write and return the hash."""
@@ -207,24 +238,27 @@ class StatementChannel:
             literal = f"bytes.fromhex({data.hex()!r})"
         else:
             literal = repr(data)
-        return self._call(f"write({at},{size},{literal},{wbits})", size / self._speed)
+        return self._call(f"write({at},{literal},{wbits})", at, size, size / self._speed)
 
     def digest(self, at: int, size: int) -> str:
         """Return the hash."""
-        return self._call(f"digest({at},{size})", size / self._speed)
+        return self._call("'='", at, size, size / self._speed)
 
     def close(self) -> None:
         """Do nothing: the prompt is there."""
 
-    def _call(self, call: str, seconds: float) -> str:
-        code = f"try:\n print({call})\nexcept Exception as e:print('!'+repr(e))"
-        return _answer(self._repl.run(code, ANSWER + seconds + len(code) / 2_000))
+    def _call(self, call: str, at: int, size: int, seconds: float) -> str:
+        code = f"try:\n tell({call},{at},{size})\nexcept Exception as e:print('!'+repr(e))"
+        try:
+            return _answer(self._repl.run(code, ANSWER + seconds + len(code) / 2_000, most=_most(size)))
+        except RaisedError as error:  # while it was compiled: there is no memory for the literal
+            raise RefusedError(error.last) from None
 
 
 def _answer(said: str) -> str:
-    said = said.strip()
-    if said.startswith("="):
-        return said[1:]
-    if said.startswith("!"):
-        raise RefusedError(said[1:])
+    good, bad, reason = said.strip().partition("!")
+    if bad and good[:1] in ("", "="):  # what goes wrong while it hashes comes behind the =
+        raise RefusedError(reason)
+    if good.startswith("="):
+        return good[1:]
     raise LinkError(f"the board answered {said[:200]!r}", hint="Run the same command again.")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+import errno
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from hatch_romfs.board import checks
-from hatch_romfs.board.channel import ANSWER, HASHES, SLOWEST, algorithm, attach, open_channel, scan
+from hatch_romfs.board.channel import HASHES, algorithm, attach, fetch, open_channel, scan, told
 from hatch_romfs.board.plan import Block, digests, make_plan
 from hatch_romfs.board.session import PortOptions, session
 from hatch_romfs.board.writing import Writer
@@ -26,9 +27,6 @@ if TYPE_CHECKING:
 
     OnEvent = Callable[[str, int, int], None]
 
-READ: Final = 2048
-"""Bytes that one read of a partition brings back."""
-
 
 def unheard(_doing: str, _done: int, _total: int) -> None:
     """Take events that nobody asked for."""
@@ -38,13 +36,15 @@ def unheard(_doing: str, _done: int, _total: int) -> None:
 class Flashed:
     """What was done: the board and its partition, the plan, and what it cost.
 
-    ``sent`` and ``received`` are bytes on the wire, ``rewritten`` counts blocks that had to be written again,
-    ``mounted`` says whether the board was seen to mount the image after its reset, None where that was left out.
+    ``size`` is the image's in bytes, ``sent`` and ``received`` are bytes on the wire, ``rewritten`` counts how often
+    a block had to be written again, ``mounted`` says whether the board was seen to mount the image after its reset,
+    None where that was left out.
     """
 
     board: Board
     partition: Partition
     plan: Plan
+    size: int
     sent: int
     received: int
     rewritten: int
@@ -54,9 +54,8 @@ class Flashed:
 def query(port: str | PortOptions | None = None, *, trace: Trace | None = None) -> Board:
     """Return what a board is and what its partitions hold; raises LinkError."""
     options = port if isinstance(port, PortOptions) else PortOptions(port)
-    with session(options, trace) as board:
-        board.let_run()
-        return board.board
+    with session(options, trace) as found:
+        return found.board
 
 
 def flash(  # noqa: PLR0913 - the options of a command
@@ -84,20 +83,17 @@ def flash(  # noqa: PLR0913 - the options of a command
         opened.check()
         if opened.format != "micropython":
             raise BoardError(f"{image} is no MicroPython image", hint="No board mounts it as its ROMFS.")
-        data = opened.view[: opened.size]
-        try:
-            with session(options, trace) as found:
-                target = checks.choose_partition(found.board, partition)
-                checks.check_writable(found.board, target)
-                checks.check_fits(len(data), target)
-                if not force:
-                    checks.check_code(opened, found.board)
-                plan, rewritten = _write(found, target, data, full=full, dry_run=dry_run, on_event=on_event)
-                mounted = _reset(found, len(data), on_event) if reset and not dry_run and partition == 0 else None
-                found.let_run()
-                return Flashed(found.board, target, plan, found.link.sent, found.link.received, rewritten, mounted)
-        finally:
-            data.release()
+        with session(options, trace) as found, opened.view[: opened.size] as data:
+            found.reset = reset
+            target = checks.choose_partition(found.board, partition)
+            checks.check_writable(found.board, target)
+            checks.check_fits(len(data), target)
+            if not force:
+                checks.check_code(opened, found.board)
+            plan, rewritten = _write(found, target, data, full=full, dry_run=dry_run, on_event=on_event)
+            mounted = _reset(found, len(data), on_event) if reset and not dry_run and partition == 0 else None
+            sent, received = found.link.sent, found.link.received
+            return Flashed(found.board, target, plan, len(data), sent, received, rewritten, mounted)
 
 
 def _write(  # noqa: PLR0913 - what flash was asked for
@@ -125,7 +121,18 @@ def _write(  # noqa: PLR0913 - what flash was asked for
     with _channel(found) as channel:
         writer = Writer(channel, image, geometry, hashed, on_event)
         writer.carry_out(plan, lambda: make_plan(len(image), wanted, _unknown(wanted), geometry, full=True))
+    _complete(found, target.number)
     return plan, writer.rewritten
+
+
+def _complete(found: Session, partition: int) -> None:
+    """Tell the port that writing is over; most ports know no such operation and answer -22."""
+    answer = found.repl.value(f"try:print(io_(5,{partition}))\nexcept Exception as e:print(repr(repr(e)))")
+    if isinstance(answer, str) or (isinstance(answer, int) and answer < 0 and answer != -errno.EINVAL):
+        raise VerifyError(
+            f"every byte is in the partition, but the board could not complete writing it: {answer}",
+            hint="Run the same command again.",
+        )
 
 
 def _unknown(wanted: list[str]) -> list[Block]:
@@ -140,8 +147,9 @@ def _channel(found: Session) -> Iterator[Channel]:
     except LinkError:
         raise
     except BaseException:
-        # Ctrl-C here must not leave the board waiting for a frame.
-        found.repl.enter()
+        # The board waits for a frame, also after a Ctrl-C here.
+        with suppress(LinkError):
+            found.repl.enter()
         raise
     else:
         channel.close()
@@ -171,25 +179,24 @@ def verify(
 ) -> Board:
     """Compare a partition with an image file; raises VerifyError that names the first block that differs."""
     options = port if isinstance(port, PortOptions) else PortOptions(port)
-    with open_image(image) as opened, session(options, trace) as found:
+    with open_image(image) as opened:
         opened.check()
-        target = checks.choose_partition(found.board, partition)
-        checks.check_fits(opened.size, target)
-        attach(found.repl, found.board, target)
-        on_event("comparing", 0, opened.size)
-        with opened.view[: opened.size] as data:
+        with session(options, trace) as found, opened.view[: opened.size] as data:
+            target = checks.choose_partition(found.board, partition)
+            checks.check_fits(len(data), target)
+            attach(found.repl, found.board, target)
+            on_event("comparing", 0, len(data))
             wanted = digests(data, target.geometry.block, HASHES[algorithm(found.board)])
-        there = scan(found.repl, found.board, opened.size, target.geometry.block)
-        on_event("comparing", opened.size, opened.size)
-        found.let_run()
-        differing = [number for number, want in enumerate(wanted) if there[number].digest != want]
-        if differing:
-            first = differing[0] * target.geometry.block
-            raise VerifyError(
-                f"{len(differing)} of {len(wanted)} blocks differ from {image}, the first at {first:#x}",
-                hint="'romfs-flash IMAGE' writes what differs.",
-            )
-        return found.board
+            there = scan(found.repl, found.board, len(data), target.geometry.block)
+            on_event("comparing", len(data), len(data))
+    differing = [number for number, want in enumerate(wanted) if there[number].digest != want]
+    if differing:
+        first = f"block {differing[0]} at {differing[0] * target.geometry.block:#x}"
+        raise VerifyError(
+            f"{len(differing)} of {len(wanted)} blocks differ from {image}, the first of them {first}",
+            hint="'romfs-flash IMAGE' writes what differs.",
+        )
+    return found.board
 
 
 def read(
@@ -209,17 +216,12 @@ def read(
         size = target.geometry.size if whole else target.image_size or 0
         attach(found.repl, found.board, target)
         data = bytearray()
-        while len(data) < size:
-            part = min(READ, size - len(data))
-            said = found.repl.run(f"print(text(look({len(data)},{part})))", ANSWER + part)
-            data += bytes.fromhex(said.strip())
+        for piece in fetch(found.repl, 0, size):
+            data += piece
             on_event("reading", len(data), size)
         how = algorithm(found.board)
-        if found.repl.run(f"print(digest(0,{size}))", ANSWER + size / SLOWEST[how]).strip()[1:] != HASHES[how](
-            bytes(data)
-        ):
+        if how != "bytes" and told(found.repl, found.board, size) != HASHES[how](bytes(data)):
             raise VerifyError("what came over the line is not what the board holds", hint="Run the same command again.")
-        found.let_run()
         return bytes(data)
 
 
@@ -239,5 +241,4 @@ def erase(
         attach(found.repl, found.board, target)
         with _channel(found) as channel:
             Writer(channel, memoryview(b""), target.geometry, HASHES[algorithm(found.board)], on_event).clear()
-        found.let_run()
         return found.board

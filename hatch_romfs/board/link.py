@@ -6,6 +6,7 @@ a port raises DTR and RTS, as systems and pyserial do; nothing here changes the 
 
 from __future__ import annotations
 
+import errno
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -27,6 +28,8 @@ PIECE = 1024
 """Bytes written at once."""
 KEPT = 200
 """How many of the last bytes a message shows."""
+BUSY = "Is another program using it, or, just after plugging in, ModemManager? Close it, or wait 20 seconds."
+MISSING = "Is it plugged in? 'romfs-flash --list-ports' shows every port."
 
 
 class Link:
@@ -91,8 +94,10 @@ class Link:
         return taken
 
     def _fill(self, deadline: float, what: str) -> None:
-        if not self._receive() and time.monotonic() > deadline:
+        """Wait for more; the deadline holds too where bytes come without end."""
+        if time.monotonic() > deadline:
             raise LinkError(f"{self.name}: the board does not answer: waited for {what}, {self._last()}")
+        self._receive()
 
     def _receive(self) -> int:
         with self._lost():
@@ -140,8 +145,6 @@ def open_link(
             port.rts = rts
         port.open()
     except (serial.SerialException, OSError, ValueError) as error:
-        raise LinkError(
-            f"cannot open {name}: {error}",
-            hint="Is another program using it, or, just after plugging in, ModemManager? Close it, or wait 20 seconds.",
-        ) from error
+        missing = getattr(error, "errno", None) == errno.ENOENT
+        raise LinkError(f"cannot open {name}: {error}", hint=MISSING if missing else BUSY) from error
     return Link(port, name, trace)

@@ -114,7 +114,8 @@ def _all_or_nothing(
     resume = there[0].blank and all(there[n].blank for n in differing)
     todo = differing if resume else list(range(len(parts)))
     steps = [] if resume else [Step("invalidate", 0, size)]
-    steps += [Step("write", parts[n][0], parts[n][1]) for n in todo if n]
+    for start, stop in _runs([n for n in todo if n], len(parts)):  # long ones: there is more in them to deflate
+        steps.append(Step("write", parts[start][0], parts[stop - 1][0] + parts[stop - 1][1] - parts[start][0]))
     if parts[0][1] > head:
         steps.append(Step("write", head, parts[0][1] - head))
     return Plan((*steps, *_end(size, head)), kept=len(parts) - len({0, *todo}))

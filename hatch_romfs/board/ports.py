@@ -18,6 +18,10 @@ class Port:
     serial_number: str | None
     usb: bool
 
+    def __str__(self) -> str:
+        by_id = f", --port id:{self.serial_number}" if self.serial_number else ""
+        return f"--port {self.name}{by_id}  {self.description}"
+
 
 def list_ports() -> list[Port]:
     """Return the ports of this machine, in order of name."""
@@ -47,5 +51,5 @@ def choose_port(asked: str | None) -> str:
         raise LinkError(
             missing, hint="Is it plugged in? 'romfs-flash --list-ports' shows every port; name one with --port."
         )
-    listed = "\n".join(f"  --port {port.name}  {port.description}, id:{port.serial_number}" for port in found)
+    listed = "\n".join(f"  {port}" for port in found)
     raise LinkError(f"{len(found)} boards could be meant:\n{listed}", hint="Name one of them with --port.")

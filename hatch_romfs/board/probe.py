@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
+import errno
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from hatch_romfs.board.plan import Geometry
 from hatch_romfs.errors import LinkError
-from hatch_romfs.formats.micropython.metadata import SIGNATURE, Metadata, decode
-from hatch_romfs.formats.micropython.records import MAGIC
+from hatch_romfs.formats.micropython.metadata import Metadata, decode
+from hatch_romfs.formats.micropython.records import MAGIC, PADDING
 from hatch_romfs.settings.model import ARCHS
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ try:
    p['size'],p['op6']=len(d),t(q,6,n)
    p['op3']=t(q,3,n,0,0)if(p['op6']or-1)>0 else t(q,3,n,0)
    e=bytes(memoryview(d)[:{HEAD}])
-  p['head']=''.join('%02x'%x for x in e)
+  p['head']=bytes(e)
   r['parts'].append(p)
 except (ImportError,AttributeError):pass
 gc.collect()
@@ -108,7 +108,7 @@ def probe(repl: RawRepl) -> Board:
     answer = repl.value(CODE)
     try:
         return _board(answer)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise LinkError(f"the board's description of itself makes no sense: {error!r} in {str(answer)[:200]}") from None
 
 
@@ -135,8 +135,9 @@ def _partition(number: int, part: dict[str, Any]) -> Partition:
         "mram": "nothing",
         "read-only": "never",
     }
-    head = bytes.fromhex(part["head"])
-    return Partition(number, family, Geometry(size, block, unit, erasing[family]), *_held(head, size))
+    if min(size, block, unit) <= 0 or block % unit or not isinstance(part["head"], bytes):
+        raise ValueError(f"a partition of {size} bytes with blocks of {block} and units of {unit}")
+    return Partition(number, family, Geometry(size, block, unit, erasing[family]), *_held(part["head"], size))
 
 
 def _family(part: dict[str, Any]) -> tuple[Family, int, int]:
@@ -144,7 +145,7 @@ def _family(part: dict[str, Any]) -> tuple[Family, int, int]:
     if part["object"]:
         return "object", int(part["block"]), min(OBJECT_UNIT, int(part["block"]))
     block, unit = part["op6"], part["op3"]
-    if unit is None or unit < 0:
+    if unit is None or unit == -errno.EINVAL:  # any other error is of the flash, and will show again when it is used
         return "read-only", GROUP, 1
     unit = max(4, int(unit))
     if block is None or block <= 0:
@@ -156,19 +157,20 @@ def _held(head: bytes, size: int) -> tuple[int | None, Metadata | None]:
     """Return the size of the image that a partition seems to hold, and what it says of itself."""
     if not head.startswith(MAGIC):
         return None, None
-    length, at = 0, len(MAGIC)
-    while at < len(head):
-        length, more = length << 7 | head[at] & 0x7F, head[at] & 0x80
-        at += 1
-        if not more:
-            break
+    length, at = _number(head, len(MAGIC))
     if at + length > size:
         return None, None
-    start = head.find(SIGNATURE)
-    if start < 0:
-        return at + length, None
-    try:
-        _, stop = json.JSONDecoder().raw_decode(head[start:].decode(errors="replace"))
-    except ValueError:
-        return at + length, None
-    return at + length, decode(head[start:].decode(errors="replace")[:stop].encode())
+    comment = b""
+    if head[at : at + 1] == bytes([PADDING]):
+        stop, start = _number(head, at + 1)
+        comment = head[start : start + stop]  # where it is longer than what was looked at, it is no whole JSON
+    return at + length, decode(comment)
+
+
+def _number(head: bytes, at: int) -> tuple[int, int]:
+    """Return the varuint at ``at`` and the offset behind it; one that is cut short is as good as any."""
+    value, more = 0, True
+    while more and at < len(head):
+        value, more = value << 7 | head[at] & 0x7F, head[at] >= 0x80  # noqa: PLR2004 - the high bit
+        at += 1
+    return value, at

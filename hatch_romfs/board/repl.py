@@ -20,14 +20,20 @@ ENTER_TIMEOUT = 15.0
 """Seconds for getting a prompt out of whatever runs on the board."""
 ANSWER_TIMEOUT = 10.0
 """Seconds for an answer that needs no work."""
+QUIET = 0.1
+"""Seconds of silence after which a program that was interrupted counts as over."""
+PATIENCE = 0.5
+"""Seconds for the first banner, doubled for each further try: a board that just starts has not seen the interrupt."""
+MOST = 1 << 16
+"""Bytes that an answer has at most, where nothing else is said."""
 
 
 class RaisedError(BoardError):
-    """Code raised on the board; ``traceback`` is what the board printed of it."""
+    """Code raised on the board; ``traceback`` is what the board printed of it, ``last`` its last line."""
 
     def __init__(self, traceback: str) -> None:
-        last = traceback.strip().rpartition("\n")[2]
-        super().__init__(f"the board raised {last or 'an error'}", hint=traceback.strip() or None)
+        self.last = traceback.strip().rpartition("\n")[2]
+        super().__init__(f"the board raised {self.last or 'an error'}", hint=traceback.strip() or None)
         self.traceback = traceback
 
 
@@ -41,36 +47,43 @@ class RawRepl:
     def enter(self, timeout: float = ENTER_TIMEOUT) -> None:
         """Interrupt what runs and get a prompt, trying again until ``timeout``; raises LinkError."""
         deadline = time.monotonic() + timeout
+        patience = PATIENCE
         while True:
             self.link.write(b"\r\x03\x03")
-            self.link.drain(quiet=0.1, timeout=0.5)
+            self.link.drain(quiet=QUIET, timeout=0.5)
             self.link.write(b"\r\x01")
             try:
-                self.link.read_until(BANNER, timeout=2.0)
+                self.link.read_until(BANNER, timeout=patience)
             except LinkError as error:
+                patience = min(2 * patience, 4.0)
                 if time.monotonic() > deadline:
                     raise LinkError(
                         f"{self.link.name}: could not enter the raw REPL: {error.message}",
                         hint="Is it a MicroPython board, and does nothing else hold the port? Reset it and try again.",
                     ) from error
             else:
+                if patience > PATIENCE:  # the banner may be the answer to an earlier try, with more behind it
+                    self.link.drain(quiet=QUIET, timeout=0.5)
                 return
 
     def leave(self) -> None:
         """Go back to the friendly REPL."""
         self.link.write(b"\r\x02")
 
-    def run(self, code: str, timeout: float = ANSWER_TIMEOUT) -> str:
-        """Run code and return what it printed; raises RaisedError, and LinkError after ``timeout`` seconds."""
+    def run(self, code: str, timeout: float = ANSWER_TIMEOUT, *, most: int = MOST) -> str:
+        """Run code and return what it printed.
+
+        Raises RaisedError, and LinkError after ``timeout`` seconds or ``most`` bytes.
+        """
         self.send(code)
-        return self.finish(timeout)
+        return self.finish(timeout, most=most)
 
     def value(self, code: str, timeout: float = ANSWER_TIMEOUT) -> Any:  # noqa: ANN401 - any literal
         """Return the literal that code prints: what comes from a board is data, never code."""
         said = self.run(code, timeout)
         try:
             return ast.literal_eval(said.strip())
-        except (ValueError, SyntaxError, MemoryError, RecursionError):
+        except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
             raise LinkError(f"{self.link.name}: the board answered {said[:200]!r}, which is no value") from None
 
     def send(self, code: str) -> None:
@@ -93,9 +106,9 @@ class RawRepl:
         if answer != b"OK":
             raise LinkError(f"{self.link.name}: the raw REPL answered {answer!r}")
 
-    def finish(self, timeout: float) -> str:
+    def finish(self, timeout: float, *, most: int = MOST) -> str:
         """Wait for the end of the code that was sent, and return what it printed since."""
-        output = self.link.read_until(b"\x04", timeout)[:-1]
+        output = self.link.read_until(b"\x04", timeout, most=most)[:-1]
         error = self.link.read_until(b"\x04", ANSWER_TIMEOUT)[:-1]
         self.link.read_until(b">", ANSWER_TIMEOUT)
         if error:
@@ -117,8 +130,9 @@ class RawRepl:
         while at < len(data):
             if not left:
                 sign = self.link.read(1, ANSWER_TIMEOUT)
-                if sign == b"\x04":  # the board wants no more
-                    break
+                if sign == b"\x04":  # the board wants no more: a mistake in the code, or no memory for it
+                    self.link.write(b"\x04")
+                    return
                 if sign != b"\x01":
                     raise LinkError(f"{self.link.name}: raw-paste mode answered {sign!r}")
                 left = window

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,9 +10,13 @@ from hatch_romfs.board.link import Link, open_link
 from hatch_romfs.board.ports import choose_port
 from hatch_romfs.board.probe import Board, probe
 from hatch_romfs.board.repl import RawRepl
+from hatch_romfs.errors import LinkError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from types import TracebackType
+
+    from typing_extensions import Self
 
     from hatch_romfs.board.link import Trace
 
@@ -41,11 +45,12 @@ class PortOptions:
 
 @dataclass(slots=True)
 class Session:
-    """A board whose raw REPL has a prompt."""
+    """A board whose raw REPL has a prompt; ``reset`` says whether its programs run again when the session ends."""
 
     link: Link
     repl: RawRepl
     board: Board
+    reset: bool = True
 
     def quiesce(self) -> None:
         """Start MicroPython anew and unmount every ROM filesystem, so that nothing lies where will be erased."""
@@ -56,10 +61,19 @@ class Session:
         """Start MicroPython anew, with ``boot.py`` but not yet ``main.py``."""
         self.repl.soft_reset()
 
-    def let_run(self) -> None:
-        """Leave the board as after a reset: its ``main.py`` runs again."""
-        self.repl.leave()
-        self.link.write(b"\x04")
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Leave the board as after a reset, with its ``main.py`` running, or else with its prompt."""
+        if isinstance(error, LinkError):
+            return  # who can say what would take it there now
+        with suppress(LinkError):  # what was to be done is done
+            self.repl.leave()
+            if self.reset:
+                self.link.write(b"\x04")
 
 
 @contextmanager
@@ -75,4 +89,4 @@ def session(options: PortOptions, trace: Trace | None = None) -> Iterator[Sessio
         stack.callback(link.close)
         repl = RawRepl(link)
         repl.enter()
-        yield Session(link, repl, probe(repl))
+        yield stack.enter_context(Session(link, repl, probe(repl)))

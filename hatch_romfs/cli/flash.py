@@ -125,14 +125,13 @@ def flash(options: argparse.Namespace) -> None:
             on_event=on_event,
             trace=_trace(options),
         )
-        size = image.stat().st_size
     steps = [{"action": step.action, "offset": step.offset, "length": step.length} for step in done.plan.steps]
     if options.json:
         print_json(
             {
                 "board": done.board.machine,
                 "partition": done.partition.number,
-                "size": size,
+                "size": done.size,
                 "dry_run": options.dry_run,
                 "steps": steps,
                 "written": 0 if options.dry_run else done.plan.writes,
@@ -152,10 +151,10 @@ def flash(options: argparse.Namespace) -> None:
             say(str(step))
     where = f"partition {done.partition.number} of {printable(done.board.machine)}"
     if options.dry_run:
-        say(f"{where}: {done.plan.writes:,} of {size:,} bytes would be written")
+        say(f"{where}: {done.plan.writes:,} of {done.size:,} bytes would be written")
     else:
         mounted = ", mounted at /rom" if done.mounted else ""
-        say(f"{where}: {size:,} bytes verified, {done.plan.writes:,} of them written{mounted}")
+        say(f"{where}: {done.size:,} bytes verified, {done.plan.writes:,} of them written{mounted}")
 
 
 def query(options: argparse.Namespace) -> None:
@@ -222,6 +221,9 @@ def read(options: argparse.Namespace) -> None:
     from hatch_romfs.board.flash import read as fetch
     from hatch_romfs.cli import show
 
+    there_already = SettingsError(f"{options.read} is there already", hint="Name a new file.")
+    if options.read.exists():  # said before anything is read, which takes its time
+        raise there_already
     with show.progress(quiet=options.quiet or options.json) as on_event:
         data = fetch(
             _port(options),
@@ -234,7 +236,7 @@ def read(options: argparse.Namespace) -> None:
         with options.read.open("xb") as file:
             file.write(data)
     except FileExistsError:
-        raise SettingsError(f"{options.read} is there already", hint="Name a new file.") from None
+        raise there_already from None
     if options.json:
         print_json({"path": str(options.read), "size": len(data), "partition": options.partition})
     elif not options.quiet:

@@ -93,8 +93,7 @@ class Workers:
         """Have a module compiled; ``path`` is where it will be inside the image."""
         self._jobs += 1
         self._todo.put((path, source))
-        # More than there are processors, so that none is idle while processes are being started.
-        if len(self._threads) < _processors() + 2:
+        if len(self._threads) < _processors():
             thread = Thread(target=self._work, args=(len(self._threads),), daemon=True)
             self._threads.append(thread)  # first: Ctrl-C can come while it is being started
             thread.start()

@@ -88,6 +88,11 @@ def test_bad_names_of_projects(name):
     assert problems_of({}, name=name) == [f"project.name: must be letters, digits and '.', '_', '-', not {name!r}"]
 
 
+def test_a_name_that_is_a_number_too_long_to_be_written_out():
+    (problem,) = problems_of({}, name=1 << 20000)
+    assert problem.startswith("project.name: must be letters, digits and '.', '_', '-', not ")
+
+
 def test_a_version_may_be_dynamic():
     assert project_of({}).version is None
     assert project_of({}, version="1.0").version == "1.0"

@@ -100,6 +100,7 @@ def test_any_table(metadata, table):
 @patient
 @given(table=likely(st.sampled_from(STRINGS) | st.text(max_size=6), NUMBERS))
 @example(table={"exclude": [" "]})
+@example(table={"lib-dir": "/"})
 @example(table={"sources": [{"path": " ", "to": " "}], "lib-dir": " ", "filename": " "})
 def test_what_the_parser_accepts_the_schema_accepts(table):
     try:

@@ -51,6 +51,7 @@ GOOD = [
     ("sources", [{"path": "a", "to": ""}], (Source("a"),)),
     ("lib", ["vendor", {"path": "b", "to": "c"}], (Source("vendor"), Source("b", "c"))),
     ("lib-dir", "", ""),
+    ("lib-dir", "a/b/", "a/b"),
     ("lib-dir", "a/b c/ü", "a/b c/ü"),
     ("exclude", ["tests", "*.md", "!keep.md", "#1", "/a/**/b/"], ("tests", "*.md", "!keep.md", "#1", "/a/**/b/")),
     ("alignment", 4096, Alignment(4096)),
@@ -140,6 +141,7 @@ def test_unknown_placeholders_of_a_file_name(name):
 
 
 IMAGE_PATHS = [
+    ("/", "'/' is absolute; paths inside an image count from its root"),
     ("/lib", "'/lib' is absolute; paths inside an image count from its root"),
     ("C:/lib", "'C:/lib' is absolute; paths inside an image count from its root"),
     ("a\\b", "'a\\\\b' holds a backslash; folders are parted by '/'"),

@@ -1,0 +1,123 @@
+"""Images of given sizes, the boards they go into, and what a partition holds according to the judges."""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from hatch_romfs.board.session import PortOptions, session
+from hatch_romfs.board.sim import SimOptions, SimulatedBoard
+from hatch_romfs.errors import ImageError
+from hatch_romfs.formats.micropython.image import RomImage
+from hatch_romfs.formats.micropython.layout import lay_out
+from hatch_romfs.formats.micropython.metadata import Metadata
+from hatch_romfs.formats.micropython.records import MAGIC
+from hatch_romfs.formats.micropython.writer import image_chunks
+from tests import judges
+from tests.trees import tree
+
+FAMILIES = ("rp2", "stm32", "esp8266", "alif")
+"""One of each shape that can be written."""
+SIZE = 64 << 10
+BLOCK = 4096
+"""Bytes that are erased, or compared, at once in every family of these tests."""
+
+
+def image_bytes(size: int, seed: int = 1) -> bytes:
+    """Return an image of ``size`` bytes, which is even; its module ``m`` says which ``seed`` it is from."""
+    data = hashlib.shake_128(b"%d" % seed).digest(size)
+    module = b"who = %d\n" % seed
+    for left_out in range(120 + len(module), 200):
+        root = tree({"data.bin": data[left_out:], "m.py": module})
+        image = b"".join(image_chunks(lay_out(root, metadata=Metadata("app", "1.0"))))
+        if len(image) == size:
+            return image
+    raise AssertionError(f"no image has {size} bytes")
+
+
+def signed_again(image: bytes, at: int, data: bytes) -> bytes:
+    """Return an image with a few bytes of its data changed, and a record of what it is that says so."""
+    changed = image[:at] + data + image[at + len(data) :]
+    start = image.index(b'"sha256":"') + 10
+    with RomImage(changed) as opened:
+        digest = opened.hash_from(opened._content_offset)
+    return changed[:start] + digest.encode() + changed[start + 64 :]
+
+
+def put(path: Path, data: bytes) -> Path:
+    path.write_bytes(data)
+    return path
+
+
+def options(family: str, file: Path | None = None, *, size: int = SIZE, ram: int = 512 << 10) -> SimOptions:
+    return SimOptions(file=file, family=family, size=size, ram=ram)
+
+
+def held(board: SimulatedBoard, partition: int = 0) -> bytes:
+    """Return all bytes of a partition."""
+    size = board.options.size
+    return board.file.read_bytes()[partition * size : (partition + 1) * size]
+
+
+def declared(partition: bytes) -> int | None:
+    """Return the size of the image that a partition's header declares; None where no header is valid."""
+    if not partition.startswith(MAGIC):
+        return None
+    length = 0
+    for at in range(len(MAGIC), len(partition)):
+        length = length << 7 | partition[at] & 0x7F
+        if partition[at] < 0x80:
+            return at + 1 + length if at + 1 + length <= len(partition) else None
+    return None
+
+
+def is_sound(partition: bytes) -> bool:
+    """Ask our strict reader, and the hash that the image carries."""
+    size = declared(partition)
+    if size is None:
+        return False
+    try:
+        with RomImage(partition[:size]) as image:
+            image.check()
+    except ImageError:
+        return False
+    return True
+
+
+def assert_never_broken(partitions: Iterable[bytes], images: Iterable[bytes], folder: Path) -> None:
+    """Hold that each partition is one of the images whole, or has no header at all: our reader's and VfsRom's word."""
+    found = list(partitions)
+    whole = [any(one.startswith(image) for image in images) for one in found]
+    assert [declared(one) is not None for one in found] == whole
+    assert [is_sound(one) for one in found] == whole
+    assert vfsrom_mounts(found, folder) == whole
+
+
+def vfsrom_mounts(partitions: list[bytes], folder: Path) -> list[bool]:
+    """Say which of the partitions the real VfsRom takes."""
+    code = [judges.LIST, "def takes(path):\n try:vfs.VfsRom(load(path))\n except OSError:return 0\n return 1\nfound=[]"]
+    for number, one in enumerate(partitions):
+        path = put(folder / f"judged-{number}", one)
+        code.append(f"found.append(takes({str(path)!a}))")
+    answers = json.loads(judges.micropython("\n".join([*code, "print(json.dumps(found))"]), heap=64 << 20))
+    return [bool(answer) for answer in answers]
+
+
+def on_board(port: str, code: str) -> str:
+    """Run code after a reset, as a board's own programs run, and return what it prints."""
+    with session(PortOptions(port)) as found:
+        found.restart()
+        return found.repl.run(code).strip()
+
+
+class Ran(NamedTuple):
+    """How a command ended, and what it said."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def document(self):
+        return json.loads(self.out)

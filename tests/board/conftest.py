@@ -1,0 +1,27 @@
+"""Boards of tests answer at once, and the command is run without a process of its own."""
+
+import pytest
+
+from hatch_romfs.board import link, repl
+from hatch_romfs.cli import edge
+from hatch_romfs.cli import flash as cli
+from tests.board.boards import Ran
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch):
+    """Shorten the silence after which an interrupted program counts as over: every session waits for it."""
+    monkeypatch.setattr(repl, "QUIET", 0.02)
+    monkeypatch.setattr(link, "SLICE", 0.01)
+
+
+@pytest.fixture
+def romfs_flash(capsys):
+    """Return what runs ``romfs-flash``."""
+
+    def run(*arguments: object) -> Ran:
+        capsys.readouterr()
+        status = edge._status(cli.command, [str(one) for one in arguments])
+        return Ran(status, *capsys.readouterr())
+
+    return run
