@@ -17,6 +17,7 @@ demo: $(VENV)/.ready
 
 bench: $(VENV)/.ready
 	$(BIN)/python -m benchmarks.build
+	$(BIN)/python -m benchmarks.flash
 
 # The date of .ready says for which pyproject.toml the environment was made.
 $(VENV)/.ready: pyproject.toml
