@@ -59,8 +59,12 @@ def _folder_problem(text: str) -> str | None:
 
 _PATTERN = Text("a gitignore pattern", check=pattern_problem, pattern=r"\S")
 _IMAGE_PATH = Made(
-    Text("a path inside the image", check=lambda path: path_problem(path.rstrip("/")), pattern=r"^[^/\\][^\\]*$|^$"),
-    lambda path: path.rstrip("/"),
+    Text(
+        "a path inside the image",
+        check=lambda path: path_problem(path.removesuffix("/") or path),
+        pattern=r"^[^/\\][^\\]*$|^$",
+    ),
+    lambda path: path.removesuffix("/"),
 )
 _FOLDER = Text("a folder", check=_folder_problem)
 

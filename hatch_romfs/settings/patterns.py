@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import warnings
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 Match: TypeAlias = "Callable[[str], bool]"
 """Says of a path, a directory's ending in ``/``, whether patterns match it."""
@@ -55,7 +57,8 @@ def compiled(patterns: Sequence[str]) -> Match:
         return lambda _: False
     from pathspec import GitIgnoreSpec  # noqa: PLC0415 - takes a tenth of a small build's time to import
 
-    spec = GitIgnoreSpec.from_lines(lines)
+    with _unwarned():
+        spec = GitIgnoreSpec.from_lines(lines)
     return lambda path: bool(spec.match_file(path))
 
 
@@ -68,10 +71,19 @@ def pattern_problem(pattern: str) -> str | None:
     from pathspec import GitIgnoreSpec  # noqa: PLC0415
 
     try:
-        GitIgnoreSpec.from_lines([_escaped(pattern)])
+        with _unwarned():
+            GitIgnoreSpec.from_lines([_escaped(pattern)])
     except (ValueError, re.error):
         return f"{pattern!r} is not a gitignore pattern"
     return None
+
+
+@contextmanager
+def _unwarned() -> Iterator[None]:
+    """Keep Python's own warnings of what a regular expression may once mean from the maker of an image."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        yield
 
 
 def _escaped(pattern: str) -> str:

@@ -111,8 +111,10 @@ def _identity(metadata: object, problems: list[Problem]) -> tuple[str, str | Non
         return "", None
     name, version = metadata.get("name"), metadata.get("version")
     if not isinstance(name, str) or not re.fullmatch(_NAME, name) or len(name) > _LONGEST:
-        problems.append(Problem("project.name", f"must be letters, digits and '.', '_', '-', not {name!r:.60}"))
-    return str(name), None if version is None else _normalized(version, problems)
+        shown = kind_of(name) if isinstance(name, int) and name.bit_length() > 64 else f"{name!r:.60}"  # noqa: PLR2004
+        problems.append(Problem("project.name", f"must be letters, digits and '.', '_', '-', not {shown}"))
+    named = name if isinstance(name, str) else ""
+    return named, None if version is None else _normalized(version, problems)
 
 
 def _normalized(version: object, problems: list[Problem]) -> str | None:
