@@ -32,7 +32,7 @@ HEAP_PER_BYTE = 32
 INVALID_ARCH = "SyntaxError: invalid arch"
 """What mpy-cross says of native code when it was given no architecture."""
 
-_STDOUT = "/dev/stdout" if os.path.exists("/dev/stdout") else None  # noqa: PTH110
+_STDOUT = "/dev/fd/1" if os.path.exists("/dev/fd/1") else None  # noqa: PTH110 - a name that nobody can remove
 _PROBE = bytes(1 << 14)
 """More than a disk's block, so that a full disk does not take it."""
 _LINE = r'^  File ".*", line ([0-9]+)'
@@ -151,7 +151,7 @@ class Workers:
         os.unlink(given)  # noqa: PTH108
         if process.returncode:
             raise _failure(said.decode(errors="replace"), process.returncode)
-        return self._checked(path, said if _STDOUT else _taken(made))
+        return self._checked(path, said if made == _STDOUT else _taken(made))
 
     def _checked(self, path: str, data: bytes) -> bytes:
         """Return a module's code if it is what was asked for."""
