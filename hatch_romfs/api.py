@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,7 +37,7 @@ def build(
     built = build_image(job, cache=cache, on_progress=on_progress)
     if job.name is None and (job.root / "pyproject.toml").exists():
         whole = f"{job.root / 'pyproject.toml'} has no [tool.romfs] table: the whole folder was packed"
-        return replace(built, warnings=(whole, *built.warnings))
+        return built._replace(warnings=(whole, *built.warnings))
     return built
 
 
@@ -51,9 +50,9 @@ def _job(root: Path, out: Path | None, overrides: Mapping[str, Any]) -> Job:
         return Job(root, read_settings(overrides), out or named.parent / f"{named.name or 'rom'}.romfs")
     project = read_project(root, document, overrides)
     if project.version is None:
-        project = replace(project, version=_version_of(root, document))
+        project = project._replace(version=_version_of(root, document))
     job = project_job(project, root / "dist")
-    return job if out is None else replace(job, out=out)
+    return job if out is None else job._replace(out=out)
 
 
 def _version_of(root: Path, document: dict[str, object]) -> str:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from hatch_romfs.collect import collect, collect_folder
 from hatch_romfs.compile import compile_tree
@@ -41,8 +40,7 @@ def unheard(_doing: str, _done: int, _total: int) -> None:
     """Take news of progress that nobody asked for."""
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(NamedTuple):
     """An image to build: the folder, what is said of it, and where the image goes.
 
     ``name`` is None for a plain folder, whose content is the image's root; else it is a project, and its name
@@ -63,8 +61,7 @@ def project_job(project: Project, directory: Path) -> Job:
     return Job(project.root, project.settings, directory / filename, project.name, project.version)
 
 
-@dataclass(frozen=True, slots=True)
-class Built:
+class Built(NamedTuple):
     """An image that was built.
 
     ``size`` and ``limit``, the partition's, are in bytes, ``sha256`` is that of the whole image, ``files`` counts

@@ -7,8 +7,7 @@ Names are checked here and nowhere else.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
 from hatch_romfs.errors import BuildError
 
@@ -39,8 +38,7 @@ class Content(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
+class Held(NamedTuple):
     """Data that is in memory, such as a compiled module."""
 
     data: bytes
@@ -57,8 +55,7 @@ class Held:
             yield view[start : start + CHUNK]
 
 
-@dataclass(frozen=True, slots=True)
-class OnDisk:
+class OnDisk(NamedTuple):
     """A file's data that stays on disk until it is needed.
 
     Size and time of change (nanoseconds) are those it had when it was collected: a file that changes during
@@ -84,8 +81,7 @@ class OnDisk:
             raise BuildError(f"{self.path} changed while the image was being built", hint="Build again.")
 
 
-@dataclass(frozen=True, slots=True)
-class File:
+class File(NamedTuple):
     """A file; ``origin`` says where it comes from, for messages."""
 
     content: Content
@@ -101,11 +97,13 @@ class File:
         return b"".join(self.content.chunks())
 
 
-@dataclass(frozen=True, slots=True)
 class Directory:
-    """A directory: nodes by name. Order is given by ``sort``, not by the dictionary."""
+    """A directory: nodes by name. Order is given by ``sorted``, not by the dictionary."""
 
-    entries: dict[str, Node] = field(default_factory=dict)
+    __slots__ = ("entries",)
+
+    def __init__(self, entries: dict[str, Node] | None = None) -> None:
+        self.entries = {} if entries is None else entries
 
     def sorted(self) -> list[tuple[str, Node]]:
         """List the entries by the bytes of their names (UTF-8 keeps the order of code points)."""

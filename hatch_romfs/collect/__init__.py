@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from hatch_romfs.collect.folder import Folder
 from hatch_romfs.errors import BuildError, Problem, SettingsError
@@ -21,8 +20,7 @@ _OUTPUTS = ("/dist", "/build")
 """Where build tools put what they make; left out where the project's own folder is a source."""
 
 
-@dataclass(frozen=True, slots=True)
-class Collected:
+class Collected(NamedTuple):
     """What goes into the image, and what its maker should hear."""
 
     tree: Directory

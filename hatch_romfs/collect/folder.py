@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from hatch_romfs.errors import BuildError
 from hatch_romfs.tree import MAX_DEPTH, MAX_PATH, Directory, File, OnDisk, name_problem
@@ -23,8 +22,7 @@ _SPECIAL = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Folder:
+class Folder(NamedTuple):
     """A source folder, and how it is named in messages.
 
     ``exclude`` and ``include`` are asked about paths relative to the folder, a directory's ending in ``/``.

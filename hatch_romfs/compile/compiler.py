@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,13 +17,11 @@ if TYPE_CHECKING:
 _VERSION = r"MicroPython v([0-9]+)\.([0-9]+)\S* .*emitting mpy v([0-9.]+)"
 
 
-@dataclass(frozen=True)
 class Compiler:
     """An mpy-cross binary and the arguments that every module gets."""
 
-    path: Path
-    arguments: tuple[str, ...]
-    arch: str | None
+    def __init__(self, path: Path, arguments: tuple[str, ...], arch: str | None) -> None:
+        self.path, self.arguments, self.arch = path, arguments, arch
 
     @cached_property
     def identity(self) -> str:

@@ -5,13 +5,12 @@ Layout as MicroPython's ``py/persistentcode.c`` (1.29) has it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from hatch_romfs.settings.model import ARCHS
 
 
-@dataclass(frozen=True, slots=True)
-class MpyHeader:
+class MpyHeader(NamedTuple):
     """What a ``.mpy`` says of itself.
 
     ``version`` must be the board's; ``sub_version`` and ``arch`` matter only where there is native code, that is

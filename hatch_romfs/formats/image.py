@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from hatch_romfs.errors import ImageError, SettingsError
 from hatch_romfs.tree import CHUNK, Directory, File
@@ -19,8 +18,7 @@ if TYPE_CHECKING:
     from hatch_romfs.tree import Node
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(NamedTuple):
     """A file's data where it lies in an image; ``offset`` counts bytes from the image's start."""
 
     image: memoryview
@@ -49,11 +47,14 @@ def stored(file: File) -> Stored:
     return cast("Stored", file.content)
 
 
-@dataclass(frozen=True, slots=True)
 class StoredDirectory(Directory):
     """A directory in an image: ``size`` is the length in bytes of what it holds, as boards report it."""
 
-    size: int = 0
+    __slots__ = ("size",)
+
+    def __init__(self, entries: dict[str, Node], size: int) -> None:
+        super().__init__(entries)
+        self.size = size
 
 
 class Image:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +17,6 @@ from hatch_romfs.errors import RomfsError, SettingsError
 from hatch_romfs.pipeline import build_image, project_job
 from hatch_romfs.settings.model import Settings
 from hatch_romfs.settings.project import read_project
-from hatch_romfs.settings.values import keys
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -85,7 +83,7 @@ def dynamic_version(root: Path) -> str:
 
 def _job(metadata: ProjectMetadata[PluginManager], directory: str, app: Application, config: dict[str, Any]) -> Job:
     try:
-        misplaced = set(config) & set(keys(Settings)) - {"exclude"}  # Hatch has a key of that name
+        misplaced = set(config) & set(Settings.keys) - {"exclude"}  # Hatch has a key of that name
         if misplaced:
             raise SettingsError(f"{', '.join(sorted(misplaced))}: what goes into the image stands in [tool.romfs]")
         project = read_project(Path(metadata.root), metadata.config)
@@ -93,7 +91,7 @@ def _job(metadata: ProjectMetadata[PluginManager], directory: str, app: Applicat
         app.abort(str(error), code=error.status)
         raise
     if project.version is None:
-        project = replace(project, version=metadata.version)
+        project = project._replace(version=metadata.version)
     return project_job(project, Path(directory))
 
 

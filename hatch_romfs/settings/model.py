@@ -6,10 +6,10 @@ The parser, the JSON schema and the reference page are made from these classes.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from hatch_romfs.settings.patterns import pattern_problem
-from hatch_romfs.settings.values import Bool, Either, Int, ListOf, Made, OneOf, Patterns, Table, Text, key
+from hatch_romfs.settings.values import Bool, Either, Int, ListOf, Made, Model, OneOf, Patterns, Table, Text, key
 from hatch_romfs.tree import path_problem
 
 FORMATS = ("micropython", "linux")
@@ -69,8 +69,7 @@ _IMAGE_PATH = Made(
 _FOLDER = Text("a folder", check=_folder_problem)
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(Model):
     """A folder whose content goes into the image."""
 
     path: str = key(_FOLDER, "The folder, relative to `pyproject.toml`.", required=True)
@@ -81,8 +80,7 @@ class Source:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Mpy:
+class Mpy(Model):
     """How `.py` files are compiled."""
 
     arch: str | None = key(
@@ -108,8 +106,7 @@ class Mpy:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Alignment:
+class Alignment(NamedTuple):
     """Boundaries, in bytes, on which file data begins: of the patterns that match the strictest, else the default."""
 
     default: int = 1
@@ -127,8 +124,7 @@ _BOUNDARY = Int(1, MAX_ALIGNMENT, power=True)
 _MANIFEST = Text("the path of a manifest.py")
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(Model):
     """The table `[tool.romfs]`."""
 
     format: str = key(

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import json
 import sys
+from typing import TYPE_CHECKING
 
 from hatch_romfs.settings.model import Mpy, Settings, Source
 from hatch_romfs.settings.patterns import BUILT_IN
-from hatch_romfs.settings.values import keys
+
+if TYPE_CHECKING:
+    from hatch_romfs.settings.values import Model
 
 _HEAD = """\
 # The table `[tool.romfs]`
@@ -46,9 +49,9 @@ def page() -> str:
     return "\n".join(sections)
 
 
-def _table(model: type) -> str:
+def _table(model: type[Model]) -> str:
     rows = ["| key | must be | default | meaning |", "| --- | --- | --- | --- |"]
-    for name, entry in keys(model).items():
+    for name, entry in model.keys.items():
         default = "required" if entry.required else "" if entry.default is None else f"`{json.dumps(entry.default)}`"
         later = " *Not available in this version.*" if entry.later else ""
         cells = (f"`{name}`", entry.value.text(), default, entry.doc + later)

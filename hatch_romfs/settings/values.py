@@ -6,7 +6,6 @@ are plain classes because every start of a command makes them.
 
 from __future__ import annotations
 
-from dataclasses import field, fields
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from hatch_romfs.errors import Problem
@@ -272,18 +271,43 @@ class Key:
     def __init__(self, value: Value | Either, doc: str, default: object, *, required: bool, later: bool) -> None:
         self.value, self.doc, self.default, self.required, self.later = value, doc, default, required, later
 
+    @property
+    def initial(self) -> Any:  # noqa: ANN401
+        """The value of a key that is not given."""
+        return None if self.default is None else read(self.value, self.default, "", [])
+
 
 def key(value: Value | Either, doc: str, default: object = None, *, required: bool = False, later: bool = False) -> Any:  # noqa: ANN401
-    """Return a dataclass field that is a key of a table."""
-    metadata = {"key": Key(value, doc, default, required=required, later=later)}
-    if required:
-        return field(metadata=metadata)
-    return field(default=None if default is None else read(value, default, "", []), metadata=metadata)
+    """Declare an attribute of a model that is a key of its table."""
+    return Key(value, doc, default, required=required, later=later)
 
 
-def keys(model: type) -> dict[str, Key]:
-    """Return the keys of a model by their names in TOML."""
-    return {entry.name.replace("_", "-"): entry.metadata["key"] for entry in fields(model)}
+class Model:
+    """What a table says, as attributes: a subclass declares each with ``key``.
+
+    It does for these what dataclasses do, in a tenth of the time, of which there is little before a command begins.
+    """
+
+    keys: ClassVar[dict[str, Key]]
+    """The keys by their names in TOML."""
+    _initial: ClassVar[dict[str, Any]]
+
+    def __init_subclass__(cls) -> None:
+        declared = {name: entry for name, entry in vars(cls).items() if isinstance(entry, Key)}
+        cls.keys = {name.replace("_", "-"): entry for name, entry in declared.items()}
+        cls._initial = {name: entry.initial for name, entry in declared.items() if not entry.required}
+
+    def __init__(self, *values: Any, **named: Any) -> None:  # noqa: ANN401
+        self.__dict__.update(self._initial)
+        self.__dict__.update(zip(self.keys, values, strict=False), **named)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in vars(self).items())})"
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and vars(self) == vars(other)
+
+    __hash__ = None  # type: ignore[assignment]
 
 
 class Table:
@@ -291,12 +315,12 @@ class Table:
 
     toml: ClassVar[type] = dict
 
-    def __init__(self, model: type, what: str = "a table") -> None:
+    def __init__(self, model: type[Model], what: str = "a table") -> None:
         self.model, self.what = model, what
 
     def read(self, raw: dict[str, object], key: str, problems: Problems) -> Any:  # noqa: ANN401
         """Read each key, and report those that are unknown or missing."""
-        known = keys(self.model)
+        known = self.model.keys
         values: dict[str, object] = {}
         for name, item in raw.items():
             at = f"{key}.{name}"
@@ -312,7 +336,7 @@ class Table:
 
     def schema(self) -> Schema:
         """Return the JSON schema."""
-        known = keys(self.model)
+        known = self.model.keys
         described = {
             name: entry.value.schema()
             | {"description": entry.doc}

@@ -11,7 +11,7 @@ from hatch_romfs.errors import SettingsError
 from hatch_romfs.settings.model import ARCHS, Mpy, Settings, Source
 from hatch_romfs.settings.project import Project, read_project
 from hatch_romfs.settings.schema import tool_schema
-from hatch_romfs.settings.values import keys
+from hatch_romfs.settings.values import Model
 from tests.settings.support import ROOT, patient, project_of
 from tests.settings.test_values import GOOD
 
@@ -32,9 +32,9 @@ ANYTHING = st.recursive(
 )
 
 
-def tables(model: type, values: st.SearchStrategy[Any], more: dict[str, st.SearchStrategy[Any]]) -> Any:
+def tables(model: type[Model], values: st.SearchStrategy[Any], more: dict[str, st.SearchStrategy[Any]]) -> Any:
     """Tables with some of the keys of ``model``, their values likely ones or any."""
-    optional = {name: more.get(name, values) for name, entry in keys(model).items() if not entry.later}
+    optional = {name: more.get(name, values) for name, entry in model.keys.items() if not entry.later}
     return st.fixed_dictionaries({}, optional=optional)
 
 
@@ -58,7 +58,7 @@ def likely(text: st.SearchStrategy[str], numbers: st.SearchStrategy[Any]) -> st.
         "size": numbers | text,
     }
     mixed = {}
-    for key, entry in keys(Settings).items():
+    for key, entry in Settings.keys.items():
         if not entry.later:
             right = st.sampled_from([value for name, value, _ in GOOD if name == key])
             mixed[key] = st.one_of(right, right, right, nearly.get(key, st.booleans() | text))
@@ -80,7 +80,7 @@ def test_any_document(document):
     metadata=ANYTHING | st.fixed_dictionaries({"name": ANYTHING, "version": ANYTHING}),
     table=ANYTHING
     | likely(st.text(max_size=6), NUMBERS)
-    | st.dictionaries(st.sampled_from([*keys(Settings)]), ANYTHING),
+    | st.dictionaries(st.sampled_from([*Settings.keys]), ANYTHING),
 )
 def test_any_table(metadata, table):
     try:

@@ -11,8 +11,7 @@ with ``0x80`` bytes, which readers accept.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from hatch_romfs.formats.micropython import records
 from hatch_romfs.formats.micropython.records import varuint, varuint_size
@@ -28,8 +27,7 @@ SHARED_FROM = 8
 Align: TypeAlias = Callable[[str], int]
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """A piece of the image: ``head`` at ``offset``, and ``content``, if any, right behind it.
 
     The records of a layout lie end to end in their order: a directory's is only its head, and the records of
@@ -48,8 +46,7 @@ class Record:
         return self.offset + len(self.head)
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(NamedTuple):
     """An image of ``size`` bytes; with metadata, ``records[1]`` is the comment that holds them."""
 
     size: int
@@ -93,17 +90,15 @@ def _strictest(root: Directory, align: Align, same: Mapping[str, str]) -> dict[s
     return aligns
 
 
-@dataclass(slots=True)
 class _Pass:
     """One pass over the tree with the widths known so far; it raises those that prove too small."""
 
-    aligns: Mapping[str, int]
-    same: Mapping[str, str]
-    widths: dict[str, int]
-    settled: bool = True
-    at: int = 0
-    records: list[Record] = field(default_factory=list)
-    data_at: dict[str, int] = field(default_factory=dict)
+    def __init__(self, aligns: Mapping[str, int], same: Mapping[str, str], widths: dict[str, int]) -> None:
+        self.aligns, self.same, self.widths = aligns, same, widths
+        self.settled = True
+        self.at = 0
+        self.records: list[Record] = []
+        self.data_at: dict[str, int] = {}
 
     def run(self, root: Directory, metadata: Metadata | None) -> Layout:
         """Place everything; the layout is right if ``settled`` and of even size."""

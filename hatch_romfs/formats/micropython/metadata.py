@@ -12,15 +12,14 @@ follows the record, so that anything, a board included, can check the content wi
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 SIGNATURE = b'{"hatch-romfs":1,'
 MAX_SIZE = 4096
 """A larger payload is not taken for metadata."""
 
 
-@dataclass(frozen=True, slots=True)
-class Metadata:
+class Metadata(NamedTuple):
     """What an image says of itself; ``sha256`` covers every byte behind the record, as 64 hex digits."""
 
     name: str | None = None
@@ -35,7 +34,7 @@ class Metadata:
 
     def signed(self, sha256: str) -> Metadata:
         """Return the same metadata with the content's hash."""
-        return replace(self, sha256=sha256)
+        return self._replace(sha256=sha256)
 
 
 def decode(payload: bytes) -> Metadata | None:

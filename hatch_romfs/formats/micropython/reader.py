@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_right
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from hatch_romfs.errors import ImageError
 from hatch_romfs.formats.image import Stored, StoredDirectory, check_trailing
@@ -26,8 +25,7 @@ MAX_NUMBER = 0xFFFF_FFFF
 """Boards count in 32 bits; a larger number wraps around there."""
 
 
-@dataclass(frozen=True, slots=True)
-class Parsed:
+class Parsed(NamedTuple):
     """A sound image of ``size`` bytes; what ``metadata.sha256`` covers begins at ``content_offset``."""
 
     root: StoredDirectory
@@ -41,13 +39,12 @@ def parse(view: memoryview) -> Parsed:
     return _Reader(view).image()
 
 
-@dataclass(slots=True)
 class _Areas:
     """The payloads of records that hold no structure, where data may lie: in order, and small, for there are many."""
 
-    starts: array[int] = field(default_factory=lambda: array("Q"))
-    ends: array[int] = field(default_factory=lambda: array("Q"))
-    of_files: bytearray = field(default_factory=bytearray)
+    def __init__(self) -> None:
+        self.starts, self.ends = array("Q"), array("Q")
+        self.of_files = bytearray()
 
     def add(self, start: int, end: int, *, of_file: bool) -> None:
         if start < end:
@@ -61,15 +58,14 @@ class _Areas:
         return (self.starts[index], self.ends[index], bool(self.of_files[index])) if index >= 0 else (0, 0, False)
 
 
-@dataclass(slots=True)
 class _Reader:
-    view: memoryview
-    payload: int = 0
-    areas: _Areas = field(default_factory=_Areas)
-    pointers: list[tuple[int, Stored]] = field(default_factory=list)
-    """Where a pointer stands, and the data it names."""
-    metadata: Metadata | None = None
-    content_offset: int = 0
+    def __init__(self, view: memoryview) -> None:
+        self.view = view
+        self.payload = self.content_offset = 0
+        self.areas = _Areas()
+        self.pointers: list[tuple[int, Stored]] = []
+        """Where a pointer stands, and the data it names."""
+        self.metadata: Metadata | None = None
 
     def image(self) -> Parsed:
         magic = bytes(self.view[: len(records.MAGIC)])
