@@ -10,7 +10,8 @@ test: $(VENV)/.ready
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest --cov --cov-report=term
+	$(BIN)/pytest -m timed
+	$(BIN)/pytest -m "not timed" -n auto --dist loadgroup --cov --cov-report=term
 
 demo: $(VENV)/.ready
 	$(BIN)/python examples/demo.py

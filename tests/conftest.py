@@ -12,6 +12,13 @@ from tests import judges
 CACHES = {"UV_CACHE_DIR": "uv", "PIP_CACHE_DIR": "pip"}
 
 
+def pytest_collection_modifyitems(items):
+    """Run the tests of pseudo-terminals one after another: the name of one that is gone is soon another's."""
+    for item in items:
+        if "tests/board/" in item.path.as_posix() or item.path.name in ("test_cli.py", "test_examples.py"):
+            item.add_marker(pytest.mark.xdist_group("boards"))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _own_caches(tmp_path_factory):
     """Keep the user's cache of modules and Hatch's environments out of it, but not what was downloaded."""

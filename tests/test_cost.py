@@ -20,6 +20,8 @@ def measured():
     return json.loads(done.stdout)
 
 
+pytestmark = pytest.mark.timed
+
 ROWS = ["150 modules, cold cache", "150 modules, warm cache", "1,500 modules, warm cache", "a file of 512 MiB"]
 
 

@@ -45,7 +45,7 @@ def pieces(at, size):
 
 
 def hashes(at, size):
-    """Yield the hash of what is there in hex; without any hash its bytes, in parts that fit into memory."""
+    """Yield the hash of what is there in hex; without any hash its bytes."""
     if hasher == "sha256":
         import hashlib
 
@@ -61,8 +61,14 @@ def hashes(at, size):
             crc = binascii.crc32(data, crc)
         yield "%08x" % crc
     else:
-        for data in pieces(at, size):
-            yield text(data)
+        yield from hexes(at, size)
+
+
+def hexes(at, size):
+    """Yield what is there in hex, in parts that fit into little memory."""
+    for data in pieces(at, size):
+        for start in range(0, len(data), 64):
+            yield text(data[start : start + 64])
 
 
 def tell(answer, at, size):
@@ -75,7 +81,7 @@ def tell(answer, at, size):
 
 
 def text(data):
-    """Return bytes in hex, in no more memory than that takes."""
+    """Return bytes in hex."""
     digits, made = b"0123456789abcdef", bytearray(2 * len(data))
     for at, byte in enumerate(data):
         made[2 * at], made[2 * at + 1] = digits[byte >> 4], digits[byte & 15]

@@ -7,6 +7,7 @@ import base64
 import binascii
 import hashlib
 import zlib
+from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -29,6 +30,8 @@ FRAMES: Final = (
     (0, 1 << 10),
 )
 """Free memory of the board in bytes, and the bytes of image that go into one frame then."""
+LITTLE: Final = 32 << 10
+"""Bytes of free memory below which a board gets the agent statement by statement."""
 ANSWER: Final = 10.0
 """Seconds for any answer, beside those for the work."""
 SLOWEST: Final = {"sha256": 50_000, "crc32": 100_000, "bytes": 2_000}
@@ -40,7 +43,10 @@ READ: Final = 2048
 
 
 class RefusedError(Exception):
-    """The board said that something went wrong: a negative errno, or an exception."""
+    """The board said that something went wrong: ``reason`` is a negative errno, or an exception."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"the board answers {reason}")
 
     @property
     def for_memory(self) -> bool:
@@ -83,19 +89,31 @@ HASHES: Final[dict[str, Callable[[bytes | memoryview], str]]] = {
 }
 
 
-def agent_code(name: str) -> str:
-    """Return a part of the agent as it is sent: without docstrings and comments, indented by one space."""
+@cache
+def agent_code(name: str) -> tuple[str, ...]:
+    """Return the statements of a part of the agent: without docstrings and comments, indented by one space."""
     tree = ast.parse(resources.files("hatch_romfs.board").joinpath(f"{name}.py").read_text(encoding="utf-8"))
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.Module) and ast.get_docstring(node) is not None:
             del node.body[0]
-    lines = ast.unparse(tree).split("\n")
+    return tuple(_indented_by_one(ast.unparse(node)) for node in tree.body)
+
+
+def _indented_by_one(code: str) -> str:
+    lines = code.split("\n")
     return "\n".join(" " * ((len(line) - len(line.lstrip())) // 4) + line.lstrip() for line in lines if line)
+
+
+def _install(repl: RawRepl, board: Board, name: str) -> None:
+    """Send a part of the agent; bit by bit to one with little memory, for compiling takes more than code."""
+    code = agent_code(name)
+    for part in code if board.free < LITTLE else ("\n".join(code),):
+        repl.run(part)
 
 
 def attach(repl: RawRepl, board: Board, partition: Partition) -> None:
     """Send the part of the agent that looks, and have it take a partition."""
-    repl.run(agent_code("agent"))
+    _install(repl, board, "agent")
     ranged = partition.family in ("ranged", "mram")
     repl.run(f"attach({partition.number},{partition.geometry.block},{algorithm(board)!r},{ranged})")
 
@@ -114,7 +132,7 @@ def fetch(repl: RawRepl, at: int, size: int) -> Iterator[bytes]:
     """Read what is there, piece by piece."""
     for start in range(at, at + size, READ):
         part = min(READ, at + size - start)
-        said = repl.run(f"for d in pieces({start},{part}):print(text(d))", ANSWER + part)
+        said = repl.run(f"for t in hexes({start},{part}):print(t)", ANSWER + part)
         try:
             data = bytes.fromhex(said)
         except ValueError:
@@ -140,7 +158,7 @@ def _most(size: int) -> int:
 
 def open_channel(repl: RawRepl, board: Board) -> Channel:
     """Send the part of the agent that writes, and open the best channel that the board has."""
-    repl.run(agent_code("agent_write"))
+    _install(repl, board, "agent_write")
     if board.stream:
         channel = StreamChannel(repl, board)
         if channel.begin():

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from hatch_romfs.board.plan import Plan
     from hatch_romfs.board.probe import Board, Partition
     from hatch_romfs.board.session import Session
+    from hatch_romfs.formats.micropython.image import RomImage
 
     OnEvent = Callable[[str, int, int], None]
 
@@ -83,7 +84,8 @@ def flash(  # noqa: PLR0913 - the options of a command
         opened.check()
         if opened.format != "micropython":
             raise BoardError(f"{image} is no MicroPython image", hint="No board mounts it as its ROMFS.")
-        with session(options, trace) as found, opened.view[: opened.size] as data:
+        data = _copied(opened)
+        with session(options, trace) as found:
             found.reset = reset
             target = checks.choose_partition(found.board, partition)
             checks.check_writable(found.board, target)
@@ -94,6 +96,11 @@ def flash(  # noqa: PLR0913 - the options of a command
             mounted = _reset(found, len(data), on_event) if reset and not dry_run and partition == 0 else None
             sent, received = found.link.sent, found.link.received
             return Flashed(found.board, target, plan, len(data), sent, received, rewritten, mounted)
+
+
+def _copied(image: RomImage) -> memoryview:
+    """Return an image's bytes; an error that holds on to parts of the file itself would keep it from being closed."""
+    return memoryview(bytes(image.view[: image.size]))
 
 
 def _write(  # noqa: PLR0913 - what flash was asked for
@@ -181,14 +188,15 @@ def verify(
     options = port if isinstance(port, PortOptions) else PortOptions(port)
     with open_image(image) as opened:
         opened.check()
-        with session(options, trace) as found, opened.view[: opened.size] as data:
-            target = checks.choose_partition(found.board, partition)
-            checks.check_fits(len(data), target)
-            attach(found.repl, found.board, target)
-            on_event("comparing", 0, len(data))
-            wanted = digests(data, target.geometry.block, HASHES[algorithm(found.board)])
-            there = scan(found.repl, found.board, len(data), target.geometry.block)
-            on_event("comparing", len(data), len(data))
+        data = _copied(opened)
+    with session(options, trace) as found:
+        target = checks.choose_partition(found.board, partition)
+        checks.check_fits(len(data), target)
+        attach(found.repl, found.board, target)
+        on_event("comparing", 0, len(data))
+        wanted = digests(data, target.geometry.block, HASHES[algorithm(found.board)])
+        there = scan(found.repl, found.board, len(data), target.geometry.block)
+        on_event("comparing", len(data), len(data))
     differing = [number for number, want in enumerate(wanted) if there[number].digest != want]
     if differing:
         first = f"block {differing[0]} at {differing[0] * target.geometry.block:#x}"

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 SLICE = 0.05
 """Seconds that one read of the port waits at most."""
+LOCKED = 0.5
+"""Seconds in which another program may let go of the port."""
 WRITE_TIMEOUT = 20.0
 """Seconds in which a piece that is written must be taken."""
 PIECE = 1024
@@ -143,8 +145,22 @@ def open_link(
             port.dtr = dtr
         if rts is not None:
             port.rts = rts
-        port.open()
+        _open(port)
     except (serial.SerialException, OSError, ValueError) as error:
         missing = getattr(error, "errno", None) == errno.ENOENT
         raise LinkError(f"cannot open {name}: {error}", hint=MISSING if missing else BUSY) from error
     return Link(port, name, trace)
+
+
+def _open(port: serial.SerialBase) -> None:
+    """Open a port; one that is locked may be held by a process that is just being started, for a moment."""
+    deadline = time.monotonic() + LOCKED
+    while True:
+        try:
+            port.open()
+        except serial.SerialException as error:
+            if error.errno not in (errno.EAGAIN, errno.EBUSY) or time.monotonic() > deadline:
+                raise
+            time.sleep(SLICE)
+        else:
+            return

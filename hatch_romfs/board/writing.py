@@ -109,7 +109,7 @@ class Writer:
             self.channel.erase(0, length)
             found = self.channel.digest(0, len(blank))
         if found != self.hashed(blank):
-            raise RefusedError("that it is done, but nothing has changed")
+            raise _BadBlockError(0, "it reads back as something else")
 
     def _erase(self, at: int, size: int) -> None:
         """Erase blocks at once; where that fails, one by one, to know which of them it is."""
@@ -118,7 +118,7 @@ class Writer:
             self.channel.erase(at, size)
         except RefusedError as error:
             if self.geometry.erasing == "all":
-                raise _BadBlockError(at, f"cannot be erased: the board answers {error}") from None
+                raise _BadBlockError(at, f"cannot be erased: {error}") from None
             for start in range(at, at + size, self.geometry.block):
                 self._tries(start, partial(self.channel.erase, start, self.geometry.block), TRIES - 1)
 
@@ -128,9 +128,9 @@ class Writer:
         for left in reversed(range(1 if self.geometry.erasing == "all" else tries)):
             try:
                 erase()
-            except RefusedError as error:  # noqa: PERF203 - a retry
+            except (RefusedError, _BadBlockError) as error:  # noqa: PERF203 - a retry
                 if not left:
-                    raise _BadBlockError(at, f"cannot be erased: the board answers {error}") from None
+                    raise _BadBlockError(at, f"cannot be erased: {error}") from None
                 self.rewritten += 1
             else:
                 return
@@ -156,7 +156,7 @@ class Writer:
                     self.channel.frame //= 2
                     if self._is_untouched(at, len(data)):
                         continue
-                return at, size, f"cannot be written: the board answers {error}"
+                return at, size, f"cannot be written: {error}"
             if found != self.hashed(data[:size]):
                 return at, size, "does not keep what is written"
             at += size
@@ -189,7 +189,7 @@ class Writer:
                 if self.geometry.erasing == "blocks":
                     self.channel.erase(start, self.geometry.block)
             except RefusedError as error:
-                reason = f"cannot be erased: the board answers {error}"
+                reason = f"cannot be erased: {error}"
                 continue
             failed = next(filter(None, (self._put(*part) for part in parts)), None)
             if failed is None:
@@ -205,7 +205,7 @@ class Writer:
         try:
             good = self.channel.digest(step.offset, step.length) == self.hashed(part)
         except RefusedError as error:
-            raise _BadBlockError(step.offset, f"cannot be read: the board answers {error}") from None
+            raise _BadBlockError(step.offset, f"cannot be read: {error}") from None
         if not good:
             wrong = self._wrong(step.offset, part) or [self._block(step.offset)]
             raise _BadBlockError(wrong[0], "has changed after it was written")

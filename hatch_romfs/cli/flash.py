@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hatch_romfs.cli.edge import Parser, Version, add_common_options, print_json, printable, run, say
 from hatch_romfs.errors import SettingsError
@@ -168,12 +168,14 @@ def query(options: argparse.Namespace) -> None:
         _show_board(board)
 
 
-def _board_document(board: Board) -> dict[str, object]:
+def _board_document(board: Board) -> dict[str, Any]:
     from dataclasses import asdict
 
     document = asdict(board)
     document["arch"] = board.arch
     document["mpy_version"] = ".".join(map(str, board.mpy_version))
+    for entry, partition in zip(document["partitions"] or (), board.partitions or (), strict=True):
+        entry["metadata"] = partition.metadata and partition.metadata._asdict()
     return document
 
 

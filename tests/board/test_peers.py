@@ -58,6 +58,7 @@ def test_bytes_up_the_wire_beside_mpremote(modules):
     assert costs["again"].sent <= 0.02 * peer
 
 
+@pytest.mark.timed
 def test_time_on_a_wire_of_115200_baud_beside_mpremote(modules):
     costs = compare(modules, lambda: FaultyBoard(SimOptions(family="rp2"), Faults(baud=115_200)))
     assert costs["first"].seconds <= 0.70 * costs["mpremote"].seconds

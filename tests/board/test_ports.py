@@ -1,6 +1,7 @@
 """Which board is meant, and a line that keeps its deadlines; ports are those of pyserial, for there is none here."""
 
 import contextlib
+import os
 import socket
 import threading
 import time
@@ -119,6 +120,23 @@ def test_what_a_board_prints_is_never_run(said, peer):
     with pytest.raises(LinkError, match="which is no value"):
         RawRepl(link).value("x")
     link.close()
+
+
+def test_a_port_that_another_program_holds():
+    master, outside = os.openpty()
+    name = os.ttyname(outside)
+    first = open_link(name)
+    started = time.monotonic()
+    with pytest.raises(LinkError, match="cannot open") as caught:
+        open_link(name)
+    assert time.monotonic() - started < 3
+    assert caught.value.hint.startswith("Is another program using it")
+    timer = threading.Timer(0.2, first.close)
+    timer.start()
+    open_link(name).close()  # one that lets go in a moment is waited for
+    timer.join()
+    os.close(outside)
+    os.close(master)
 
 
 def test_a_port_that_is_not_there():
