@@ -158,7 +158,7 @@ def _open(port: serial.SerialBase) -> None:
     while True:
         try:
             port.open()
-        except serial.SerialException as error:
+        except serial.SerialException as error:  # noqa: PERF203 - a retry
             if error.errno not in (errno.EAGAIN, errno.EBUSY) or time.monotonic() > deadline:
                 raise
             time.sleep(SLICE)
