@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from hatch_romfs.api import build
     from hatch_romfs.board.flash import Flashed, erase, flash, query, read, verify
     from hatch_romfs.board.session import PortOptions
+    from hatch_romfs.emit import CArray
     from hatch_romfs.errors import (
         BoardError,
         BuildError,
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
         VerifyError,
     )
     from hatch_romfs.formats import open_image
+    from hatch_romfs.formats.linux.image import LinuxImage
     from hatch_romfs.formats.micropython.image import RomImage
     from hatch_romfs.pipeline import Built
 
@@ -29,9 +31,11 @@ __all__ = [
     "BoardError",
     "BuildError",
     "Built",
+    "CArray",
     "Flashed",
     "ImageError",
     "LinkError",
+    "LinuxImage",
     "PortOptions",
     "RomImage",
     "RomfsError",
@@ -48,6 +52,8 @@ __all__ = [
 
 _HOMES = {
     **dict.fromkeys(("Flashed", "erase", "flash", "query", "read", "verify"), "hatch_romfs.board.flash"),
+    "CArray": "hatch_romfs.emit",
+    "LinuxImage": "hatch_romfs.formats.linux.image",
     "Built": "hatch_romfs.pipeline",
     "PortOptions": "hatch_romfs.board.session",
     "RomImage": "hatch_romfs.formats.micropython.image",

@@ -6,22 +6,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hatch_romfs.errors import SettingsError
-from hatch_romfs.pipeline import Job, build_image, project_job, unheard
+from hatch_romfs.formats.image import Stored, stored
+from hatch_romfs.pipeline import Built, Job, build_image, check_replaceable, project_job, unheard, write_artifact
 from hatch_romfs.settings.project import has_table, load, read_project, read_settings
+from hatch_romfs.tree import files
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Mapping
 
-    from hatch_romfs.pipeline import Built, Progress
+    from hatch_romfs.emit import CArray
+    from hatch_romfs.pipeline import Progress
 
 
-def build(
+def build(  # noqa: PLR0913 - the options of a command
     source: str | os.PathLike[str] = ".",
     out: str | os.PathLike[str] | None = None,
     *,
     overrides: Mapping[str, Any] | None = None,
     cache: bool = True,
+    emit: CArray | None = None,
     on_progress: Progress = unheard,
 ) -> Built:
     """Build the image of a project or of a plain folder, and return where and what it is.
@@ -29,16 +33,37 @@ def build(
     ``source`` is a folder: a project if its ``pyproject.toml`` has a ``[tool.romfs]``, else its content
     becomes the root of the image. ``out`` is the image's file, by default in ``dist`` for a project and beside
     the folder for a plain one. ``overrides`` are keys of ``[tool.romfs]``, as TOML would give them, that outrank
-    the table's.
+    the table's. With ``emit`` the image is written as C source, and ``source`` may also be an image that is there.
 
     Raises SettingsError for what is asked and BuildError for what is found; the file is then left as it was.
     """
+    if emit is not None:
+        emit.check()
+        if Path(source).is_file():
+            return _emitted(Path(source), Path(out or Path(source).with_suffix(".c")), emit)
     job = _job(Path(source), None if out is None else Path(out), overrides or {})
+    if emit is not None:
+        job = job._replace(emit=emit, out=job.out if out else job.out.with_suffix(".c"))
     built = build_image(job, cache=cache, on_progress=on_progress)
     if job.name is None and (job.root / "pyproject.toml").exists():
         whole = f"{job.root / 'pyproject.toml'} has no [tool.romfs] table: the whole folder was packed"
         return built._replace(warnings=(whole, *built.warnings))
     return built
+
+
+def _emitted(path: Path, out: Path, array: CArray) -> Built:
+    """Write an image that is there as C source; what follows it in its file stays behind."""
+    from hatch_romfs.emit import C_START, c_source  # noqa: PLC0415 - few builds end in C source
+    from hatch_romfs.formats import open_image  # noqa: PLC0415
+
+    check_replaceable(out, C_START)
+    with open_image(path) as image:
+        image.check()
+        contents = [stored(file) for _, file in files(image.root)]
+        alignment = min(max((content.alignment for content in contents), default=1), 4096)
+        whole = Stored(image.view, 0, image.size)
+        write_artifact(out, c_source(whole.chunks(), image.size, array, alignment))
+        return Built(out, image.size, image.sha256(), len(contents), (), None)
 
 
 def _job(root: Path, out: Path | None, overrides: Mapping[str, Any]) -> Job:

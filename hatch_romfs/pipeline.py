@@ -3,32 +3,34 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from hatch_romfs.collect import collect, collect_folder
 from hatch_romfs.compile import compile_tree
 from hatch_romfs.compile.cache import Cache
+from hatch_romfs.digest import Digest
+from hatch_romfs.emit import C_START, c_source
 from hatch_romfs.errors import BuildError, SettingsError
-from hatch_romfs.formats.micropython.layout import SHARED_FROM, lay_out
-from hatch_romfs.formats.micropython.metadata import Metadata
-from hatch_romfs.formats.micropython.records import MAGIC
-from hatch_romfs.formats.micropython.writer import image_chunks
-from hatch_romfs.formats.sharing import equal_files
-from hatch_romfs.settings.model import MAX_SIZE
+from hatch_romfs.formats import MAGICS
+from hatch_romfs.formats.sharing import equal_files, hard_links, strictest
+from hatch_romfs.settings.model import MAX_SIZE, Alignment
 from hatch_romfs.settings.patterns import PASSING, compiled
-from hatch_romfs.tree import files
+from hatch_romfs.tree import CHUNK, files
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from hatch_romfs.formats.micropython.layout import Layout
-    from hatch_romfs.settings.model import Alignment, Settings
+    from hatch_romfs.emit import CArray
+    from hatch_romfs.settings.model import Settings
     from hatch_romfs.settings.project import Project
     from hatch_romfs.tree import Directory
 
+# Only the format that is asked for is imported.
+# ruff: noqa: PLC0415
+
+Chunks: TypeAlias = "Iterator[bytes | memoryview]"
 Progress: TypeAlias = "Callable[[str, int, int], None]"
 """Is told what is being done, how much of it is, and of how much: modules, or bytes."""
 
@@ -44,7 +46,7 @@ class Job(NamedTuple):
     """An image to build: the folder, what is said of it, and where the image goes.
 
     ``name`` is None for a plain folder, whose content is the image's root; else it is a project, and its name
-    and version go into the image.
+    and version go into the image. With ``emit`` the image is written as C source.
     """
 
     root: Path
@@ -52,6 +54,7 @@ class Job(NamedTuple):
     out: Path
     name: str | None = None
     version: str | None = None
+    emit: CArray | None = None
 
 
 def project_job(project: Project, directory: Path) -> Job:
@@ -82,9 +85,7 @@ def build_image(job: Job, *, cache: bool = True, on_progress: Progress = unheard
     Raises SettingsError and BuildError.
     """
     settings = job.settings
-    _check_replaceable(job.out)
-    if settings.format != "micropython":
-        raise SettingsError(f"the format {settings.format!r} is not available in this version of hatch-romfs")
+    check_replaceable(job.out, C_START if job.emit else tuple(MAGICS.values()))
     collected = (collect if job.name else collect_folder)(settings, job.root, job.out)
     tree = collected.tree
     if settings.mpy:
@@ -94,36 +95,88 @@ def build_image(job: Job, *, cache: bool = True, on_progress: Progress = unheard
             cache=Cache.of_user() if cache else None,
             on_progress=lambda done, total: on_progress("compiling", done, total),
         )
+    size, chunks = (_linux if settings.format == "linux" else _micropython)(job, tree)
+    if size > (settings.size or MAX_SIZE):
+        raise _too_big(size, settings.size, tree)
+    with Digest() as digest:
+        chunks = _watched(_gathered(chunks), digest, size, on_progress)
+        if job.emit:
+            boundaries = [boundary for _, boundary in settings.alignment.patterns]
+            chunks = c_source(chunks, size, job.emit, max(settings.alignment.default, *boundaries, 1))
+        write_artifact(job.out, chunks)
+        sha256 = digest.hexdigest()
+    warnings = (*collected.warnings, *_unmatched(settings.alignment, tree))
+    return Built(job.out, size, sha256, sum(1 for _ in files(tree)), warnings, settings.size)
+
+
+def _micropython(job: Job, tree: Directory) -> tuple[int, Chunks]:
+    """Lay out an image of MicroPython's ROMFS: return its size, and what yields its bytes."""
+    from hatch_romfs.formats.micropython.layout import SHARED_FROM, lay_out
+    from hatch_romfs.formats.micropython.metadata import Metadata
+    from hatch_romfs.formats.micropython.writer import image_chunks
+
+    settings = job.settings
     layout = lay_out(
         tree,
         align=alignment_of(settings.alignment),
         same=equal_files(tree, smallest=SHARED_FROM) if settings.share else {},
         metadata=Metadata(job.name, job.version) if settings.metadata else None,
     )
-    if layout.size > (settings.size or MAX_SIZE):
-        raise _too_big(layout.size, settings.size, tree)
-    sha256 = write_artifact(job.out, layout, on_progress)
-    warnings = (*collected.warnings, *_unmatched(settings.alignment, tree))
-    return Built(job.out, layout.size, sha256, sum(1 for _ in files(tree)), warnings, settings.size)
+    return layout.size, image_chunks(layout)
 
 
-def _check_replaceable(out: Path) -> None:
-    """Refuse to put an image where something else is."""
+def _linux(job: Job, tree: Directory) -> tuple[int, Chunks]:
+    """Lay out an image of Linux's romfs."""
+    from hatch_romfs.formats.linux.layout import lay_out
+    from hatch_romfs.formats.linux.writer import image_chunks
+
+    settings = job.settings
+    same = (equal_files(tree, smallest=1) if settings.share else {}) | hard_links(tree)
+    aligns = {} if settings.alignment == Alignment() else strictest(tree, alignment_of(settings.alignment), same)
+    layout = lay_out(
+        tree, settings.linux.volume or job.name or "rom", align=lambda path, _: aligns.get(path, 1), same=same
+    )
+    return layout.padded, image_chunks(layout)
+
+
+def _gathered(chunks: Chunks) -> Chunks:
+    """Yield the same bytes in chunks of some size: each costs a hash, a write and a word to who watches."""
+    waiting: list[bytes | memoryview] = []
+    size = 0
+    for chunk in chunks:
+        waiting.append(chunk)
+        size += len(chunk)
+        if size >= CHUNK:
+            yield waiting[0] if len(waiting) == 1 else b"".join(waiting)
+            waiting, size = [], 0
+    yield b"".join(waiting)
+
+
+def _watched(chunks: Chunks, digest: Digest, size: int, on_progress: Progress) -> Chunks:
+    done = 0
+    for chunk in chunks:
+        digest.update(chunk)
+        yield chunk
+        done += len(chunk)
+        on_progress("writing", done, size)
+
+
+def check_replaceable(out: Path, starts: bytes | tuple[bytes, ...]) -> None:
+    """Refuse to put something where a file is that does not start as that does."""
     if not out.exists():
         return
     if not out.is_file():
         raise SettingsError(f"{out} is there, and is no file", hint="Name a file for the image.")
     with out.open("rb") as file:
-        start = file.read(len(MAGIC))
-    if start not in (b"", MAGIC):
-        raise SettingsError(
-            f"{out} is there, and is no image", hint="Name another file for the image, or remove this one."
-        )
+        start = file.read(32)
+    if start and not start.startswith(starts):
+        what = "C source of an image" if starts == C_START else "image"
+        raise SettingsError(f"{out} is there, and is no {what}", hint="Name another file, or remove this one.")
 
 
 def _unmatched(alignment: Alignment, tree: Directory) -> list[str]:
     """Return a warning for each pattern that no file matches: that boundary is kept by nothing."""
-    paths = [path for path, _ in files(tree)]
+    paths = [path for path, _ in files(tree)] if alignment.patterns else []
     return [
         f"no file of the image matches the pattern {pattern!r} of tool.romfs.alignment"
         for pattern, _ in alignment.patterns
@@ -142,26 +195,22 @@ def alignment_of(alignment: Alignment) -> Callable[[str], int]:
     return align
 
 
-def write_artifact(out: Path, layout: Layout, on_progress: Progress) -> str:
-    """Write the image beside ``out``, then put it in its place; return its SHA-256. Raises BuildError."""
+def write_artifact(out: Path, chunks: Chunks) -> None:
+    """Write chunks to a file beside ``out``, then put it in its place. Raises BuildError."""
     out = out.resolve()  # a link stays, and what it leads to is replaced
     passing = out.with_name(f".{out.name}.{os.urandom(4).hex()}{PASSING}")
-    digest = hashlib.sha256()
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         try:
             with passing.open("xb") as file:
-                for chunk in image_chunks(layout):
+                for chunk in chunks:
                     file.write(chunk)
-                    digest.update(chunk)
-                    on_progress("writing", file.tell(), layout.size)
             passing.replace(out)
         finally:
             with contextlib.suppress(OSError):
                 passing.unlink()
     except OSError as error:
         raise BuildError(f"cannot write {out}: {error.strerror}") from error
-    return digest.hexdigest()
 
 
 def _too_big(size: int, limit: int | None, tree: Directory) -> BuildError:

@@ -13,13 +13,14 @@ from hatch_romfs.errors import BuildError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 MAX_DEPTH = 255
 """Folders inside one another, at most: enough for any real tree, and a bound for what walks one."""
 
 MAX_PATH = 4096
 """Bytes of a path inside an image, at most: what walks a tree builds the path of everything in it."""
+
+SPECIAL = ("block device", "character device", "socket", "fifo")
 
 CHUNK = 1 << 18
 """Bytes handed on at a time when a file's data is streamed."""
@@ -62,7 +63,7 @@ class OnDisk(NamedTuple):
     the build is an error, for its place in the image is settled by then.
     """
 
-    path: Path
+    path: str
     size: int
     mtime_ns: int
 
@@ -70,7 +71,7 @@ class OnDisk(NamedTuple):
         """Yield the data; raises BuildError if it cannot be read, or is not what was collected."""
         total = 0
         try:
-            with self.path.open("rb", buffering=0) as file:
+            with open(self.path, "rb", buffering=0) as file:  # noqa: PTH123 - there are many files
                 while chunk := file.read(CHUNK):
                     total += len(chunk)
                     yield chunk
@@ -82,10 +83,11 @@ class OnDisk(NamedTuple):
 
 
 class File(NamedTuple):
-    """A file; ``origin`` says where it comes from, for messages."""
+    """A file; ``origin`` says where it comes from, for messages. Only Linux's romfs knows ``executable``."""
 
     content: Content
     origin: str
+    executable: bool = False
 
     @property
     def size(self) -> int:
@@ -97,20 +99,49 @@ class File(NamedTuple):
         return b"".join(self.content.chunks())
 
 
+class Symlink(NamedTuple):
+    """A symbolic link to ``target``, a path as the file system that mounts the image understands it."""
+
+    target: str
+    origin: str
+
+
+class Special(NamedTuple):
+    """A device with its numbers, a fifo or a socket: ``kind`` is one of SPECIAL."""
+
+    kind: str
+    origin: str
+    major: int = 0
+    minor: int = 0
+
+
 class Directory:
-    """A directory: nodes by name. Order is given by ``sorted``, not by the dictionary."""
+    """A directory: nodes by name. Order is given by ``sorted``, not by the dictionary.
 
-    __slots__ = ("entries",)
+    A node that is the same object under several names is one file with several hard links.
+    """
 
-    def __init__(self, entries: dict[str, Node] | None = None) -> None:
+    __slots__ = ("entries", "executable")
+
+    def __init__(self, entries: dict[str, Node] | None = None, *, executable: bool = True) -> None:
         self.entries = {} if entries is None else entries
+        self.executable = executable
 
     def sorted(self) -> list[tuple[str, Node]]:
         """List the entries by the bytes of their names (UTF-8 keeps the order of code points)."""
         return sorted(self.entries.items(), key=lambda entry: entry[0])
 
 
-Node: TypeAlias = Directory | File
+Node: TypeAlias = Directory | File | Symlink | Special
+
+
+def kind_of(node: Node) -> str:
+    """Say what a node is."""
+    if isinstance(node, Special):
+        return node.kind
+    if isinstance(node, Symlink):
+        return f"symbolic link to {node.target!r}"
+    return "directory" if isinstance(node, Directory) else "file"
 
 
 def join(parent: str, name: str) -> str:

@@ -228,11 +228,11 @@ def test_sources_are_never_written_to(project):
 
 def test_a_file_that_changes_during_the_build_is_an_error(project, monkeypatch):
     grown = project / "src/data.dat"
-    grown.write_bytes(b"x" * 10)
+    grown.write_bytes(b"x" * (1 << 20))
     setting(project, "mpy = false")
 
     def on_progress(doing: str, done: int, total: int) -> None:
-        grown.write_bytes(b"y" * 10)
+        grown.write_bytes(b"y" * (1 << 20))
 
     with pytest.raises(BuildError, match="data.dat changed while the image was being built"):
         build(project, on_progress=on_progress)
@@ -250,7 +250,6 @@ def test_a_file_that_changes_during_the_build_is_an_error(project, monkeypatch):
         ('[project]\nname = "../x"\nversion = "1"\n[tool.romfs]\n', "project.name: must be"),
         ("[tool.romfs]\n", "needs a .project. table"),
         ("[tool.romfs\n", "pyproject.toml: "),
-        ('[project]\nname = "x"\nversion = "1"\n[tool.romfs]\nformat = "linux"\n', "'linux' is not available"),
     ],
 )
 def test_projects_that_cannot_be_built_are_told_why(document, message, tmp_path):

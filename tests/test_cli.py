@@ -182,7 +182,11 @@ def test_extract_gives_back_what_went_in(project, image, tmp_path):
     assert (tmp_path / "out dir/deep/ünï cödé/text.txt").read_text(encoding="utf-8") == "grüße\n"
     again = romfs_image("extract", image, "-o", tmp_path / "out dir/deep", status=2)
     assert "is there already, and not an empty folder" in again.stderr
-    assert json.loads(romfs_image("extract", image, "--json", cwd=tmp_path).stdout) == {"path": "My.app", "files": 6}
+    assert json.loads(romfs_image("extract", image, "--json", cwd=tmp_path).stdout) == {
+        "path": "My.app",
+        "files": 6,
+        "skipped": [],
+    }
     assert (tmp_path / "My.app/lib/util.mpy").exists()
     assert sorted(path.name for path in (tmp_path / "out dir").iterdir()) == ["deep"]
 

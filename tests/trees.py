@@ -6,7 +6,7 @@ from pathlib import Path
 
 from hypothesis import strategies as st
 
-from hatch_romfs.tree import Directory, File, Held, Node, files, walk
+from hatch_romfs.tree import Directory, File, Held, Node, Special, Symlink, files, walk
 
 NAMES = st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1, max_size=12).filter(
     lambda name: name not in (".", "..")
@@ -28,6 +28,43 @@ def trees(names: st.SearchStrategy[str] = NAMES) -> st.SearchStrategy[Directory]
         max_leaves=14,
     )
     return st.builds(Directory, st.dictionaries(names, nodes, max_size=6))
+
+
+def romfs_trees(names: st.SearchStrategy[str] = NAMES) -> st.SearchStrategy[Directory]:
+    """Trees of everything that Linux's romfs holds, hard links among it: one node under two names."""
+    number = st.integers(0, 0xFFFF)
+    leaves: st.SearchStrategy[Node] = st.one_of(
+        st.builds(lambda data, executable: File(Held(data), "a test", executable), DATA, st.booleans()),
+        st.builds(Symlink, names, st.just("a test")),
+        st.builds(Special, st.sampled_from(("fifo", "socket")), st.just("a test")),
+        st.builds(Special, st.sampled_from(("block device", "character device")), st.just("a test"), number, number),
+    )
+    nodes: st.SearchStrategy[Node] = st.recursive(
+        leaves, lambda inner: st.builds(Directory, st.dictionaries(names, inner, max_size=5)), max_leaves=14
+    )
+
+    def linked(root: Directory, extra: list[tuple[int, int, str]]) -> Directory:
+        folders = [root, *(node for _, node in walk(root) if isinstance(node, Directory))]
+        leaves = [node for _, node in walk(root) if not isinstance(node, Directory)]
+        for where, what, name in extra if leaves else ():
+            folders[where % len(folders)].entries.setdefault(name, leaves[what % len(leaves)])
+        return root
+
+    links = st.lists(st.tuples(st.integers(0, 99), st.integers(0, 99), names), max_size=3)
+    return st.builds(linked, st.builds(Directory, st.dictionaries(names, nodes, max_size=6)), links)
+
+
+def shape(root: Directory) -> dict[str, object]:
+    """Return all that Linux's romfs keeps of a tree: kinds, data, exec bits, numbers, and which names are one."""
+    firsts: dict[int, str] = {}
+    found: dict[str, object] = {}
+    for path, node in walk(root):
+        if isinstance(node, Directory):
+            found[path] = "directory"
+            continue
+        said = (node.read(), node.executable) if isinstance(node, File) else tuple(node._replace(origin=""))
+        found[path] = (said, firsts.setdefault(id(node), path))
+    return found
 
 
 def tree(entries: Mapping[str, bytes | None]) -> Directory:

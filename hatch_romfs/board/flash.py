@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from hatch_romfs.board.plan import Plan
     from hatch_romfs.board.probe import Board, Partition
     from hatch_romfs.board.session import Session
-    from hatch_romfs.formats.micropython.image import RomImage
+    from hatch_romfs.formats.image import Image
 
     OnEvent = Callable[[str, int, int], None]
 
@@ -98,7 +98,7 @@ def flash(  # noqa: PLR0913 - the options of a command
             return Flashed(found.board, target, plan, len(data), sent, received, rewritten, mounted)
 
 
-def _copied(image: RomImage) -> memoryview:
+def _copied(image: Image) -> memoryview:
     """Return an image's bytes; an error that holds on to parts of the file itself would keep it from being closed."""
     return memoryview(bytes(image.view[: image.size]))
 

@@ -7,12 +7,13 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hatch_romfs.cli.edge import Parser, Version, add_common_options, print_json, run, say
+from hatch_romfs.cli.edge import Parser, Version, add_common_options, print_json, printable, run, say
 from hatch_romfs.errors import BuildError, SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from hatch_romfs.emit import CArray
     from hatch_romfs.formats.image import Image
 
 # What a command needs is imported when it runs: --help, and every start, would wait for the rest.
@@ -76,7 +77,11 @@ def _add_build_options(parser: Parser) -> None:
         metavar="[PATTERN=]BYTES",
         help="where file data begins; may be repeated",
     )
+    add("--volume", metavar="NAME", help="the volume's name, in Linux's romfs")
     add("--no-cache", action="store_true", help="compile every module again")
+    add("--emit", choices=("c",), help="write the image as an array in C; SOURCE may then be an image file")
+    add("--symbol", metavar="NAME", help="the array's name in C; by default romfs_image")
+    add("--section", metavar="NAME", help="the linker section that the array goes into")
 
 
 def build(options: argparse.Namespace) -> None:
@@ -91,15 +96,28 @@ def build(options: argparse.Namespace) -> None:
             options.output,
             overrides=overrides,
             cache=not options.no_cache,
+            emit=_array(options),
             on_progress=on_progress,
         )
     if options.json:
         print_json(show.built_document(built))
     elif not options.quiet:
         show.built(built)
-        if options.verbose:
+        if options.verbose and not options.emit:
             with _opened(built.path) as image:
                 show.tree(image)
+
+
+def _array(options: argparse.Namespace) -> CArray | None:
+    """Return the array in C that the options ask for, if any."""
+    named = {name: value for name in ("symbol", "section") if (value := getattr(options, name)) is not None}
+    if options.emit:
+        from hatch_romfs.emit import CArray
+
+        return CArray(**named)
+    if named:
+        raise SettingsError(f"--{next(iter(named))} is for --emit c")
+    return None
 
 
 def _overrides(options: argparse.Namespace) -> dict[str, object]:
@@ -109,6 +127,8 @@ def _overrides(options: argparse.Namespace) -> dict[str, object]:
         table["format"] = options.format
     if options.mpy is not None:
         table["mpy"] = options.mpy
+    if options.volume is not None:
+        table["linux"] = {"volume": options.volume}
     if options.align:
         boundaries = [entry.rpartition("=") for entry in options.align]
         wrong = [size for _, _, size in boundaries if not (size.isascii() and size.isdecimal() and len(size) < 10)]  # noqa: PLR2004
@@ -166,11 +186,14 @@ def extract(options: argparse.Namespace) -> None:
     out = options.output or Path(options.image.stem)
     with _opened(options.image) as image:
         image.check()
-        count = extract_to(image, out)
+        extracted = extract_to(image, out)
     if options.json:
-        print_json({"path": str(out), "files": count})
-    elif not options.quiet:
-        say(f"{out}: {show.count(count, 'file')}")
+        print_json({"path": str(out), "files": extracted.files, "skipped": list(extracted.skipped)})
+        return
+    for skipped in extracted.skipped:
+        sys.stderr.write(f"skipped {printable(skipped)}\n")
+    if not options.quiet:
+        say(f"{out}: {show.count(extracted.files, 'file')}")
 
 
 def verify(options: argparse.Namespace) -> None:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from hatch_romfs.cli.edge import printable, say
 from hatch_romfs.errors import ImageError
 from hatch_romfs.formats.image import stored
-from hatch_romfs.tree import Directory, File, files, walk
+from hatch_romfs.formats.sharing import hard_links
+from hatch_romfs.tree import Directory, File, Special, Symlink, walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from hatch_romfs.formats.image import Image
     from hatch_romfs.pipeline import Built, Progress
+    from hatch_romfs.tree import Node
 
 
 def count(number: int, thing: str) -> str:
@@ -89,7 +91,9 @@ def info_document(image: Image) -> dict[str, object]:
         "sha256": image.sha256(),
         "size": image.size,
         "files": len(sizes),
-        "directories": len(found) - len(sizes),
+        "directories": sum(isinstance(node, Directory) for node in found),
+        "links": sum(isinstance(node, Symlink) for node in found) or None,
+        "special_files": sum(isinstance(node, Special) for node in found) or None,
         "bytes": sum(sizes),
     }
 
@@ -105,23 +109,33 @@ def fields(document: Mapping[str, object]) -> None:
 
 def tree_document(image: Image) -> dict[str, object]:
     """Return everything that an image holds, in order."""
+    same = hard_links(image.root)
     return {
         "format": image.format,
         "size": image.size,
-        "entries": [_entry(*found) for found in walk(image.root)],
+        "entries": [_entry(path, node, image.format, same.get(path)) for path, node in walk(image.root)],
     }
 
 
-def _entry(path: str, node: Directory | File) -> dict[str, object]:
+def _entry(path: str, node: Node, format_: str, first: str | None) -> dict[str, object]:
     if isinstance(node, Directory):
         return {"path": path, "type": "directory"}
+    linked = {} if first is None else {"hard_link_to": first}
+    if isinstance(node, Symlink):
+        return {"path": path, "type": "link", "target": node.target, **linked}
+    if isinstance(node, Special):
+        numbers = {"major": node.major, "minor": node.minor} if node.kind.endswith("device") else {}
+        return {"path": path, "type": node.kind, **numbers, **linked}
     data = stored(node)
+    mode = {"executable": node.executable} if format_ == "linux" else {}
     return {
         "path": path,
         "type": "file",
         "size": data.size,
         "offset": data.offset,
         "alignment": data.alignment,
+        **mode,
+        **linked,
     }
 
 
@@ -129,9 +143,12 @@ def tree(image: Image) -> None:
     """Print what an image holds: as a tree on a terminal, in a pipe as a line for each file."""
     if not sys.stdout.isatty():
         say(f"{'offset':>10} {'size':>10} {'aligned':>8}  path")
-        for path, file in files(image.root):
-            data = stored(file)
-            say(f"{data.offset:>10} {data.size:>10} {data.alignment:>8}  {printable(path)}")
+        for path, node in walk(image.root):
+            if isinstance(node, File):
+                data = stored(node)
+                say(f"{data.offset:>10} {data.size:>10} {data.alignment:>8}  {printable(path)}{_mark(node)}")
+            elif not isinstance(node, Directory):
+                say(f"{'':>10} {'':>10} {'':>8}  {printable(path)}{_mark(node)}")
         return
     from rich.console import Console  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
@@ -151,7 +168,18 @@ def _grow(branch: Tree, directory: Directory) -> None:
     for name, node in directory.sorted():
         if isinstance(node, Directory):
             _grow(branch.add(Text(f"{printable(name)}/", "bold")), node)
+        elif not isinstance(node, File):
+            branch.add(Text(printable(name)).append(_mark(node), "magenta"))
         else:
             data = stored(node)
-            label = Text(printable(name)).append(f"  {data.size:,}", "cyan")
+            label = Text(printable(name) + _mark(node)).append(f"  {data.size:,}", "cyan")
             branch.add(label.append(f"  @{data.offset:#x} /{data.alignment}", "dim"))
+
+
+def _mark(node: File | Symlink | Special) -> str:
+    """Return what follows a name: as ``ls -F`` marks it, and what a link or a device is."""
+    if isinstance(node, File):
+        return "*" if node.executable else ""
+    if isinstance(node, Symlink):
+        return f" -> {printable(node.target)}"
+    return f" ({node.kind}{f' {node.major}, {node.minor}' if node.kind.endswith('device') else ''})"

@@ -6,7 +6,8 @@ from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from hatch_romfs.collect.folder import Folder
+from hatch_romfs.collect.folder import Folder, Keep
+from hatch_romfs.collect.linux import make_executable, special_files
 from hatch_romfs.errors import BuildError, Problem, SettingsError
 from hatch_romfs.settings.patterns import compiled, excluded
 from hatch_romfs.tree import MAX_DEPTH, MAX_PATH, Directory, File, files, join, walk
@@ -15,9 +16,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from hatch_romfs.settings.model import Settings, Source
+    from hatch_romfs.tree import Node
 
 _OUTPUTS = ("/dist", "/build")
 """Where build tools put what they make; left out where the project's own folder is a source."""
+
+
+_EMPTY = "the image is empty: the sources hold nothing that is not left out"
 
 
 class Collected(NamedTuple):
@@ -35,21 +40,23 @@ def collect(settings: Settings, root: Path, out: Path | None = None) -> Collecte
     """
     tree = Directory()
     problems: list[Problem] = []
+    keep = _keep(settings)
     for key, sources, below in (("sources", settings.sources, ""), ("lib", settings.lib, settings.lib_dir)):
         for index, source in enumerate(sources):
             folder = root / source.path
             if problem := _folder_problem(folder):
                 problems.append(Problem(f"tool.romfs.{key}[{index}]", problem))
                 continue
-            contents = _folder(settings, source, folder, root)
+            contents = _folder(settings, source, folder, root, keep)
             _check_output(contents, out)
             found = contents.read()
             if found.entries:
                 _merge(_at(tree, below, source.to), found, join(below, source.to).strip("/"))
     if problems:
         raise SettingsError(problems, hint="sources, by default src, and lib name folders relative to pyproject.toml.")
-    _check_bounds(tree)
-    return Collected(tree, tuple(_warnings(tree)))
+    for path, _ in walk(tree):  # which `to` and `lib-dir` may have moved
+        _check_bound(path)
+    return _collected(settings, tree)
 
 
 def collect_folder(settings: Settings, root: Path, out: Path | None = None) -> Collected:
@@ -57,10 +64,28 @@ def collect_folder(settings: Settings, root: Path, out: Path | None = None) -> C
     if problem := _folder_problem(root):
         raise SettingsError(problem)
     exclude = excluded(settings.exclude)
-    folder = Folder(root, str(root), exclude, None)
+    folder = Folder(root, str(root), exclude, None, _keep(settings))
     _check_output(folder, out)
-    tree = folder.read()
-    return Collected(tree, tuple(_warnings(tree)))
+    return _collected(settings, folder.read())
+
+
+def _collected(settings: Settings, tree: Directory) -> Collected:
+    if settings.format != "linux":
+        return Collected(tree, tuple(_warnings(tree)))
+    if settings.linux.executable is not None:
+        make_executable(tree, settings.linux.executable)
+    for path, node in special_files(settings.linux):
+        _check_bound(path)
+        above, _, name = path.rpartition("/")
+        _merge(_at(tree, above), Directory({name: node}), above)
+    return Collected(tree, () if tree.entries else (_EMPTY,))
+
+
+def _keep(settings: Settings) -> Keep | None:
+    """Return what the image's format can hold beside names and bytes, if anything."""
+    if settings.format != "linux":
+        return None
+    return Keep(symlinks=not settings.linux.follow_symlinks, modes=settings.linux.executable is None, inodes={})
 
 
 def _check_output(folder: Folder, out: Path | None) -> None:
@@ -87,11 +112,11 @@ def _folder_problem(folder: Path) -> str | None:
     return f"there is no folder {folder}"
 
 
-def _folder(settings: Settings, source: Source, folder: Path, root: Path) -> Folder:
+def _folder(settings: Settings, source: Source, folder: Path, root: Path, keep: Keep | None) -> Folder:
     outputs = _OUTPUTS if folder.resolve() == root.resolve() else ()
     exclude = excluded([*outputs, *settings.exclude, *source.exclude])
     include = compiled(source.include) if source.include else None
-    return Folder(folder, Path(source.path).as_posix(), exclude, include)
+    return Folder(folder, Path(source.path).as_posix(), exclude, include, keep)
 
 
 def _at(tree: Directory, *paths: str) -> Directory:
@@ -100,7 +125,7 @@ def _at(tree: Directory, *paths: str) -> Directory:
     for name in filter(None, "/".join(paths).split("/")):
         here = join(here, name)
         found = tree.entries.setdefault(name, Directory())
-        if isinstance(found, File):
+        if not isinstance(found, Directory):
             raise _clash(here, found.origin, "a folder that the settings ask for")
         tree = found
     return tree
@@ -119,8 +144,8 @@ def _merge(into: Directory, found: Directory, path: str) -> None:
             raise _clash(here, _origin(there), _origin(node))
 
 
-def _origin(node: Directory | File) -> str:
-    if isinstance(node, File):
+def _origin(node: Node) -> str:
+    if not isinstance(node, Directory):
         return node.origin
     return next((f"the folder of {file.origin}" for _, file in files(node)), "an empty folder")
 
@@ -131,18 +156,17 @@ def _clash(path: str, first: str, second: str) -> BuildError:
     )
 
 
-def _check_bounds(tree: Directory) -> None:
-    """Refuse what ``to`` and ``lib-dir`` have moved deeper than images may be."""
-    for path, _ in walk(tree):
-        if path.count("/") > MAX_DEPTH or len(path.encode()) > MAX_PATH:
-            raise BuildError(
-                f"{path[:60]}…: folders are nested more than {MAX_DEPTH} deep, or the path exceeds {MAX_PATH} bytes"
-            )
+def _check_bound(path: str) -> None:
+    """Refuse a path that is deeper or longer than images may have."""
+    if path.count("/") > MAX_DEPTH or len(path.encode()) > MAX_PATH:
+        raise BuildError(
+            f"{path[:60]}…: folders are nested more than {MAX_DEPTH} deep, or the path exceeds {MAX_PATH} bytes"
+        )
 
 
 def _warnings(tree: Directory) -> Iterator[str]:
     if not tree.entries:
-        yield "the image is empty: the sources hold nothing that is not left out"
+        yield _EMPTY
     for name in ("boot.py", "main.py", "boot.mpy", "main.mpy"):
         if isinstance(tree.entries.get(name), File):
             yield f"{name} at the root of an image is not run at boot: boards look for it in their writable filesystem"

@@ -8,30 +8,47 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from hatch_romfs.errors import BuildError
-from hatch_romfs.tree import MAX_DEPTH, MAX_PATH, Directory, File, OnDisk, name_problem
+from hatch_romfs.tree import MAX_DEPTH, MAX_PATH, Directory, File, OnDisk, Special, Symlink, name_problem
 
 if TYPE_CHECKING:
     from hatch_romfs.settings.patterns import Match
     from hatch_romfs.tree import Node
 
 _SPECIAL = {
-    stat.S_IFIFO: "a named pipe",
-    stat.S_IFSOCK: "a socket",
-    stat.S_IFBLK: "a block device",
-    stat.S_IFCHR: "a character device",
+    stat.S_IFIFO: "fifo",
+    stat.S_IFSOCK: "socket",
+    stat.S_IFBLK: "block device",
+    stat.S_IFCHR: "character device",
 }
+
+
+EXECUTABLE = 0o111
+"""Any of these bits of a mode makes a file executable, as genromfs has it."""
+
+
+class Keep(NamedTuple):
+    """What a tree keeps of folders beside names and bytes: special files, hard links, and what is asked for.
+
+    ``inodes`` are the nodes that may have further names, by the numbers of their device and inode.
+    """
+
+    symlinks: bool
+    modes: bool
+    inodes: dict[tuple[int, int], Node]
 
 
 class Folder(NamedTuple):
     """A source folder, and how it is named in messages.
 
-    ``exclude`` and ``include`` are asked about paths relative to the folder, a directory's ending in ``/``.
+    ``exclude`` and ``include`` are asked about paths relative to the folder, a directory's ending in ``/``. Without
+    ``keep`` special files are refused, and links followed.
     """
 
     root: Path
     shown: str
     exclude: Match
     include: Match | None
+    keep: Keep | None = None
 
     def read(self) -> Directory:
         """Return the folder's content as a tree; raises BuildError for what cannot be in an image."""
@@ -50,6 +67,7 @@ class Folder(NamedTuple):
         if len(above) > MAX_DEPTH + 1:
             raise BuildError(f"{self._where(path)}: folders are nested more than {MAX_DEPTH} deep")
         try:
+            executable = not self._keeps_modes or bool(folder.stat().st_mode & EXECUTABLE)
             with os.scandir(folder) as found:
                 listed = list(found)
         except OSError as error:
@@ -60,7 +78,7 @@ class Folder(NamedTuple):
             encoded = os.fsencode(entry.name)
             here = path + encoded.decode(errors="replace")
             try:
-                is_directory = entry.is_dir()
+                is_directory = entry.is_dir(follow_symlinks=self._follows)
             except OSError as error:
                 if self.exclude(here) or self.exclude(f"{here}/"):
                     continue
@@ -68,10 +86,10 @@ class Folder(NamedTuple):
             if self.exclude(f"{here}/" if is_directory else here):
                 continue
             name = self._name(encoded, path)
-            node = self._subdirectory(entry, here, above) if is_directory else self._file(entry, here)
+            node = self._subdirectory(entry, here, above) if is_directory else self._leaf(entry, here)
             if node is not None:
                 entries[name] = node
-        return Directory(entries)
+        return Directory(entries, executable=executable)
 
     def _name(self, encoded: bytes, path: str) -> str:
         try:
@@ -98,19 +116,50 @@ class Folder(NamedTuple):
         # A folder that is empty is kept, one of which `include` takes nothing is not.
         return directory if directory.entries or self.include is None else None
 
-    def _file(self, entry: os.DirEntry[str], here: str) -> File | None:
+    def _leaf(self, entry: os.DirEntry[str], here: str) -> Node | None:
+        """Return what is no directory; several names of one inode get the same node."""
         if self.include is not None and not self.include(here):
             return None
-        if entry.is_symlink():
+        if entry.is_symlink() and self._follows:
             self._followed(entry, here)
         try:
-            status = Path(entry.path).stat()
+            status = os.stat(entry.path, follow_symlinks=self._follows)  # noqa: PTH116 - there are many files
+            if self.keep is None or status.st_nlink == 1:
+                return self._node(entry, here, status)
+            inode = status.st_dev, status.st_ino
+            if inode not in self.keep.inodes:
+                self.keep.inodes[inode] = self._node(entry, here, status)
         except OSError as error:
             raise BuildError(f"cannot read {self._where(here)}: {error.strerror}") from error
-        if not stat.S_ISREG(status.st_mode):
-            kind = _SPECIAL.get(stat.S_IFMT(status.st_mode), "neither file nor folder")
-            raise BuildError(f"{self._where(here)} is {kind}, which an image cannot hold", hint="Exclude it.")
-        return File(OnDisk(Path(entry.path), status.st_size, status.st_mtime_ns), self._where(here))
+        return self.keep.inodes[inode]
+
+    def _node(self, entry: os.DirEntry[str], here: str, status: os.stat_result) -> Node:
+        kind, origin = stat.S_IFMT(status.st_mode), self._where(here)
+        if kind == stat.S_IFREG:
+            content = OnDisk(entry.path, status.st_size, status.st_mtime_ns)
+            return File(content, origin, self._keeps_modes and bool(status.st_mode & EXECUTABLE))
+        if self.keep is None or kind not in (*_SPECIAL, stat.S_IFLNK):
+            what = f"a {_SPECIAL[kind]}" if kind in _SPECIAL else "neither file nor folder"
+            raise BuildError(f"{origin} is {what}, which an image cannot hold", hint="Exclude it.")
+        if kind == stat.S_IFLNK:
+            return Symlink(self._target(entry, origin), origin)
+        return Special(_SPECIAL[kind], origin, os.major(status.st_rdev), os.minor(status.st_rdev))
+
+    @staticmethod
+    def _target(entry: os.DirEntry[str], origin: str) -> str:
+        target = os.fsencode(os.readlink(entry.path))  # noqa: PTH115 - a Path would lose what it ends with
+        try:
+            return target.decode().replace(os.sep, "/")
+        except UnicodeDecodeError:
+            raise BuildError(f"{origin} is a link to a path that is not valid UTF-8", hint="Exclude it.") from None
+
+    @property
+    def _follows(self) -> bool:
+        return self.keep is None or not self.keep.symlinks
+
+    @property
+    def _keeps_modes(self) -> bool:
+        return self.keep is not None and self.keep.modes
 
     def _followed(self, entry: os.DirEntry[str], here: str) -> str:
         """Return where a link leads; it must stay in the source folder."""

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from hatch_romfs.errors import ImageError, SettingsError
 
 if TYPE_CHECKING:
+    import mmap
     import os
 
+    from hatch_romfs.formats.linux.image import LinuxImage
     from hatch_romfs.formats.micropython.image import RomImage
 
+MAGICS: Final = {"micropython": b"\xd2\xcd\x31", "linux": b"-rom1fs-"}
+"""What the images of each format begin with."""
 
-def open_image(path: str | os.PathLike[str]) -> RomImage:
+
+def open_image(path: str | os.PathLike[str]) -> RomImage | LinuxImage:
     """Open an image file, found out by its magic; nothing is read before it is asked for.
 
     Raises SettingsError when there is no such file and ImageError when it is not a sound image.
     """
     import mmap  # noqa: PLC0415 - some readers of this package never open a file
-
-    from hatch_romfs.formats.micropython.image import RomImage  # noqa: PLC0415
 
     try:
         with open(path, "rb") as file:  # noqa: PTH123 - str or PathLike alike
@@ -29,8 +32,18 @@ def open_image(path: str | os.PathLike[str]) -> RomImage:
     except OSError as error:
         raise SettingsError(f"cannot read {path}: {error.strerror}") from error
     try:
-        image = RomImage(buffer)
+        image = _opened(buffer)
     except ImageError as error:
         raise ImageError(f"{path}: {error.what}", offset=error.offset) from None
     image.origin = str(path)
     return image
+
+
+def _opened(buffer: mmap.mmap) -> RomImage | LinuxImage:
+    if buffer[:8] == MAGICS["linux"]:
+        from hatch_romfs.formats.linux.image import LinuxImage  # noqa: PLC0415
+
+        return LinuxImage(buffer)
+    from hatch_romfs.formats.micropython.image import RomImage  # noqa: PLC0415
+
+    return RomImage(buffer)

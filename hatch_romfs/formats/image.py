@@ -6,7 +6,7 @@ import hashlib
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from hatch_romfs.errors import ImageError, SettingsError
-from hatch_romfs.tree import CHUNK, Directory, File
+from hatch_romfs.tree import CHUNK, Directory, File, kind_of
 
 if TYPE_CHECKING:
     import mmap
@@ -52,8 +52,8 @@ class StoredDirectory(Directory):
 
     __slots__ = ("size",)
 
-    def __init__(self, entries: dict[str, Node], size: int) -> None:
-        super().__init__(entries)
+    def __init__(self, entries: dict[str, Node], size: int, *, executable: bool = True) -> None:
+        super().__init__(entries, executable=executable)
         self.size = size
 
 
@@ -118,8 +118,9 @@ class Image:
     def file(self, path: str) -> File:
         """Return the file at ``path``; raises SettingsError where there is none."""
         node = self.find(path)
-        if isinstance(node, Directory):
-            raise SettingsError(f"{path!r} is a directory in the image, not a file")
+        if not isinstance(node, File):
+            what = kind_of(node)
+            raise SettingsError(f"{path!r} is a {what} in the image, not a file")
         return node
 
 

@@ -21,6 +21,10 @@ ARCHS = (
 MAX_ALIGNMENT = 1 << 20
 MAX_SIZE = 0xFFFF_FFFF
 
+MAX_VOLUME = 127
+MAX_DEVICE = 0xFFFF
+
+_NUMBERS = "[bc] [0-9]{1,5} [0-9]{1,5}"
 _UNITS = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20}
 _SIZE = "([1-9][0-9]{0,9}) ?(B|KiB|MiB)"
 _RELEASE = r"[0-9]{1,3}\.[0-9]{1,3}(\.[0-9]{1,3})?"
@@ -55,6 +59,21 @@ def _filename_problem(text: str) -> str | None:
 
 def _folder_problem(text: str) -> str | None:
     return "must be the path of a folder" if not text or "\0" in text else None
+
+
+def _volume_problem(text: str) -> str | None:
+    size = len(text.encode(errors="surrogatepass"))
+    return None if 0 < size <= MAX_VOLUME and "\0" not in text else f"must be 1 to {MAX_VOLUME} bytes, without a NUL"
+
+
+def _file_problem(path: str) -> str | None:
+    return path_problem(path) if path else "must not be empty"
+
+
+def _device_problem(text: str) -> str | None:
+    if re.fullmatch(_NUMBERS, text) and max(map(int, text.split()[1:])) <= MAX_DEVICE:
+        return None
+    return f'must be a type (b or c) and two numbers below 65536, such as "c 5 1", not {text!r:.60}'
 
 
 _PATTERN = Text("a gitignore pattern", check=pattern_problem, pattern=r"\S")
@@ -124,12 +143,59 @@ _BOUNDARY = Int(1, MAX_ALIGNMENT, power=True)
 _MANIFEST = Text("the path of a manifest.py")
 
 
+class Device(NamedTuple):
+    """A device, as ``mknod`` is told of it."""
+
+    kind: str
+    major: int
+    minor: int
+
+    @classmethod
+    def of(cls, text: str) -> Device:
+        """Make it from a text such as ``c 5 1``, which was checked."""
+        letter, major, minor = text.split()
+        return cls({"b": "block device"}.get(letter, "character device"), int(major), int(minor))
+
+
+_DEVICE = Made(
+    Text(
+        'a type (b or c) and two numbers below 65536, such as "c 5 1"', check=_device_problem, pattern=f"^{_NUMBERS}$"
+    ),
+    Device.of,
+)
+_FILE_PATH = Text("a path inside the image", check=_file_problem, pattern=r"^[^/\\][^\\]*$")
+
+
+class Linux(Model):
+    """What only Linux's romfs has."""
+
+    volume: str | None = key(
+        Text(f"a name of at most {MAX_VOLUME} bytes", check=_volume_problem, pattern=f"^.{{1,{MAX_VOLUME}}}$"),
+        "The volume's name; by default the project's, and `rom` for a plain folder.",
+    )
+    follow_symlinks: bool = key(
+        Bool(), "Whether symbolic links are replaced by what they lead to, inside the source folder.", default=False
+    )
+    executable: tuple[str, ...] | None = key(
+        ListOf(_PATTERN),
+        "Patterns, on paths inside the image, of the files that are executable; by default those that are on disk."
+        " Windows knows no such files: with patterns it builds the same image.",
+    )
+    devices: dict[str, Device] = key(
+        Patterns(_DEVICE, _file_problem, "paths inside the image"),
+        'Devices by their paths, such as `"dev/console" = "c 5 1"`.',
+        {},
+    )
+    fifos: tuple[str, ...] = key(ListOf(_FILE_PATH), "Paths of fifos.", [])
+    sockets: tuple[str, ...] = key(ListOf(_FILE_PATH), "Paths of sockets.", [])
+
+
 class Settings(Model):
     """The table `[tool.romfs]`."""
 
     format: str = key(
         OneOf(FORMATS),
-        "The image's format: MicroPython's ROMFS, or Linux's romfs, which is not available in this version.",
+        "The image's format: MicroPython's ROMFS, or Linux's romfs.",
         "micropython",
     )
     sources: tuple[Source, ...] = key(
@@ -151,7 +217,7 @@ class Settings(Model):
     )
     mpy: Mpy | None = key(
         Either(Made(Bool(), lambda on: Mpy() if on else None), Table(Mpy, "a table")),
-        "Whether `.py` files are compiled to `.mpy`, or a table that says how.",
+        "Whether `.py` files are compiled to `.mpy`, or a table that says how; by default not for `linux`.",
         default=True,
     )
     manifest: object = key(
@@ -173,10 +239,13 @@ class Settings(Model):
     )
     metadata: bool = key(
         Bool(),
-        "Whether the image carries the project's name and version and its content's SHA-256.",
+        "Whether the image carries the project's name, its version and its content's SHA-256; not in `linux`.",
         default=True,
     )
-    share: bool = key(Bool(), "Whether files with equal bytes are stored once.", default=True)
+    share: bool = key(
+        Bool(), "Whether files with equal bytes are stored once; in `linux` they become hard links.", default=True
+    )
+    linux: Linux = key(Table(Linux), 'What only Linux\'s romfs has; for `format = "linux"` alone.', {})
     inventory: bool = key(
         Bool(),
         "Whether `{filename}.json` is written: what the image holds, and from where.",

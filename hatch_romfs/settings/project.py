@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hatch_romfs.errors import Problem, SettingsError
-from hatch_romfs.settings.model import Settings
+from hatch_romfs.settings.model import Linux, Settings
 from hatch_romfs.settings.values import INVALID, Table, kind_of, read
 
 if TYPE_CHECKING:
@@ -66,11 +66,7 @@ def read_project(root: Path, document: dict[str, Any], overrides: Mapping[str, A
         )
     problems: list[Problem] = []
     name, version = _identity(document.get("project"), problems)
-    settings: Settings = read(
-        Table(Settings), merged(document["tool"]["romfs"], overrides or {}), "tool.romfs", problems
-    )
-    if settings is not INVALID:
-        problems += _contradictions(settings)
+    settings = _read(merged(document["tool"]["romfs"], overrides or {}), "tool.romfs", problems)
     if problems:
         where = root / "pyproject.toml"
         raise SettingsError(problems, hint=f"{where} is to be put right; the reference page describes every key.")
@@ -80,22 +76,34 @@ def read_project(root: Path, document: dict[str, Any], overrides: Mapping[str, A
 def read_settings(table: Mapping[str, Any]) -> Settings:
     """Read keys of ``[tool.romfs]`` that stand by themselves; raises SettingsError with every mistake."""
     problems: list[Problem] = []
-    settings: Settings = read(Table(Settings), dict(table), "", problems)
+    settings = _read(dict(table), "", problems)
     if problems:
         raise SettingsError([Problem(problem.key.lstrip("."), problem.text) for problem in problems])
+    return settings
+
+
+def _read(table: object, at: str, problems: list[Problem]) -> Settings:
+    if isinstance(table, dict) and table.get("format") == "linux":
+        table = {"mpy": False} | table
+    settings: Settings = read(Table(Settings), table, at, problems)
+    if settings is not INVALID:
+        problems += [Problem(f"{at}.{entry.key}", entry.text) for entry in _contradictions(settings)]
     return settings
 
 
 def merged(table: object, overrides: Mapping[str, Any]) -> object:
     """Return a table with other values for some of its keys.
 
-    Boundaries are added to those of the table, and ``mpy = true`` switches compiling on without forgetting how.
+    Boundaries are added to those of the table, what is said of ``linux`` to what it says of that, and ``mpy = true``
+    switches compiling on without forgetting how.
     """
     if not isinstance(table, dict):
         return table
     result = table | dict(overrides)
     if overrides.get("mpy") is True:
         result["mpy"] = table.get("mpy") or True
+    if isinstance(linux := overrides.get("linux"), dict) and isinstance(table.get("linux"), dict):
+        result["linux"] = table["linux"] | linux
     before, asked = table.get("alignment", {}), overrides.get("alignment")
     if isinstance(asked, dict) and isinstance(before, int | dict):
         result["alignment"] = (before if isinstance(before, dict) else {"default": before}) | asked
@@ -133,7 +141,7 @@ def _contradictions(settings: Settings) -> list[Problem]:
     """Return what is wrong with keys that are right each by itself."""
     problems = []
     if settings.mpy and settings.mpy.emit != "bytecode" and settings.mpy.arch is None:
-        problems.append(
-            Problem("tool.romfs.mpy.emit", f'"{settings.mpy.emit}" needs tool.romfs.mpy.arch, the board\'s')
-        )
+        problems.append(Problem("mpy.emit", f'"{settings.mpy.emit}" needs tool.romfs.mpy.arch, the board\'s'))
+    if settings.format != "linux" and settings.linux != Linux():
+        problems.append(Problem("linux", 'is only for format = "linux"'))
     return problems

@@ -196,12 +196,12 @@ class ListOf:
 
 
 class Patterns:
-    """A table from patterns, which ``check`` has nothing against, to values of one kind, and ``default``."""
+    """A table from ``names``, which ``check`` has nothing against, to values of one kind."""
 
     toml: ClassVar[type] = dict
 
-    def __init__(self, item: Value, check: Callable[[str], str | None]) -> None:
-        self.item, self.check = item, check
+    def __init__(self, item: Value, check: Callable[[str], str | None], names: str = '"default" and patterns') -> None:
+        self.item, self.check, self.names = item, check, names
 
     def read(self, raw: dict[str, object], key: str, problems: Problems) -> Any:  # noqa: ANN401
         """Read each value."""
@@ -218,7 +218,7 @@ class Patterns:
 
     def text(self) -> str:
         """Describe what is allowed."""
-        return f'a table of "default" and patterns, each {self.item.text()}'
+        return f"a table of {self.names}, each {self.item.text()}"
 
 
 class Made:

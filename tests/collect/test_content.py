@@ -16,7 +16,7 @@ AGAIN = "changed while the image was being built\nBuild again."
 
 
 def special(path: str, kind: str) -> None:
-    if kind == "a named pipe":
+    if kind == "a fifo":
         os.mkfifo(path)
     elif kind == "a socket":
         with socket.socket(socket.AF_UNIX) as made:
@@ -32,7 +32,7 @@ def special(path: str, kind: str) -> None:
 
 
 @posix
-@pytest.mark.parametrize("kind", ["a named pipe", "a socket", "a character device", "a block device"])
+@pytest.mark.parametrize("kind", ["a fifo", "a socket", "a character device", "a block device"])
 def test_special_files(tmp_path, monkeypatch, kind):
     put(tmp_path, "src/d/a")
     monkeypatch.chdir(tmp_path / "src" / "d")  # the address of a socket is short
@@ -170,7 +170,7 @@ def test_a_file_that_changes_while_it_is_read(tmp_path, change):
     path = tmp_path / "a"
     path.write_bytes(bytes(CHUNK * 2))
     status = path.stat()
-    chunks = OnDisk(path, status.st_size, status.st_mtime_ns).chunks()
+    chunks = OnDisk(str(path), status.st_size, status.st_mtime_ns).chunks()
     assert next(chunks) == bytes(CHUNK)
     change(path)
     with pytest.raises(BuildError) as caught:

@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hatch_romfs.errors import SettingsError
-from hatch_romfs.settings.model import ARCHS, Mpy, Settings, Source
+from hatch_romfs.settings.model import ARCHS, Linux, Mpy, Settings, Source
 from hatch_romfs.settings.project import Project, read_project
 from hatch_romfs.settings.schema import tool_schema
 from hatch_romfs.settings.values import Model
@@ -56,6 +56,7 @@ def likely(text: st.SearchStrategy[str], numbers: st.SearchStrategy[Any]) -> st.
         "alignment": numbers | st.dictionaries(text, numbers, max_size=3),
         "mpy": st.booleans() | tables(Mpy, text, mpy),
         "size": numbers | text,
+        "linux": tables(Linux, text, {"executable": lists, "devices": st.dictionaries(text, text), "fifos": lists}),
     }
     mixed = {}
     for key, entry in Settings.keys.items():
@@ -119,6 +120,9 @@ def test_what_the_schema_accepts_the_parser_accepts(table):
         project_of(table)
     except SettingsError as error:
         # The one thing that it cannot say: a key that needs another.
-        (problem,) = error.problems
-        assert problem.key == "tool.romfs.mpy.emit"
-        assert problem.text.endswith("needs tool.romfs.mpy.arch, the board's")
+        needs = {
+            "tool.romfs.mpy.emit": "needs tool.romfs.mpy.arch, the board's",
+            "tool.romfs.linux": 'is only for format = "linux"',
+        }
+        for problem in error.problems:
+            assert problem.text.endswith(needs[problem.key])

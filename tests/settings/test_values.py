@@ -4,7 +4,8 @@ import datetime as dt
 
 import pytest
 
-from hatch_romfs.settings.model import ARCHS, Alignment, Mpy, Settings, Source
+from hatch_romfs.errors import SettingsError
+from hatch_romfs.settings.model import ARCHS, Alignment, Device, Linux, Mpy, Settings, Source
 from tests.settings.support import problems_of, settings_of
 
 ROMFS = "tool.romfs"
@@ -41,6 +42,7 @@ def test_an_empty_table_takes_the_defaults():
 GOOD = [
     ("format", "micropython", "micropython"),
     ("format", "linux", "linux"),
+    ("linux", {}, Linux()),
     ("sources", [], ()),
     ("sources", ["a", "../b", "/c", "d e/ü"], (Source("a"), Source("../b"), Source("/c"), Source("d e/ü"))),
     (
@@ -259,3 +261,59 @@ def test_numbers_too_long_to_be_written_out(key):
     # Python refuses to write integers of more than 4300 digits; TOML's hexadecimal ones may be as long as one likes.
     (problem,) = problems_of({key: 1 << 20000})
     assert problem.startswith(f"{ROMFS}.{key}: must be ")
+
+
+def linux_of(table):
+    return settings_of({"format": "linux", "linux": table}).linux
+
+
+def test_what_only_linux_has():
+    linux = linux_of(
+        {
+            "volume": "my vol",
+            "follow-symlinks": True,
+            "executable": ["bin/*", "*.sh"],
+            "devices": {"dev/console": "c 5 1", "dev/sda": "b 8 65535"},
+            "fifos": ["run/f"],
+            "sockets": ["run/s"],
+        }
+    )
+    assert linux == Linux(
+        volume="my vol",
+        follow_symlinks=True,
+        executable=("bin/*", "*.sh"),
+        devices={"dev/console": Device("character device", 5, 1), "dev/sda": Device("block device", 8, 65535)},
+        fifos=("run/f",),
+        sockets=("run/s",),
+    )
+
+
+@pytest.mark.parametrize(
+    ("table", "key", "text"),
+    [
+        ({"devices": {"x": "c 5"}}, '"x"', 'must be a type (b or c) and two numbers below 65536, such as "c 5 1"'),
+        ({"devices": {"x": "c 65536 1"}}, '"x"', "below 65536"),
+        ({"devices": {"../x": "c 5 1"}}, '"../x"', "is not a name"),
+        ({"fifos": [""]}, "fifos[0]", "must not be empty"),
+        ({"volume": "ü" * 64}, "volume", "must be 1 to 127 bytes"),
+        ({"volumes": "x"}, "volumes", "did you mean 'volume'?"),
+    ],
+)
+def test_what_linux_does_not_take(table, key, text):
+    with pytest.raises(SettingsError) as caught:
+        linux_of(table)
+    (problem,) = caught.value.problems
+    assert problem.key.startswith("tool.romfs.linux.")
+    assert problem.key.endswith(key)
+    assert text in problem.text
+
+
+def test_what_is_only_for_linux_is_refused_elsewhere():
+    with pytest.raises(SettingsError, match='tool.romfs.linux: is only for format = "linux"'):
+        settings_of({"linux": {"volume": "x"}})
+
+
+def test_python_files_stay_python_files_in_linux_unless_asked_for():
+    assert settings_of({"format": "linux"}).mpy is None
+    assert settings_of({"format": "linux", "mpy": True}).mpy == Mpy()
+    assert settings_of({}).mpy == Mpy()

@@ -13,9 +13,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
+from hatch_romfs.errors import BuildError
 from hatch_romfs.formats.micropython import records
 from hatch_romfs.formats.micropython.records import varuint, varuint_size
-from hatch_romfs.tree import Content, Directory, File, files, join
+from hatch_romfs.formats.sharing import strictest
+from hatch_romfs.tree import Content, Directory, File, join, kind_of, walk
 
 if TYPE_CHECKING:
     from hatch_romfs.formats.micropython.metadata import Metadata
@@ -65,10 +67,11 @@ def lay_out(
 
     ``align`` gives for a file's path the boundary (a power of two, in bytes from the start of the image) on
     which its data begins; ``same`` gives for a file's path the first file with equal data, which it then
-    points to.
+    points to. Raises BuildError for links and special files, which the format cannot hold, with every name.
     """
+    _check(root)
     same = same or {}
-    aligns = _strictest(root, align, same)
+    aligns = strictest(root, align, same)
     widths: dict[str, int] = {}
     while True:
         attempt = _Pass(aligns, same, widths)
@@ -81,13 +84,11 @@ def lay_out(
         widths[ROOT] += 1
 
 
-def _strictest(root: Directory, align: Align, same: Mapping[str, str]) -> dict[str, int]:
-    """Give each file its boundary; where data is shared the strictest that any of the sharers asks for."""
-    aligns: dict[str, int] = {}
-    for path, _ in files(root):
-        first = same.get(path, path)
-        aligns[first] = max(aligns.get(first, 1), align(path))
-    return aligns
+def _check(root: Directory) -> None:
+    """Refuse what the format knows nothing of."""
+    wrong = [f"{path}: {kind_of(node)}" for path, node in walk(root) if not isinstance(node, File | Directory)]
+    if wrong:
+        raise BuildError("MicroPython's ROMFS cannot hold\n" + "\n".join(wrong), hint="Exclude them.")
 
 
 class _Pass:
@@ -135,7 +136,7 @@ class _Pass:
             title = varuint(len(encoded)) + encoded
             if isinstance(node, Directory):
                 self._directory(node, here, title)
-            else:
+            elif isinstance(node, File):
                 self._file(node, here, title)
 
     def _directory(self, node: Directory, path: str, title: bytes) -> None:

@@ -1,0 +1,63 @@
+"""A SHA-256 beside other work: hashing takes as long as reading and writing together."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from queue import Queue
+    from threading import Thread
+
+    from typing_extensions import Self
+
+_AHEAD = 32
+"""Chunks that wait for being hashed, at most, so that memory stays bounded."""
+_ALONE = 4
+"""Chunks that are hashed at once: a small image is not worth a thread."""
+
+
+class Digest:
+    """The SHA-256 of what ``update`` is given, hashed in a thread that the ``with`` statement ends."""
+
+    def __init__(self) -> None:
+        self._digest = hashlib.sha256()
+        self._seen = 0
+        self._queue: Queue[bytes | memoryview | None] | None = None
+        self._thread: Thread | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._join()
+
+    def update(self, chunk: bytes | memoryview) -> None:
+        """Add bytes, which must not change any more."""
+        self._seen += 1
+        if self._seen <= _ALONE:
+            self._digest.update(chunk)
+            return
+        if self._queue is None:
+            from queue import Queue  # noqa: PLC0415 - for large images
+            from threading import Thread  # noqa: PLC0415
+
+            self._queue = Queue(_AHEAD)
+            self._thread = Thread(target=self._work, args=(self._queue,), daemon=True)
+            self._thread.start()
+        self._queue.put(chunk)
+
+    def hexdigest(self) -> str:
+        """Return the hash of everything as 64 hex digits."""
+        self._join()
+        return self._digest.hexdigest()
+
+    def _work(self, queue: Queue[bytes | memoryview | None]) -> None:
+        while (chunk := queue.get()) is not None:
+            self._digest.update(chunk)
+
+    def _join(self) -> None:
+        if self._queue is not None and self._thread is not None:
+            self._queue.put(None)
+            self._thread.join()
+            self._queue = self._thread = None

@@ -1,0 +1,55 @@
+"""An image as C source: an array for firmware that carries it, and the array's length."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+from hatch_romfs.errors import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+ALIGNMENT = 16
+"""Bytes: the least boundary of the array, which Linux's romfs counts from; files that ask for more get more."""
+C_START = b"const unsigned char "
+"""What the source begins with."""
+_PER_LINE = 16
+
+
+class CArray(NamedTuple):
+    """How an array is named, and the linker section that it is put into, if one is asked for."""
+
+    symbol: str = "romfs_image"
+    section: str | None = None
+
+    def check(self) -> None:
+        """Raise SettingsError for what C or the linker would not take."""
+        if not re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", self.symbol):
+            raise SettingsError(f"--symbol: {self.symbol!r} is not a name in C")
+        if self.section is not None and not re.fullmatch(r"[A-Za-z0-9_.$-]+", self.section):
+            raise SettingsError(f"--section: {self.section!r} is not a section's name", hint="--section .rodata.romfs")
+
+
+def c_source(chunks: Iterable[bytes | memoryview], size: int, array: CArray, alignment: int) -> Iterator[bytes]:
+    """Yield the source of a ``const`` array of ``size`` bytes on a boundary of ``alignment`` bytes, and of its length.
+
+    The attributes are those of GCC and Clang. The bytes may come in chunks of any sizes.
+    """
+    attributes = f"aligned({max(ALIGNMENT, alignment)})"
+    if array.section:
+        attributes += f', section("{array.section}")'
+    yield C_START + f"{array.symbol}[{size}] __attribute__(({attributes})) = {{\n".encode()
+    waiting = b""
+    for chunk in chunks:
+        waiting += bytes(chunk)
+        whole = len(waiting) - len(waiting) % _PER_LINE
+        yield _lines(waiting[:whole])
+        waiting = waiting[whole:]
+    yield _lines(waiting)
+    yield f"}};\nconst unsigned int {array.symbol}_len = {size};\n".encode()
+
+
+def _lines(data: bytes) -> bytes:
+    lines = (data[start : start + _PER_LINE] for start in range(0, len(data), _PER_LINE))
+    return "".join(f"  {','.join(f'0x{byte:02x}' for byte in line)},\n" for line in lines).encode()

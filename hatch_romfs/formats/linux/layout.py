@@ -1,0 +1,169 @@
+"""Where every header and every byte of data of an image goes, as plain data: nothing is read or written here.
+
+Headers stand in the order of the tree, a directory's content right behind it, as genromfs has them. Each
+directory begins with ``.`` and ``..``, which GRUB's reader wants: hard links to the directory's header and to that
+of the one above. The root has no header of its own; its ``.`` is a directory that begins with itself, and what
+leads to the root leads there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+from hatch_romfs.errors import BuildError
+from hatch_romfs.formats.linux import headers
+from hatch_romfs.formats.linux.headers import Header, padded
+from hatch_romfs.tree import Directory, File, Held, Symlink, join
+
+if TYPE_CHECKING:
+    from hatch_romfs.tree import Content, Node
+
+Align: TypeAlias = "Callable[[str, Node | None], int]"
+"""Gives for a path and its node (None for ``.`` and ``..``) a boundary, in bytes from the start of the image."""
+Order: TypeAlias = Callable[[str, Directory], Iterable[str]]
+"""Gives for a path and its directory the names in it, ``.`` and ``..`` among them."""
+
+KINDS = {
+    "block device": headers.BLOCK_DEVICE,
+    "character device": headers.CHARACTER_DEVICE,
+    "socket": headers.SOCKET,
+    "fifo": headers.FIFO,
+}
+
+
+class Record:
+    """A piece of the image: a header at ``offset``, and the data that follows it, if any.
+
+    ``next`` and ``info`` are settled only when what they mean has its place.
+    """
+
+    __slots__ = ("content", "executable", "info", "kind", "name", "next", "offset")
+
+    def __init__(self, offset: int, kind: int, name: bytes, content: Content | None, *, executable: bool) -> None:
+        self.offset, self.kind, self.name, self.content, self.executable = offset, kind, name, content, executable
+        self.next = self.info = 0
+
+    @property
+    def header(self) -> Header:
+        """The header."""
+        size = 0 if self.content is None else self.content.size
+        return Header(self.offset, self.kind, self.executable, self.next, self.info, size, self.name)
+
+
+class Layout(NamedTuple):
+    """An image of ``size`` bytes, padded with zeros to ``padded`` bytes."""
+
+    size: int
+    volume: bytes
+    records: tuple[Record, ...]
+
+    @property
+    def padded(self) -> int:
+        """The length of the image's file in bytes."""
+        return padded(self.size, headers.BLOCK)
+
+
+def sorted_names(_path: str, directory: Directory) -> Iterable[str]:
+    """Give the names of a directory in the order that does not depend on any disk's."""
+    return [".", "..", *(name for name, _ in directory.sorted())]
+
+
+def lay_out(
+    root: Directory,
+    volume: str,
+    *,
+    align: Align = lambda *_: 1,
+    same: Mapping[str, str] | None = None,
+    order: Order = sorted_names,
+) -> Layout:
+    """Settle the place of every header and all data of an image of ``root``.
+
+    The data of a file begins on the boundary that ``align`` gives, and so does any other header. ``same`` gives
+    for the path of anything but a directory the path of what it is a hard link to. Raises BuildError for what the
+    format cannot hold, with every name.
+    """
+    encoded = volume.encode()
+    if len(encoded) > headers.MAX_NAME or b"\0" in encoded:
+        raise BuildError(f"the volume's name is longer than {headers.MAX_NAME} bytes, or has a NUL in it")
+    run = _Pass(align, same or {}, order)
+    run.at = headers.header_size(encoded)
+    run.fill(root, "", own=run.place(".", None), above=run.place(".", None))
+    if run.wrong:
+        raise BuildError("Linux's romfs cannot hold\n" + "\n".join(run.wrong), hint="Rename or exclude them.")
+    if run.at > headers.MAX_SIZE:
+        raise BuildError(f"the image is {run.at:,} bytes, and its format can count {headers.MAX_SIZE:,}")
+    return Layout(run.at, encoded, tuple(run.records))
+
+
+class _Pass:
+    """The walk over the tree; ``at`` is the end of what is placed, ``wrong`` what has no room in a header."""
+
+    def __init__(self, align: Align, same: Mapping[str, str], order: Order) -> None:
+        self.align, self.same, self.order = align, same, order
+        self.at = 0
+        self.records: list[Record] = []
+        self.placed: dict[str, int] = {}
+        self.wrong: list[str] = []
+
+    def fill(self, directory: Directory, path: str, own: int, above: int) -> None:
+        """Place what a directory holds; ``own`` and ``above`` are what its ``.`` and ``..`` lead to."""
+        last = None
+        for name in self.order(path, directory):
+            here, index = join(path, name), len(self.records)
+            if name in directory.entries:
+                self._node(name, here, directory.entries[name], own)
+            elif name == "." and not path:
+                self._put(name, here, None, headers.DIRECTORY, executable=directory.executable).info = own
+            else:
+                self._put(name, here, None, headers.HARD_LINK).info = own if name == "." else above
+            if last is not None:
+                last.next = self.records[index].offset
+            last = self.records[index]
+
+    def place(self, path: str, node: Node | None, before: int = 0) -> int:
+        """Return the next offset at which what has ``before`` bytes before it is on its boundary."""
+        return padded(self.at + before, max(headers.UNIT, self.align(path, node))) - before
+
+    def _node(self, name: str, path: str, node: Node, above: int) -> None:
+        first = self.same.get(path, path)
+        if first in self.placed:
+            self._put(name, path, node, headers.HARD_LINK).info = self.placed[first]
+            return
+        if isinstance(node, File):
+            record = self._put(name, path, node, headers.FILE, node.content, executable=node.executable)
+        elif isinstance(node, Directory):
+            record = self._put(name, path, node, headers.DIRECTORY, executable=node.executable)
+            index = len(self.records)
+            self.fill(node, path, own=record.offset, above=above)
+            record.info = self.records[index].offset
+        elif isinstance(node, Symlink):
+            record = self._put(name, path, node, headers.SYMLINK, Held(node.target.encode()))
+        else:
+            record = self._put(name, path, node, KINDS[node.kind])
+            record.info = node.major << 16 | node.minor
+            if not (0 <= node.major <= headers.MAX_NUMBER and 0 <= node.minor <= headers.MAX_NUMBER):
+                self.wrong.append(f"{path}: the device {node.major}, {node.minor}: above {headers.MAX_NUMBER}")
+        self.placed[first] = record.offset
+
+    def _put(  # noqa: PLR0913 - the fields of a header
+        self,
+        name: str,
+        path: str,
+        node: Node | None,
+        kind: int,
+        content: Content | None = None,
+        *,
+        executable: bool = False,
+    ) -> Record:
+        """Add a header; what is aligned is the data of files, and else the header."""
+        encoded = name.encode()
+        if len(encoded) > headers.MAX_NAME:
+            self.wrong.append(f"{path}: its name is {len(encoded)} bytes long, and may be {headers.MAX_NAME}")
+        head = headers.header_size(encoded)
+        record = Record(
+            self.place(path, node, head if kind == headers.FILE else 0), kind, encoded, content, executable=executable
+        )
+        self.records.append(record)
+        self.at = padded(record.offset + head + (0 if content is None else content.size))
+        return record

@@ -1,0 +1,207 @@
+"""Bytes to a tree: strict, because an image is hostile until it was read."""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING, NamedTuple
+
+from hatch_romfs.errors import ImageError
+from hatch_romfs.formats.image import Stored, StoredDirectory
+from hatch_romfs.formats.linux import headers
+from hatch_romfs.formats.linux.headers import UNIT, Header, checksum, header_size, padded
+from hatch_romfs.formats.linux.layout import KINDS
+from hatch_romfs.tree import MAX_DEPTH, MAX_PATH, File, Special, Symlink, name_problem
+
+if TYPE_CHECKING:
+    from hatch_romfs.tree import Node
+
+MAX_TARGET = 4095
+"""Bytes of what a symbolic link leads to, at most: the kernel's limit for a path."""
+_SPECIAL = {number: kind for kind, number in KINDS.items()}
+_ORIGIN = "the image"
+
+
+class Parsed(NamedTuple):
+    """A sound image of ``size`` bytes, which padding follows."""
+
+    root: StoredDirectory
+    size: int
+    volume: str
+
+
+class _Inside(NamedTuple):
+    """A directory that is being read: what its ``.`` and ``..`` lead to, how deep it is, its path's length in bytes."""
+
+    directory: StoredDirectory
+    own: int
+    above: int
+    depth: int = 0
+    path: int = 0
+
+
+def parse(view: memoryview) -> Parsed:
+    """Read the image that ``view`` begins with; raises ImageError for anything that is not sound."""
+    return _Reader(view).image()
+
+
+class _Reader:
+    def __init__(self, view: memoryview) -> None:
+        self.view = view
+        self.size = 0
+        self.first = 0
+        """The offset of the root's first header."""
+        self.nodes: dict[int, Node] = {}
+        """What the headers at these offsets are; what a hard link means must be among them in the end."""
+        self.links: list[tuple[Header, StoredDirectory, str]] = []
+        """Hard links that are still to be resolved: each with the directory and the name that it stands under."""
+        self.areas: list[tuple[int, int]] = []
+        """Start and end of every header with its data."""
+
+    def image(self) -> Parsed:
+        if bytes(self.view[: len(headers.MAGIC)]) != headers.MAGIC:
+            raise ImageError("not a Linux romfs image: it does not begin with -rom1fs-", offset=0)
+        if len(self.view) < 2 * UNIT:
+            raise ImageError("the image is cut short: not even its superblock is there", offset=len(self.view))
+        self.size = self.words(8)[0]
+        if self.size > len(self.view):
+            message = f"the image is cut short: it should be {self.size} bytes, but only {len(self.view)} are there"
+            raise ImageError(message, offset=len(self.view))
+        if self.size < 2 * UNIT:
+            raise ImageError(f"the image says that it is {self.size} bytes, too few for a superblock", offset=8)
+        checked = min(headers.CHECKED, self.size) & ~3
+        if checksum(self.view[:checked]):
+            raise ImageError(f"the checksum of the first {checked} bytes is wrong", offset=12)
+        volume = self.name(UNIT)
+        self.first = header_size(volume)
+        self.areas.append((0, self.first))
+        root = StoredDirectory({}, 0)
+        if self.first < self.size:
+            self.fill(self.first, _Inside(root, own=self.first, above=self.first))
+        self.resolve()
+        self.check_areas()
+        return Parsed(root, self.size, self.text(volume, UNIT))
+
+    def words(self, at: int) -> tuple[int, int]:
+        first, second = struct.unpack_from(">2I", self.view, at)
+        return first, second
+
+    def name(self, at: int) -> bytes:
+        """Return the name at ``at``, without the NUL that ends it."""
+        limit = min(at + padded(headers.MAX_NAME + 1), self.size)
+        data = bytes(self.view[at:limit])
+        end = data.find(b"\0")
+        if end < 0 or at + padded(end + 1) > self.size:
+            raise ImageError("a name does not end, or is longer than the kernel reads", offset=at)
+        return data[:end]
+
+    def text(self, name: bytes, at: int) -> str:
+        try:
+            return name.decode()
+        except UnicodeDecodeError:
+            raise ImageError(f"the name {name!r} is not valid UTF-8", offset=at) from None
+
+    def header(self, at: int) -> Header:
+        """Read and check the header at ``at``, by itself."""
+        if at % UNIT or at < self.first or at + 2 * UNIT > self.size:
+            raise ImageError(f"a header should be at {at:#x}, where none can be", offset=at)
+        first, info = self.words(at)
+        size, _ = self.words(at + 8)
+        name = self.name(at + UNIT)
+        header = Header(at, first & 7, bool(first & headers.EXECUTABLE), first & ~15, info, size, name)
+        if checksum(self.view[at : header.data]):
+            raise ImageError("the checksum of a header is wrong", offset=at + 12)
+        if header.end > self.size:
+            raise ImageError(f"data of {size} bytes runs past the end of the image", offset=at + 8)
+        if size and header.kind not in (headers.FILE, headers.SYMLINK):
+            raise ImageError("only files and symbolic links may have a size", offset=at + 8)
+        return header
+
+    def fill(self, at: int, inside: _Inside) -> None:
+        """Read the headers that begin at ``at`` into a directory."""
+        if inside.depth > MAX_DEPTH:
+            raise ImageError(f"directories are nested more than {MAX_DEPTH} deep", offset=at)
+        while at:
+            header = self.header(at)
+            if at in self.nodes:
+                raise ImageError("a header is reached twice: the image loops", offset=at)
+            self.areas.append((at, padded(header.end)))
+            self.nodes[at] = inside.directory
+            if header.name in (b".", b".."):
+                self.dots(header, inside.own if header.name == b"." else inside.above)
+            else:
+                self.entry(header, self.checked_name(header, inside), inside)
+            at = header.next
+
+    def dots(self, header: Header, target: int) -> None:
+        """Hold what ``.`` or ``..`` leads to against what it must."""
+        is_root = header.offset == self.first and header.kind == headers.DIRECTORY
+        if (header.kind != headers.HARD_LINK and not is_root) or header.info != target:
+            raise ImageError(f"{header.name.decode()!r} does not lead to its directory", offset=header.offset)
+
+    def checked_name(self, header: Header, inside: _Inside) -> str:
+        at = header.offset + UNIT
+        name = self.text(header.name, at)
+        problem = name_problem(name)
+        if name in inside.directory.entries:
+            problem = f"the name {name!r} is there twice in one directory"
+        if inside.path + len(header.name) > MAX_PATH:
+            problem = f"a path is longer than {MAX_PATH} bytes"
+        if problem:
+            raise ImageError(problem, offset=at)
+        return name
+
+    def entry(self, header: Header, name: str, inside: _Inside) -> None:
+        """Put what a header stands for into its directory."""
+        if header.kind == headers.HARD_LINK:
+            inside.directory.entries[name] = inside.directory  # holds its place until all headers are read
+            self.links.append((header, inside.directory, name))
+        elif header.kind == headers.DIRECTORY:
+            node = StoredDirectory({}, 0, executable=header.executable)
+            inside.directory.entries[name] = self.nodes[header.offset] = node
+            if header.info != header.offset:  # genromfs writes this where nothing at all is inside
+                below = inside.path + len(header.name) + 1
+                self.fill(header.info, _Inside(node, header.offset, inside.own, inside.depth + 1, below))
+        else:
+            inside.directory.entries[name] = self.nodes[header.offset] = self.leaf(header)
+
+    def leaf(self, header: Header) -> Node:
+        if header.kind in _SPECIAL:
+            if header.info and header.kind in (headers.SOCKET, headers.FIFO):
+                raise ImageError("a socket or a fifo has device numbers", offset=header.offset + 4)
+            return Special(_SPECIAL[header.kind], _ORIGIN, header.info >> 16, header.info & headers.MAX_NUMBER)
+        if header.info:
+            raise ImageError("a file or a symbolic link has an info word that is not 0", offset=header.offset + 4)
+        if header.kind == headers.FILE:
+            return File(Stored(self.view, header.data, header.size), _ORIGIN, header.executable)
+        if header.size > MAX_TARGET:
+            raise ImageError(f"a symbolic link leads to a path of {header.size} bytes", offset=header.offset + 8)
+        target = bytes(self.view[header.data : header.end])
+        if not target or b"\0" in target:
+            raise ImageError("a symbolic link leads to nothing, or has a NUL in it", offset=header.data)
+        return Symlink(self.text(target, header.data), _ORIGIN)
+
+    def resolve(self) -> None:
+        """Put what hard links mean in their places."""
+        targets = {header.offset: header for header, _, _ in self.links}
+        for header, directory, name in self.links:
+            seen = {header.offset}
+            at = header.info
+            while at in targets:
+                if at in seen:
+                    raise ImageError("hard links that lead to one another: a loop", offset=header.offset)
+                seen.add(at)
+                at = targets[at].info
+            node = self.nodes.get(at)
+            if node is None or isinstance(node, StoredDirectory):
+                what = "a directory" if node else "no header that is part of the tree"
+                raise ImageError(f"a hard link leads to {what}", offset=header.offset + 4)
+            directory.entries[name] = node
+
+    def check_areas(self) -> None:
+        """Refuse headers and data that lie in one another."""
+        self.areas.sort()
+        end = 0
+        for start, stop in self.areas:
+            if start < end:
+                raise ImageError("a header lies inside another's header or data", offset=start)
+            end = stop
