@@ -2,7 +2,7 @@
 
 It takes genromfs 0.5.2's options and makes the same image but for the order, which is that of the names' bytes, and
 the volume's name, which without ``-V`` is ``rom``: genromfs takes the disk's order, and puts the time into the name.
-Patterns match as its do, but never ``.`` and ``..``, without which GRUB cannot read a folder.
+Patterns match as its do, but ``-x`` leaves ``.`` and ``..`` alone, without which GRUB cannot read a folder.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from hatch_romfs.formats.linux.layout import Layout, Order
     from hatch_romfs.tree import Node
 
-_DEVICE = r"@([^,]+),(.),\s*([0-9]+),\s*([0-9]+)"
+_DEVICE = r"@([A-Za-z0-9_+-]+),(.),\s*([+-]?[0-9]+),\s*([+-]?[0-9]+)"
+"""What genromfs's ``sscanf`` takes; anything may follow."""
 _KINDS = {"b": "block device", "c": "character device", "u": "character device", "p": "fifo"}
 
 
@@ -109,8 +110,6 @@ def matches(pattern: str, path: str) -> bool:
     As in a shell, ``*`` crosses no ``/`` and stands for no dot at the front of a name.
     """
     name = path.rpartition("/")[2]
-    if name in (".", "..") and pattern.rpartition("/")[2] != name:
-        return False
     patterns, names = pattern.split("/"), ["", *path.split("/")] if pattern.startswith("/") else [name]
     return len(patterns) == len(names) and all(map(_matches_name, patterns, names))
 
@@ -128,7 +127,7 @@ def _make_devices(directory: Directory, path: str) -> None:
         here = join(path, name)
         if isinstance(node, Directory):
             _make_devices(node, here)
-        elif isinstance(node, File) and node.size == 0 and (found := re.fullmatch(_DEVICE, name)):
+        elif isinstance(node, File) and node.size == 0 and (found := re.match(_DEVICE, name)):
             kind = _KINDS.get(found[2])
             if kind is None:
                 raise BuildError(f"{node.origin}: {found[2]!r} is none of the types b, c, u and p")
@@ -146,7 +145,7 @@ def _disk_order(source: Path) -> Order:
         found = listed(source / path)
         if not path:
             found = [".", "..", *(name for name in found if name not in (".", ".."))]
-        devices = {name: match[1] for name in found if (match := re.fullmatch(_DEVICE, name))}
+        devices = {name: match[1] for name in found if (match := re.match(_DEVICE, name))}
         names = (devices.get(name, name) if name not in directory.entries else name for name in found)
         return [name for name in names if name in (".", "..") or name in directory.entries]
 

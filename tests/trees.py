@@ -1,6 +1,9 @@
 """Trees for tests: generated ones, and ones on disk."""
 
 import hashlib
+import os
+import re
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -35,9 +38,14 @@ def romfs_trees(names: st.SearchStrategy[str] = NAMES) -> st.SearchStrategy[Dire
     number = st.integers(0, 0xFFFF)
     leaves: st.SearchStrategy[Node] = st.one_of(
         st.builds(lambda data, executable: File(Held(data), "a test", executable), DATA, st.booleans()),
-        st.builds(Symlink, names, st.just("a test")),
-        st.builds(Special, st.sampled_from(("fifo", "socket")), st.just("a test")),
-        st.builds(Special, st.sampled_from(("block device", "character device")), st.just("a test"), number, number),
+        st.builds(lambda target: Symlink(target, "a test"), names),
+        st.builds(lambda kind: Special(kind, "a test"), st.sampled_from(("fifo", "socket"))),
+        st.builds(
+            lambda kind, *numbers: Special(kind, "a test", *numbers),
+            st.sampled_from(("block device", "character device")),
+            number,
+            number,
+        ),
     )
     nodes: st.SearchStrategy[Node] = st.recursive(
         leaves, lambda inner: st.builds(Directory, st.dictionaries(names, inner, max_size=5)), max_leaves=14
@@ -106,3 +114,30 @@ def put(root: Directory, folder: Path) -> Path:
 
 def paths(root: Directory) -> list[str]:
     return [path for path, _ in files(root)]
+
+
+def put_romfs(root: Directory, folder: Path) -> Path:
+    """Write a tree with all that Linux's romfs holds to disk, devices by genromfs's ``@`` names: no root needed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    made: dict[int, Path] = {}
+    for path, node in reversed(list(walk(root))):
+        target = folder / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if id(node) in made:
+            os.link(made[id(node)], target, follow_symlinks=False)
+        elif isinstance(node, Directory):
+            target.mkdir(exist_ok=True)
+        elif isinstance(node, File):
+            target.write_bytes(node.read())
+            target.chmod(0o755 if node.executable else 0o644)
+        elif isinstance(node, Symlink):
+            target.symlink_to(node.target)
+        elif node.kind == "socket":
+            os.mknod(target, stat.S_IFSOCK | 0o644)
+        elif node.kind == "fifo" or not re.fullmatch("[A-Za-z0-9_+-]{1,40}", target.name):  # which those names are of
+            os.mkfifo(target)
+        else:
+            target = target.with_name(f"@{target.name},{node.kind[0]},{node.major},{node.minor}")
+            target.touch()
+        made[id(node)] = target
+    return folder
