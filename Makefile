@@ -18,6 +18,7 @@ demo: $(VENV)/.ready
 
 bench: $(VENV)/.ready
 	$(BIN)/python -m benchmarks.build
+	$(BIN)/python -m benchmarks.linux
 	$(BIN)/python -m benchmarks.flash
 
 # The date of .ready says for which pyproject.toml the environment was made.

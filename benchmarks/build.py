@@ -70,7 +70,9 @@ def best(runs: list[Run]) -> Run:
 
 
 class Bench:
-    """An environment with both tools, and the trees they build, in ``folder``."""
+    """An environment with ours and other tools, in ``folder``."""
+
+    packages: tuple[str, ...] = ()
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -79,7 +81,20 @@ class Bench:
         subprocess.run([uv, "venv", "--quiet", "--python", sys.executable, environment], check=True)
         self.scripts = environment / ("Scripts" if os.name == "nt" else "bin")
         install = [uv, "pip", "install", "--quiet", "--python", str(self.scripts / "python"), "--compile-bytecode"]
-        subprocess.run([*install, str(REPO), "mpremote"], check=True)
+        subprocess.run([*install, str(REPO), *self.packages], check=True)
+
+    def help(self) -> Run:
+        """Ask romfs-image for its help."""
+        return measured([str(self.scripts / "romfs-image"), "--help"])
+
+
+class MicroPythonBench(Bench):
+    """The same environment with mpremote, and the modules that both compile."""
+
+    packages = ("mpremote",)
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
         self.small = self._modules(folder / "modules")
 
     def _modules(self, target: Path) -> Path:
@@ -101,10 +116,6 @@ class Bench:
         """Build with romfs-image."""
         command = [str(self.scripts / "romfs-image"), "build", str(tree), "-o", str(self.folder / "ours.romfs")]
         return measured(command, XDG_CACHE_HOME=str(self.folder / cache))
-
-    def help(self) -> Run:
-        """Ask romfs-image for its help."""
-        return measured([str(self.scripts / "romfs-image"), "--help"])
 
     def theirs(self, tree: Path, *options: str) -> Run:
         """Build with mpremote."""
@@ -168,7 +179,7 @@ def table(rows: list[Row]) -> str:
 def main() -> None:
     """Measure everything and print the table; with ``--json`` what the tests read."""
     with tempfile.TemporaryDirectory() as folder:
-        bench = Bench(Path(folder))
+        bench = MicroPythonBench(Path(folder))
         rows = [*bench.modules(), bench.many_modules(), bench.blob()]
         start = min(bench.help().seconds for _ in range(5))
     if "--json" in sys.argv:

@@ -36,6 +36,24 @@ def test_a_large_file_is_streamed(measured):
     assert measured["rows"][-1]["ours"]["memory"] < 64 << 20
 
 
+@pytest.fixture(scope="module")
+def linux():
+    judges.command("genromfs")
+    judges.command("romfs")
+    command = [sys.executable, "-m", "benchmarks.linux", "--json"]
+    done = subprocess.run(command, cwd=judges.REPO, stdout=subprocess.PIPE, check=True)
+    return json.loads(done.stdout)["rows"]
+
+
+def test_many_files_take_less_time_than_another_packer_takes(linux):
+    assert linux[0]["ratio"] <= 0.8, linux[0]
+
+
+def test_a_large_file_takes_hardly_more_time_than_genromfs_takes(linux):
+    assert linux[1]["ratio"] <= 1.2, linux[1]
+    assert max(row["ours"]["memory"] for row in linux[1:]) < 64 << 20
+
+
 def test_help_is_there_at_once(measured):
     assert measured["help"] < 0.15
 

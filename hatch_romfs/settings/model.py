@@ -243,7 +243,10 @@ class Settings(Model):
         default=True,
     )
     share: bool = key(
-        Bool(), "Whether files with equal bytes are stored once; in `linux` they become hard links.", default=True
+        Bool(),
+        "Whether files with equal bytes are stored once. In `linux` they become hard links, and by default only those"
+        " are that are hard links on the disk.",
+        default=True,
     )
     linux: Linux = key(Table(Linux), 'What only Linux\'s romfs has; for `format = "linux"` alone.', {})
     inventory: bool = key(

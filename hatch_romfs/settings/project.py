@@ -84,7 +84,7 @@ def read_settings(table: Mapping[str, Any]) -> Settings:
 
 def _read(table: object, at: str, problems: list[Problem]) -> Settings:
     if isinstance(table, dict) and table.get("format") == "linux":
-        table = {"mpy": False} | table
+        table = {"mpy": False, "share": False} | table
     settings: Settings = read(Table(Settings), table, at, problems)
     if settings is not INVALID:
         problems += [Problem(f"{at}.{entry.key}", entry.text) for entry in _contradictions(settings)]

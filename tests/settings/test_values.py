@@ -315,5 +315,7 @@ def test_what_is_only_for_linux_is_refused_elsewhere():
 
 def test_python_files_stay_python_files_in_linux_unless_asked_for():
     assert settings_of({"format": "linux"}).mpy is None
+    assert not settings_of({"format": "linux"}).share
+    assert settings_of({"format": "linux", "share": True}).share
     assert settings_of({"format": "linux", "mpy": True}).mpy == Mpy()
     assert settings_of({}).mpy == Mpy()
