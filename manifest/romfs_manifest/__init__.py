@@ -1,0 +1,1 @@
+"""MicroPython's ``manifest.py`` files and mip packages: evaluated safely, resolved and locked."""
