@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -13,8 +14,8 @@ from romfs_manifest.targets import MAX_TARGET, target_problem
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-MAX_FOLDERS = 50_000
-"""Folders that one evaluation looks into, at most."""
+MAX_NAMES = 500_000
+"""Names that one evaluation sees in folders, at most, and each folder is one more."""
 
 MAX_FILE = 16 * 1024 * 1024
 """Bytes of a file for an image, at most."""
@@ -38,23 +39,22 @@ class Listed(NamedTuple):
 
 
 class Disk:
-    """Looks into folders, and into no more than MAX_FOLDERS of them."""
+    """Looks into folders, until MAX_NAMES were seen."""
 
     def __init__(self) -> None:
-        self._left = MAX_FOLDERS
+        self._left = MAX_NAMES
 
     def listed(self, folder: Path) -> list[Listed]:
         """Return what is in ``folder``, sorted by name; raises ManifestError."""
-        self._left -= 1
-        if self._left < 0:
-            raise ManifestError(
-                f"more than {MAX_FOLDERS:,} folders would be looked into", hint="Name the folders that are wanted."
-            )
         try:
             with os.scandir(folder) as found:
-                return sorted(map(_listed, found))
+                listed = sorted(map(_listed, islice(found, self._left + 1)))
         except OSError as error:
             raise _unreadable(folder, error) from error
+        self._left -= len(listed) + 1
+        if self._left < 0:
+            raise ManifestError(f"folders have more than {MAX_NAMES:,} names in them", hint="Name the folders needed.")
+        return listed
 
     def files(self, root: Path, below: str, suffixes: tuple[str, ...]) -> Iterator[Found]:
         """Yield the files in ``root``/``below`` and its folders that have one of ``suffixes``, by target.
@@ -63,7 +63,7 @@ class Disk:
         refused.
         """
         start = inside(root, below) if below else root
-        if not start.is_dir():
+        if not is_folder(start):
             raise ManifestError(f"there is no folder {start}", hint="Name a folder that is there.")
         yield from self._walk(root, start, f"{below}/" if below else "", (os.path.realpath(start),), suffixes)
 
@@ -107,11 +107,16 @@ def inside(root: Path, target: str) -> Path:
     return path
 
 
+def is_folder(path: Path) -> bool:
+    """Say whether ``path`` is a folder; a name that is too long is none, whereas Path.is_dir() may raise OSError."""
+    return os.path.isdir(path)  # noqa: PTH112
+
+
 def file_in(root: Path, target: str) -> Path:
     """Return the path of the file ``target`` in ``root``; raises ManifestError unless it is there, and stays there."""
     path = inside(root, target)
-    if not path.is_file():
-        hint = "It is a folder." if path.is_dir() else "Name a file that is there."
+    if not os.path.isfile(path):  # noqa: PTH113 - as is_folder()
+        hint = "It is a folder." if is_folder(path) else "Name a file that is there."
         raise ManifestError(f"there is no file {path}", hint=hint)
     return path
 

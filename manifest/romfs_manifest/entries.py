@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from romfs_manifest.disk import read
 from romfs_manifest.errors import ManifestError
+from romfs_manifest.version import tagged
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,8 +49,6 @@ def read_entry(entry: Entry) -> bytes:
     data = read(entry.source)
     if entry.version is None:
         return data
-    from romfs_manifest.version import tagged  # noqa: PLC0415 - few entries have one
-
     return tagged(data, entry.version)
 
 

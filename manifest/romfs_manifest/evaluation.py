@@ -10,7 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from romfs_manifest.disk import Disk, Found, checked, file_in, inside, native, read
+from romfs_manifest.disk import Disk, Found, checked, file_in, inside, is_folder, native, read
 from romfs_manifest.entries import MAX_ENTRIES, Entries, Entry, Manifest, check_mpy
 from romfs_manifest.errors import ManifestError
 from romfs_manifest.language import bind
@@ -79,7 +79,7 @@ class _Evaluation:
         official = self._variables.get("MPY_LIB_DIR")
         for name in OFFICIAL if official else ():
             folder = _absolute(f"{official}/{name}")
-            if folder.is_dir():
+            if is_folder(folder):
                 self._libraries.add(name, folder)
         for name, path in libraries.items():
             self._libraries.add(name, _absolute(path))
@@ -159,7 +159,7 @@ class _Evaluation:
         root = self._path(frame, path)
         found: list[Found] = []
         for name in map(_folder, ("",) if script is None else (script,) if isinstance(script, str) else script):
-            if not name or inside(root, name).is_dir():
+            if not name or is_folder(inside(root, name)):
                 found += self._below(frame, root, name, kinds)
             else:
                 found.append(Found(name, file_in(root, name)))
@@ -234,12 +234,13 @@ def _absolute(path: str | Path) -> Path:
 
 
 def _variable(value: str | Path) -> str:
-    return str(_absolute(value) if Path(value).exists() else value)
+    text = str(value)
+    return str(_absolute(text)) if os.path.exists(text) else text  # noqa: PTH110 - Path("") is there, "" is not
 
 
 def _manifest(path: Path) -> Path:
     """Return the manifest that ``path`` is or has in it, under the one name by which it is known."""
-    if path.is_dir():
+    if is_folder(path):
         path /= "manifest.py"
     # A link to a manifest is one of its own: what it names is beside the link.
     return Path(os.path.realpath(path.parent), path.name)

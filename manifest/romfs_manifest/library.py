@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from romfs_manifest.disk import is_folder
 from romfs_manifest.errors import ManifestError
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ class Libraries:
 
     def add(self, name: str, folder: Path, *, prepend: bool = False) -> None:
         """Add a library; raises ManifestError where there is no such folder."""
-        if not folder.is_dir():
+        if not is_folder(folder):
             raise ManifestError(f"there is no folder {folder} for the library {name!r}", hint="Name one that is there.")
         self._named[name] = folder
         self._order.insert(0 if prepend else len(self._order), folder)

@@ -128,10 +128,16 @@ def test_bounds(tmp_path, monkeypatch):
     monkeypatch.setattr(entries_module, "MAX_ENTRIES", 3)
     assert failure(tmp_path, "freeze('r')").endswith("the manifest has more than 3 files")
     put(tmp_path, {f"s/{n}/x.txt": "" for n in range(4)})
-    monkeypatch.setattr(disk_module, "MAX_FOLDERS", 4)
-    assert failure(tmp_path, "freeze('s')").endswith("more than 4 folders would be looked into")
+    monkeypatch.setattr(disk_module, "MAX_NAMES", 8)
+    assert failure(tmp_path, "freeze('s')").endswith("more than 8 names in them")
     # What is looked for in vain must end, too.
-    assert failure(tmp_path, "freeze('s/1')\n" * 5).startswith("manifest.py:5:1: more than 4 folders")
+    assert failure(tmp_path, "freeze('s/1')\n" * 5).startswith("manifest.py:5:1: folders have more")
+
+
+@pytest.mark.parametrize("call", ["freeze('{}')", "include('{}')", "add_library('x', '{}')", "module('a.py', '{}')"])
+def test_names_that_are_too_long(tmp_path, call):
+    assert failure(tmp_path, call.format("x" * 5000)).startswith("manifest.py:1:1: ")
+    assert failure(tmp_path, call.format("$(X)"), variables={"X": "x" * 5000}).startswith("manifest.py:1:1: ")
 
 
 def test_folders_that_are_nested_too_deep(tmp_path):
