@@ -1,11 +1,10 @@
 """MicroPython's ``manifest.py`` files and mip packages: evaluated safely, resolved and locked.
 
-Each name of the public API is imported when it is first used.
+This is the public API; each name is imported when it is first used, and every failure is a ``ManifestError``.
 """
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -15,19 +14,6 @@ if TYPE_CHECKING:
     from romfs_manifest.lockfile import read_lock, write_lock
     from romfs_manifest.resolve import make_lock
     from romfs_manifest.store import user_cache
-
-_HOMES = {
-    "Lock": "lock",
-    "LockedFile": "lock",
-    "LockedPackage": "lock",
-    "ManifestError": "errors",
-    "check_lock": "lock",
-    "fetch": "download",
-    "make_lock": "resolve",
-    "read_lock": "lockfile",
-    "user_cache": "store",
-    "write_lock": "lockfile",
-}
 
 __all__ = [
     "Lock",
@@ -42,8 +28,19 @@ __all__ = [
     "write_lock",
 ]
 
+_HOMES = {
+    "ManifestError": "errors",
+    **dict.fromkeys(("Lock", "LockedFile", "LockedPackage", "check_lock"), "lock"),
+    **dict.fromkeys(("read_lock", "write_lock"), "lockfile"),
+    "fetch": "download",
+    "make_lock": "resolve",
+    "user_cache": "store",
+}
+
 
 def __getattr__(name: str) -> object:
-    if name not in _HOMES:
+    if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module  # noqa: PLC0415
+
     return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

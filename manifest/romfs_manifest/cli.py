@@ -112,10 +112,11 @@ def fetch(options: argparse.Namespace) -> None:
 
 def show(options: argparse.Namespace) -> None:
     """List what a manifest puts into an image."""
+    variables = _assigned("--var", options.var)
+    libraries = {name: Path(folder) for name, folder in _assigned("--library", options.library).items()}
     from romfs_manifest import evaluate
 
-    libraries = {name: Path(folder) for name, folder in _assigned("--library", options.library).items()}
-    manifest = evaluate(options.file, variables=_assigned("--var", options.var), libraries=libraries)  # type: ignore[operator]
+    manifest = evaluate(options.file, variables=variables, libraries=libraries)  # type: ignore[operator]
     files = [
         {
             "target": entry.target,

@@ -128,7 +128,10 @@ def _bytes(package: LockedPackage) -> dict[str, str]:
 
 
 def _asked(package: LockedPackage, packages: Collection[LockedPackage], requests: Collection[str]) -> str:
-    """Return a package with those who ask for it."""
-    by = [PROJECT] if any(package.fits(parse_request(text)) for text in requests) else []
-    by += (str(other) for other in packages if any(package.fits(parse_request(t)) for t in other.dependencies))
-    return f"{package} (for {', '.join(by)})"
+    """Return a package with those who ask for this very version, or else those for whom any will do."""
+    askers = [(PROJECT, requests), *((str(other), other.dependencies) for other in packages)]
+    for version in (package.version, ""):
+        wanted = str(Request(package.name, version))
+        if by := [name for name, texts in askers if wanted in texts]:
+            return f"{package} (for {', '.join(by)})"
+    return str(package)

@@ -22,6 +22,7 @@ _LONGEST = 500
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _VERSION = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9+_-]|[./](?![./])){0,99}")
 _REPOSITORY = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*/[A-Za-z0-9_-][A-Za-z0-9._-]*")
+_PATH = re.compile(r"[A-Za-z0-9._~/%!$&'()*+,;=:@-]*")
 _SITE = re.compile(r"https?://(?:[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
 
 
@@ -53,10 +54,9 @@ class Location(NamedTuple):
     def url(self) -> str:
         """The URL it is fetched from."""
         provider, _, repository = self.root.partition(":")
-        path = quote(self.path, safe="/%!$&'()*+,;=:@~")
         if provider not in _RAW_FILES:
-            return f"{self.root}/{path}"
-        return _RAW_FILES[provider].format(repository=repository, ref=self.ref or "HEAD", path=path)
+            return f"{self.root}/{self.path}"
+        return _RAW_FILES[provider].format(repository=repository, ref=quote(self.ref or "HEAD"), path=self.path)
 
     @property
     def folder(self) -> Location:
@@ -156,8 +156,8 @@ def source(text: str, folder: Location) -> Location:
 
 
 def _checked_path(path: str) -> str:
-    if not path.isprintable() or not path.isascii() or re.search(r"[\s\\?#]", path):
-        raise ManifestError(f"the path {path!r} must be plain ASCII without blanks, '\\', '?' and '#'")
+    if not _PATH.fullmatch(path):
+        raise ManifestError(f"the path {path!r:.300} has characters that an address cannot have as they are")
     parts = [unquote(part) for part in path.split("/")]
     if any(part in (".", "..") or "/" in part or "\\" in part for part in parts):
         raise ManifestError(f"the path {path!r} must not have '.' or '..' in it")

@@ -45,7 +45,7 @@ def read_listing(data: bytes, folder: Location, index: Location) -> Listing:
         raise ManifestError("its package.json is not an object")
     if document.get("v", _FORMAT) != _FORMAT:
         raise ManifestError(f"its package.json is of format {document['v']!r:.40}; this tool knows {_FORMAT}")
-    version = document.get("version") or ""
+    version = "" if document.get("version") is None else document["version"]
     if not isinstance(version, str):
         raise ManifestError(f"its version is {version!r:.40}, not a string")
     hashed = (
@@ -59,7 +59,7 @@ def read_listing(data: bytes, folder: Location, index: Location) -> Listing:
 
 
 def _pairs(document: dict[str, Any], key: str) -> Iterator[tuple[str, str]]:
-    rows = document.get(key) or []
+    rows = document.get(key, [])
     if not isinstance(rows, list):
         raise ManifestError(f"its {key!r} is not a list")
     for row in rows:
