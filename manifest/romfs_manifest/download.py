@@ -47,7 +47,7 @@ def fetch(lock: Lock, cache: Path, on_progress: Callable[[str, int, int], None] 
                 if len(data) != file.size or sha256_of(data) != file.sha256:
                     raise ManifestError(
                         f"{owners[file]}: {file.url}: its bytes are not those that were locked",
-                        hint="Find out why; 'romfs-manifest lock --upgrade' takes what is there now.",
+                        hint=f"Find out why; 'lock --upgrade {owners[file].name}' takes what is there now.",
                     )
                 put(cache, file.sha256, data)
                 return data

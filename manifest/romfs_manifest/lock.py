@@ -99,7 +99,7 @@ def check_conflicts(packages: Collection[LockedPackage], requests: Collection[st
             raise ManifestError(
                 f"two versions of {package.name}: {_asked(other, packages, requests)},"
                 f" {_asked(package, packages, requests)}",
-                hint=f"Name one in the project's dependencies, or try --upgrade {package.name}.",
+                hint="Where any version will do, the one that the project names is taken; or try --upgrade.",
             )
     owners: dict[str, tuple[LockedPackage, str]] = {}
     for package in packages:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from romfs_manifest.errors import ManifestError
 from romfs_manifest.lock import MAX_FILE, MAX_FILES, MAX_PACKAGES, Lock, LockedFile, LockedPackage, check_conflicts
-from romfs_manifest.names import parse_request
+from romfs_manifest.names import requests_of
 from romfs_manifest.package import check_target
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def _checksum(document: dict[str, Any]) -> str:
 
 def _lock(document: dict[str, Any]) -> Lock:
     if _taken(document, "format", int) != _FORMAT:
-        raise ManifestError(f"its format is {document['format']!r:.40}; this tool knows {_FORMAT}")
+        raise ManifestError(f"it is not of format {_FORMAT}, the one that this tool knows")
     tables = _taken(document, "packages", list)
     if len(tables) > MAX_PACKAGES:
         raise ManifestError(f"it has more than {MAX_PACKAGES:,} packages")
@@ -147,8 +147,7 @@ def _file(table: object) -> LockedFile:
 
 
 def _requests(table: object, key: str) -> tuple[str, ...]:
-    texts = _taken(table, key, list)
-    return tuple(str(parse_request(text)) if isinstance(text, str) else "" for text in texts)
+    return tuple(map(str, requests_of(_taken(table, key, list))))
 
 
 def _taken(table: object, key: str, kind: type[Value]) -> Value:

@@ -97,14 +97,18 @@ def request(name: str, version: str) -> Request:
                 hint="Write NAME or NAME@VERSION, github:OWNER/REPO/PATH@REF, or https://…; files are not named here.",
             )
     else:
-        path = location.path.removesuffix("package.json") if location.path.endswith("/package.json") else location.path
-        path = "" if path == "package.json" else path.rstrip("/")
+        path = f"/{location.path}".removesuffix("/package.json").strip("/")
         name = f"{location.root}/{path}".rstrip("/")
         if location.root.startswith("http"):
             version = ""  # as in mip: an address has none
+    return Request(name, checked_version(version))
+
+
+def checked_version(version: str) -> str:
+    """Return a version, a branch, a tag or a commit, or an empty string; raises ManifestError for anything else."""
     if version and not _VERSION.fullmatch(version):
-        raise ManifestError(f"{name}: {version[:100]!r} is not a version")
-    return Request(name, version)
+        raise ManifestError(f"{version[:100]!r} is not a version, a branch, a tag or a commit")
+    return version
 
 
 def requests_of(texts: object) -> tuple[Request, ...]:
@@ -112,7 +116,7 @@ def requests_of(texts: object) -> tuple[Request, ...]:
     if isinstance(texts, str) or not isinstance(texts, list | tuple | set | frozenset):
         raise ManifestError("dependencies must be a list of strings")
     if wrong := [text for text in texts if not isinstance(text, str)]:
-        raise ManifestError(f"dependencies: {wrong[0]!r:.60} is not a string")
+        raise ManifestError(f"dependencies must be a list of strings; one is of type {type(wrong[0]).__name__}")
     return tuple(sorted({parse_request(text) for text in texts}))
 
 
@@ -128,7 +132,7 @@ def locate(text: str, ref: str = "") -> Location | None:
         if not _REPOSITORY.fullmatch(f"{owner}/{repository}"):
             raise ManifestError(f"{text!r} must be {provider}:OWNER/REPO, and a path if need be")
         return Location(f"{provider}:{owner}/{repository}", _checked_path(path), ref)
-    if text[:8].lower().startswith(("https://", "http://")):
+    if text.startswith(("https://", "http://")):
         scheme, _, rest = text.partition("://")
         host, _, path = rest.partition("/")
         root = f"{scheme}://{host}".lower()
@@ -145,9 +149,7 @@ def source(text: str, folder: Location) -> Location:
     """
     provider = text.partition(":")[0]
     address, _, ref = text.partition("@") if provider in _RAW_FILES else (text, "", "")
-    if ref and not _VERSION.fullmatch(ref):
-        raise ManifestError(f"{text!r}: {ref!r} is not a branch, a tag or a commit")
-    location = locate(address, ref)
+    location = locate(address, checked_version(ref))
     if location is None:
         if ":" in text or text.startswith("/"):
             raise ManifestError(f"the file {text!r} is neither relative nor in a repository nor an https address")

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 MAX_SIZE = 1 << 20
 """Bytes of a ``package.json``, at most."""
+_LONGEST = 2000
+"""Characters of a target or a name with what belongs to it, at most."""
 _FORMAT = 1
 _SHORT_HASH = re.compile("[0-9a-f]{8,64}")
 
@@ -44,10 +46,10 @@ def read_listing(data: bytes, folder: Location, index: Location) -> Listing:
     if not isinstance(document, dict):
         raise ManifestError("its package.json is not an object")
     if document.get("v", _FORMAT) != _FORMAT:
-        raise ManifestError(f"its package.json is of format {document['v']!r:.40}; this tool knows {_FORMAT}")
+        raise ManifestError(f"its package.json is of format {_shown(document['v'])}; this tool knows {_FORMAT}")
     version = "" if document.get("version") is None else document["version"]
     if not isinstance(version, str):
-        raise ManifestError(f"its version is {version!r:.40}, not a string")
+        raise ManifestError(f"its version is {_shown(version)}, not a string")
     hashed = (
         Source(check_target(target), index.joined(f"file/{short[:2]}/{short}").url, short)
         for target, short in _pairs(document, "hashes")
@@ -64,10 +66,15 @@ def _pairs(document: dict[str, Any], key: str) -> Iterator[tuple[str, str]]:
         raise ManifestError(f"its {key!r} is not a list")
     for row in rows:
         match row:
-            case [str(first), str(second)]:
+            case [str(first), str(second)] if len(first) + len(second) <= _LONGEST:
                 yield first, second
             case _:
-                raise ManifestError(f"its {key!r} has {row!r:.60}, not a pair of strings")
+                raise ManifestError(f"its {key!r} has something that is not a pair of strings, or too long")
+
+
+def _shown(value: object) -> str:
+    """Return a value for an error; what is nested is only named, for it may be nested too deeply to be written."""
+    return type(value).__name__ if isinstance(value, list | dict) else f"{value!r:.40}"
 
 
 def check_target(target: str) -> str:

@@ -22,7 +22,7 @@ from romfs_manifest.lock import (
     LockedPackage,
     check_conflicts,
 )
-from romfs_manifest.names import Location, Request, locate, parse_request, requests_of
+from romfs_manifest.names import Location, Request, checked_version, locate, parse_request, requests_of
 from romfs_manifest.package import MAX_SIZE, Listing, Source, check_target, read_listing
 from romfs_manifest.store import put, sha256_of, user_cache
 from romfs_manifest.web import Web
@@ -76,7 +76,7 @@ class _Loader(NamedTuple):
             listing = self._listing(self.root.joined(f"package/{self.form}/{name}/{version or 'latest'}.json"))
             if version and listing.version not in ("", version):
                 raise ManifestError(f"the index has version {listing.version!r} under this name")
-            version = version or listing.version
+            version = version or checked_version(listing.version)
         elif location.path.endswith((".py", ".mpy")):
             target = check_target(location.path.rpartition("/")[2])
             listing = Listing("", (Source(target, location.url, ""),), ())

@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
-from urllib3 import HTTPResponse, PoolManager, Retry, Timeout
+from urllib3 import PoolManager, Retry, Timeout
 from urllib3.exceptions import HTTPError, MaxRetryError, SSLError
 
 from romfs_manifest.crew import WORKERS
@@ -52,6 +52,8 @@ class Web:
                 return self._followed(url, limit)
             except SSLError as error:  # noqa: PERF203 - a GET is what costs
                 raise ManifestError(f"{url}: no trust in its server: {error}") from error
+            except ValueError as error:
+                raise ManifestError(f"{url}: it leads to what is no address: {error}") from error
             except HTTPError as error:
                 try:
                     retries = retries.increment(method="GET", url=url, error=error)
@@ -96,8 +98,6 @@ def _body(answer: BaseHTTPResponse, url: str, limit: int) -> bytes:
         raise HTTPError(f"the server answered {answer.status}")
     if answer.status != _OK:
         raise ManifestError(f"{url}: the server answered {answer.status}")
-    if not isinstance(answer, HTTPResponse):
-        raise TypeError  # HTTP/2 is nothing that was asked for
     end, data = time.monotonic() + _DEADLINE, bytearray()
     # One piece at a time as it comes: what is read whole can drip for ever, and a server's word on lengths is nothing.
     while piece := answer.read1(_CHUNK, decode_content=False):

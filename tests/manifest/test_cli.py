@@ -160,7 +160,7 @@ def test_ctrl_c_leaves_the_old_lock_and_ends_at_once(project, index, environment
         ("[tool.romfs]\n", "no dependencies in [tool.romfs]"),
         ("tool = 1\n", "no dependencies in [tool.romfs]"),
         ("[tool.romfs]\ndependencies = 'a'\n", "must be a list of strings"),
-        ("[tool.romfs]\ndependencies = [1]\n", "1 is not a string"),
+        ("[tool.romfs]\ndependencies = [1]\n", "one is of type int"),
         ("[tool.romfs]\ndependencies = ['../a']\n", "'../a' is not the name of a package"),
     ],
 )

@@ -50,7 +50,10 @@ def test_targets_that_lead_out_are_refused_before_any_file_is_fetched(key, targe
         {"v": [[]]},
         {"version": 1.0},
         {"version": {}},
+        {"version": "1 0"},
+        {"version": "\x1b[2J"},
         {"hashes": {}},
+        {"hashes": [["a" * 1500, "1" * 1500]]},
         {"hashes": [["a.py"]]},
         {"hashes": ["ab"]},
         {"hashes": [["a.py", 12345678]]},
@@ -107,6 +110,15 @@ def test_pages_that_are_no_descriptions(page, index, lock):
     with pytest.raises(ManifestError, match=r"^bad \(for the project\): ") as caught:
         lock("bad")
     assert len(str(caught.value)) < 500
+
+
+def test_any_depth_is_an_error_and_none_too_deep_to_be_told():
+    folder = Location("https://example.org", "pkg")
+    for depth in range(400, 1200):
+        nested = "[" * depth + "]" * depth
+        for page in ('{"hashes": [%s]}', '{"v": %s}', '{"version": %s}', '{"deps": [["a", %s]]}'):
+            with pytest.raises(ManifestError):
+                package.read_listing((page % nested).encode(), folder, folder)
 
 
 JSON = st.recursive(

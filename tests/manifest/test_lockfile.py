@@ -85,7 +85,10 @@ def test_a_lock_is_hostile_though_its_checksum_is_right(file, tmp_path):
         read_lock(path)
 
 
-@pytest.mark.parametrize("text", ["", "x", "a = [" * 5000, "format = 1\n", "format = 2\n", "\xff", "packages = 1"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "x", "a = [" * 5000, "format = 1\n", "format = 2\n", f"format = 0x{'f' * 9000}\n", "\xff", "packages = 1"],
+)
 def test_what_is_no_lock(text, tmp_path):
     path = tmp_path / "romfs.lock"
     path.write_bytes(text.encode("latin-1"))
@@ -184,6 +187,13 @@ class TestFetch:
         with pytest.raises(ManifestError, match=r"^base 1\.0: .*not those that were locked"):
             fetch(made._replace(packages=(package,)), cache)
         assert not (cache / forged.sha256).exists()
+
+    @pytest.mark.parametrize("url", ["http://[", "file:///etc/passwd", "http://127.0.0.1:1/x", "x", "", "https://[::"])
+    def test_addresses_that_no_lock_should_have(self, url, made, cache, index):
+        file = made.packages[1].files[0]._replace(url=url)
+        (cache / file.sha256).unlink()
+        with pytest.raises(ManifestError, match=r"^base 1\.0: "):
+            fetch(made._replace(packages=(made.packages[1]._replace(files=(file,)),)), cache)
 
     def test_a_cache_that_cannot_be_written(self, made, tmp_path):
         (tmp_path / "file").write_bytes(b"")

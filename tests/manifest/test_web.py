@@ -154,6 +154,12 @@ def test_redirects_are_followed_on_the_index_itself(get, index):
     assert get(moved(f"{index.site}/there")) == b"found"
 
 
+@pytest.mark.parametrize("target", ["http://[", "http://127.0.0.1:x/", "http://\x00/"])
+def test_redirects_to_what_is_no_address(target, get):
+    with pytest.raises(ManifestError, match="no address|must be https"):
+        get(moved(target))
+
+
 def test_redirects_end(get, index):
     with pytest.raises(ManifestError, match="redirected more than 5 times"):
         get(moved("/page"))
