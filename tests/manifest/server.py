@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import ssl
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -17,7 +18,7 @@ class _Server(ThreadingHTTPServer):
 class Index:
     """Packages by ``add``, anything else by ``put``; a path may be answered by a function of the handler."""
 
-    def __init__(self):
+    def __init__(self, context: ssl.SSLContext | None = None):
         self.pages: dict[str, Any] = {}
         self.requests: list[str] = []
         self.connections = 0
@@ -43,7 +44,9 @@ class Index:
                 pass
 
         self._server = _Server(("127.0.0.1", 0), Handler)
-        self.site = f"http://127.0.0.1:{self._server.server_port}"
+        if context:
+            self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
+        self.site = f"http{'s' if context else ''}://127.0.0.1:{self._server.server_port}"
         self.url = f"{self.site}/pi/v2"
         threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
 

@@ -1,5 +1,6 @@
 """The command as a process: what it prints where, with what status it ends, and what it asks of the network."""
 
+import contextlib
 import json
 import os
 import signal
@@ -150,6 +151,24 @@ def test_ctrl_c_leaves_the_old_lock_and_ends_at_once(project, index, environment
     assert time.monotonic() - begun < 5
     assert process.returncode == 130
     assert (folder / "romfs.lock").read_bytes() == before
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no pseudo-terminals")
+def test_progress_is_for_a_terminal(project, index, environment):
+    import pty
+
+    index.add("a")
+    folder = project("a")
+    master, slave = pty.openpty()
+    command = [sys.executable, "-c", CODE, "lock", folder, "--index", index.url]
+    subprocess.run(command, env={**environment, "TERM": "xterm"}, stdout=subprocess.DEVNULL, stderr=slave, check=True)
+    os.close(slave)
+    shown = b""
+    with contextlib.suppress(OSError):  # which is how the end of a pseudo-terminal is told
+        while piece := os.read(master, 4096):
+            shown += piece
+    os.close(master)
+    assert b"fetching" in shown
 
 
 @pytest.mark.parametrize(

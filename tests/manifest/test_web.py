@@ -1,13 +1,17 @@
 """Servers that are slow, broken or hostile."""
 
 import re
+import shutil
+import ssl
+import subprocess
 import time
+from pathlib import Path
 
 import pytest
 from romfs_manifest import ManifestError, crew, make_lock
 from romfs_manifest.web import Web
 
-from tests.manifest.server import answer
+from tests.manifest.server import Index, answer
 
 pytestmark = pytest.mark.usefixtures("hasty")
 
@@ -74,7 +78,6 @@ def test_nobody_is_there(index):
     with pytest.raises(ManifestError, match=re.escape(f"{site}/x: ")) as caught:
         Web(site).get(f"{site}/x", 10)
     assert caught.value.hint == "Is there a network? Try again."
-    index.__init__()
 
 
 @pytest.mark.parametrize("declared", [None, "3", "1001", "99999999999999999999", "-1", "x"])
@@ -190,6 +193,49 @@ def test_a_package_cannot_name_another_site_without_https(index, other, lock):
         lock("a")
     with pytest.raises(ManifestError, match="must be https"):
         lock(f"{other.site}/x.py")
+    assert other.requests == []
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory):
+    """A certificate for the loopback that nobody has signed, and its key."""
+    openssl = shutil.which("openssl") or pytest.skip("openssl is not on this machine")
+    path = tmp_path_factory.mktemp("tls") / "both.pem"
+    asked = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=test -days 2"
+    more = ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", path, "-out", f"{path}.crt"]
+    subprocess.run([openssl, *asked.split(), *more], check=True, capture_output=True)
+    path.write_text(path.read_text() + Path(f"{path}.crt").read_text())
+    return path
+
+
+@pytest.fixture
+def secure(certificate):
+    """An index that speaks https."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    served = Index(context)
+    yield served
+    served.close()
+
+
+def test_a_certificate_must_be_one_that_the_machine_trusts(secure, certificate, cache, monkeypatch):
+    secure.add("a")
+    with pytest.raises(ManifestError, match="^a .*no trust in its server"):
+        make_lock(["a"], index=secure.url, cache=cache)
+    assert secure.requests == []
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    made = make_lock(["a"], index=secure.url, cache=cache)
+    assert made.packages[0].files[0].url.startswith("https://127.0.0.1:")
+
+
+def test_https_is_never_left_for_http(secure, other, certificate, monkeypatch):
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    other.put("/x", b"x")
+    secure.put("/x", moved(f"{other.site}/x"))
+    with pytest.raises(ManifestError, match="another scheme"):
+        Web(secure.url).get(f"{secure.site}/x", 10)
+    with pytest.raises(ManifestError, match="another scheme"):
+        Web(other.url).get(f"{secure.site}/x", 10)
     assert other.requests == []
 
 
