@@ -6,12 +6,14 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from romfs_manifest.errors import ManifestError
-from romfs_manifest.lock import MAX_TOTAL, Lock, LockedFile
+from romfs_manifest.lock import MAX_TOTAL, Lock, LockedFile, LockedPackage
 from romfs_manifest.store import get, put, sha256_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from romfs_manifest.web import Web
 
 
 def fetch(lock: Lock, cache: Path, on_progress: Callable[[str, int, int], None] = lambda *_: None) -> dict[str, bytes]:
@@ -23,36 +25,30 @@ def fetch(lock: Lock, cache: Path, on_progress: Callable[[str, int, int], None] 
     owners = {file: package for package in lock.packages for file in package.files}
     if sum(file.size for file in owners) > MAX_TOTAL:
         raise ManifestError(f"the lock has more than {MAX_TOTAL:,} bytes")
-    held: dict[str, bytes] = {}
-    lacking: dict[str, LockedFile] = {}
-    for file in sorted(owners):
-        if file.sha256 in held or file.sha256 in lacking:
-            continue
-        data = get(cache, file.sha256, file.size)
-        if data is None:
-            lacking[file.sha256] = file
-        else:
-            held[file.sha256] = data
+    wanted = {file.sha256: file for file in sorted(owners, reverse=True)}
+    found = {sha256: get(cache, sha256, file.size) for sha256, file in wanted.items()}
+    held = {sha256: data for sha256, data in found.items() if data is not None}
+    lacking = [file for sha256, file in wanted.items() if sha256 not in held]
     if lacking:
         from romfs_manifest.crew import side_by_side  # noqa: PLC0415 - most builds find all they need
         from romfs_manifest.web import Web  # noqa: PLC0415
 
         with closing(Web(lock.index_url)) as web:
-
-            def download(file: LockedFile) -> bytes:
-                try:
-                    data = web.get(file.url, file.size)
-                except ManifestError as error:
-                    raise ManifestError(f"{owners[file]}: {error.message}", hint=error.hint) from error
-                if len(data) != file.size or sha256_of(data) != file.sha256:
-                    raise ManifestError(
-                        f"{owners[file]}: {file.url}: its bytes are not those that were locked",
-                        hint=f"Find out why; 'lock --upgrade {owners[file].name}' takes what is there now.",
-                    )
+            for file, data in side_by_side(lambda file: _downloaded(web, owners[file], file), lacking):
                 put(cache, file.sha256, data)
-                return data
-
-            for done, (file, data) in enumerate(side_by_side(download, lacking.values()), 1):
                 held[file.sha256] = data
-                on_progress("fetching", done, len(lacking))
+                on_progress("fetching", len(held) + len(lacking) - len(wanted), len(lacking))
     return {file.target: held[file.sha256] for file in sorted(owners)}
+
+
+def _downloaded(web: Web, package: LockedPackage, file: LockedFile) -> bytes:
+    try:
+        data = web.get(file.url, file.size)
+    except ManifestError as error:
+        raise ManifestError(f"{package}: {error.message}", hint=error.hint) from error
+    if len(data) != file.size or sha256_of(data) != file.sha256:
+        raise ManifestError(
+            f"{package}: {file.url}: its bytes are not those that were locked",
+            hint=f"Find out why; 'romfs-manifest lock --upgrade {package.name}' takes what is there now.",
+        )
+    return data
