@@ -39,3 +39,9 @@ class ManifestError(Exception):
         where = f"{self.place}: " if self.place else ""
         led = "".join(f"\n  from {place}" for place in self.chain)
         return f"{where}{self.message}{led}"
+
+
+class UsageError(ManifestError):
+    """A command that was called wrongly, or a project's settings that are wrong."""
+
+    status = 2

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+
 from romfs_manifest import Manifest, ManifestError, evaluate
 
 linked = pytest.mark.skipif(os.name == "nt", reason="links need rights on Windows")

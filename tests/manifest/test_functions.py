@@ -3,8 +3,8 @@
 import os
 
 import pytest
-from romfs_manifest import evaluate, read_entry
 
+from romfs_manifest import evaluate, read_entry
 from tests.manifest.support import evaluated, failure, put, shown, targets
 
 MPY = b"M\x06\x00\x1f\x01"

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from romfs_manifest import Manifest, ManifestError, evaluate, read_entry
 from romfs_manifest.language import FUNCTIONS
-
 from tests.manifest.support import put
 
 NEVER = ("exec", "os.", "subprocess.", "socket.", "shutil.", "ctypes.", "pty.", "tempfile.", "import")

@@ -3,9 +3,9 @@
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+
 from romfs_manifest import ManifestError, evaluate
 from romfs_manifest.parse import MAX_MANIFEST
-
 from tests.manifest.support import evaluated, failure, put, targets
 
 UNSUPPORTED = [

@@ -7,10 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from romfs_manifest import ManifestError, evaluate, read_entry
 from romfs_manifest import disk as disk_module
 from romfs_manifest import entries as entries_module
-
 from tests.manifest.support import evaluated, failure, linked, linux, put, shown, targets
 
 BAD = [

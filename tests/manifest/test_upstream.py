@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from romfs_manifest import ManifestError, evaluate, read_entry
 
+from romfs_manifest import ManifestError, evaluate, read_entry
 from tests.manifest.support import put
 
 CHECKOUT = Path(os.environ.get("ROMFS_MICROPYTHON_CHECKOUT", ""))

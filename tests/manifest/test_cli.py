@@ -1,0 +1,249 @@
+"""The command as a process: what it prints where, with what status it ends, and what it asks of the network."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import romfs_manifest
+
+CODE = "from romfs_manifest.cli import main; main()"
+
+
+@pytest.fixture
+def environment(tmp_path):
+    packages = Path(romfs_manifest.__file__).parent.parent
+    return {**os.environ, "PYTHONPATH": str(packages), "XDG_CACHE_HOME": str(tmp_path / "xdg")}
+
+
+@pytest.fixture
+def run(environment):
+    def ran(*arguments, status=0):
+        done = subprocess.run(
+            [sys.executable, "-c", CODE, *map(str, arguments)],
+            env=environment,
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            stdin=subprocess.DEVNULL,
+            check=False,
+        )
+        assert done.returncode == status, done.stdout + done.stderr
+        assert "Traceback" not in done.stderr
+        return done
+
+    return ran
+
+
+@pytest.fixture
+def project(tmp_path):
+    def made(*dependencies):
+        folder = tmp_path / "project"
+        folder.mkdir(exist_ok=True)
+        text = f"[project]\nname = 'p'\n[tool.romfs]\nmpy = true\ndependencies = {list(dependencies)!r}\n"
+        (folder / "pyproject.toml").write_text(text, encoding="utf-8")
+        return folder
+
+    return made
+
+
+def test_from_dependencies_to_files_in_the_cache(run, project, index, tmp_path):
+    index.add("a", deps=[["base", "latest"]])
+    index.add("base")
+    folder = project("a")
+    done = run("lock", folder, "--index", index.url)
+    path = folder / "romfs.lock"
+    assert done.stdout.splitlines() == [f"{path}: 2 packages, 2 files, 23 bytes", "+ a 1.0", "+ base 1.0"]
+    assert done.stderr == ""
+    assert run("check", folder).stdout == f"{path}: 2 packages, 2 files, 23 bytes\n"
+    assert run("check", folder, "-q").stdout == ""
+    index.requests.clear()
+    assert "all in " in run("fetch", folder).stdout
+    assert index.requests == []
+    fetched = json.loads(run("fetch", folder, "--json").stdout)
+    assert fetched["packages"] == [
+        {"name": "a", "version": "1.0", "files": 1},
+        {"name": "base", "version": "1.0", "files": 1},
+    ]
+    if sys.platform == "linux":
+        assert fetched["cache"] == str(tmp_path / "xdg/hatch-romfs/packages")
+
+
+def test_a_lock_that_stays_is_not_written(run, project, index):
+    index.add("a")
+    folder = project("a")
+    assert json.loads(run("lock", folder, "--index", index.url, "--json").stdout)["changed"] is True
+    os.utime(folder / "romfs.lock", (1, 1))
+    index.requests.clear()
+    assert json.loads(run("lock", folder, "--index", index.url, "--json").stdout)["changed"] is False
+    assert (folder / "romfs.lock").stat().st_mtime == 1
+    assert index.requests == []
+
+
+def test_an_upgrade(run, project, index):
+    for name in ("a", "b"):
+        index.add(name)
+    folder = project("a", "b")
+    run("lock", folder, "--index", index.url)
+    for name in ("a", "b"):
+        index.add(name, "2.0")
+    done = run("lock", folder, "--upgrade", "b", "--index", index.url)
+    assert done.stdout.splitlines()[1:] == ["- b 1.0", "+ b 2.0"]
+    assert "'c'" in run("lock", folder, "--upgrade", "c", "--index", index.url, status=2).stderr
+
+
+def test_a_stale_lock_is_an_error_without_a_request(run, project, index):
+    index.add("a")
+    run("lock", project("a"), "--index", index.url)
+    folder = project("a", "b@1.0")
+    index.requests.clear()
+    for name in ("check", "fetch"):
+        done = run(name, folder, status=1)
+        assert done.stderr.startswith("error: b@1.0 is asked for, but is not in the lock\n")
+        assert "romfs-manifest lock" in done.stderr
+    assert json.loads(run("check", folder, "--json", status=1).stdout)["error"]["status"] == 1
+    assert index.requests == []
+
+
+def test_an_index_without_https_is_named_every_time(run, project, index):
+    index.add("a")
+    folder = project("a")
+    run("lock", folder, "--index", index.url)
+    index.requests.clear()
+    done = run("lock", folder, status=2)
+    assert f"--index {index.url}" in done.stderr
+    assert index.requests == []
+
+
+def test_a_failure_leaves_the_old_lock(run, project, index):
+    index.add("a")
+    folder = project("a")
+    run("lock", folder, "--index", index.url)
+    before = (folder / "romfs.lock").read_bytes()
+    index.describe("b", {"v": 1, "hashes": [["../main.py", index.file(b"x")]]})
+    done = run("lock", project("a", "b"), "--index", index.url, status=1)
+    assert done.stderr.startswith("error: b (for the project): the target '../main.py' must not have")
+    assert (folder / "romfs.lock").read_bytes() == before
+    assert sorted(entry.name for entry in folder.iterdir()) == ["pyproject.toml", "romfs.lock"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C goes to a whole console there")
+def test_ctrl_c_leaves_the_old_lock_and_ends_at_once(project, index, environment, run):
+    index.add("a")
+    folder = project("a")
+    run("lock", folder, "--index", index.url)
+    before = (folder / "romfs.lock").read_bytes()
+    index.describe("slow", lambda _: time.sleep(30))
+    project("a", "slow")
+    index.requests.clear()
+    command = [sys.executable, "-c", CODE, "lock", str(folder), "--index", index.url]
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
+        while not index.requests:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        begun = time.monotonic()
+        assert process.communicate()[1] == "interrupted\n"
+    assert time.monotonic() - begun < 5
+    assert process.returncode == 130
+    assert (folder / "romfs.lock").read_bytes() == before
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no pseudo-terminals")
+def test_progress_is_for_a_terminal(project, index, environment):
+    import pty
+
+    index.add("a")
+    folder = project("a")
+    master, slave = pty.openpty()
+    command = [sys.executable, "-c", CODE, "lock", folder, "--index", index.url]
+    subprocess.run(command, env={**environment, "TERM": "xterm"}, stdout=subprocess.DEVNULL, stderr=slave, check=True)
+    os.close(slave)
+    shown = b""
+    with contextlib.suppress(OSError):  # which is how the end of a pseudo-terminal is told
+        while piece := os.read(master, 4096):
+            shown += piece
+    os.close(master)
+    assert b"fetching" in shown
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (None, "there is no"),
+        ("x", "pyproject.toml: "),
+        ("[tool.romfs]\n", "no dependencies in [tool.romfs]"),
+        ("tool = 1\n", "no dependencies in [tool.romfs]"),
+        ("[tool.romfs]\ndependencies = 'a'\n", "must be a list of strings"),
+        ("[tool.romfs]\ndependencies = [1]\n", "one is of type int"),
+        ("[tool.romfs]\ndependencies = ['../a']\n", "'../a' is not the name of a package"),
+    ],
+)
+def test_projects_that_are_none(text, said, run, tmp_path):
+    if text is not None:
+        (tmp_path / "pyproject.toml").write_text(text, encoding="utf-8")
+    for name in ("lock", "check", "fetch"):
+        assert said in run(name, tmp_path, status=2).stderr
+
+
+def test_usage(run):
+    for arguments in ((), ("nope",), ("lock", "--upgrade"), ("check", "--ind", "x"), ("show", ".", "--var", "x")):
+        assert run(*arguments, status=2).stderr.startswith("error: ")
+    for name in ("lock", "check", "fetch", "show"):
+        assert f"romfs-manifest {name}" in run(name, "--help").stdout
+
+
+def test_what_a_start_does_not_import(environment):
+    heavy = {"urllib3", "tomli_w", "hashlib", "rich", "json", "ssl", "tomllib", "hatch_romfs"}
+    code = f"import sys; from romfs_manifest.cli import parser; parser(); print({heavy} & {{*sys.modules}})"
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
+
+
+def test_what_is_in_the_cache_needs_nothing_of_the_network(environment, project, index, run):
+    index.add("a")
+    folder = project("a")
+    run("lock", folder, "--index", index.url)
+    code = (
+        "import sys; from romfs_manifest.cli import command; command(sys.argv[1:]); sys.exit('urllib3' in sys.modules)"
+    )
+    for name in ("check", "fetch"):
+        subprocess.run([sys.executable, "-c", code, name, folder, "-q"], env=environment, check=True)
+
+
+@pytest.fixture
+def manifest(tmp_path):
+    pytest.importorskip("romfs_manifest.evaluation", reason="manifests are evaluated elsewhere")
+    (tmp_path / "lib/extra").mkdir(parents=True)
+    (tmp_path / "lib/extra/manifest.py").write_text("metadata(version='2.0')\nmodule('extra.py', opt=3)\n")
+    (tmp_path / "lib/extra/extra.py").write_text("x = 1\n")
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src/main.py").write_text("import extra\n")
+    text = "metadata(description='an app')\nmodule('m.py', base_path='$(LIB)')\nrequire('extra')\nfreeze('src')\n"
+    (tmp_path / "manifest.py").write_text(text)
+    (tmp_path / "lib/m.py").write_text("")
+    return tmp_path / "manifest.py"
+
+
+def test_show_lists_what_a_manifest_gives(manifest, run):
+    folder = manifest.parent
+    options = ("--var", f"LIB={folder / 'lib'}", "--library", f"more={folder / 'lib'}")
+    document = json.loads(run("show", manifest, *options, "--json").stdout)
+    assert document["metadata"]["description"] == "an app"
+    assert document["warnings"] == []
+    assert [(file["target"], file["kind"], file["opt"], file["line"]) for file in document["files"]] == [
+        ("extra.py", "mpy", 3, 2),
+        ("m.py", "mpy", None, 2),
+        ("main.py", "mpy", None, 4),
+    ]
+    assert document["files"][2]["source"] == str(folder / "src/main.py")
+    assert document["files"][2]["manifest"] == str(manifest)
+    lines = run("show", manifest, *options, "-v").stdout.splitlines()
+    where = folder / "lib/extra"
+    assert lines[0].split() == ["extra.py", "mpy", "-O3", str(where / "extra.py"), f"({where / 'manifest.py'}:2)"]
+    assert "LIB" in run("show", manifest, status=1).stderr

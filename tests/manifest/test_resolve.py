@@ -1,0 +1,212 @@
+"""Requests to a lock: the graph, versions, conflicts, pins."""
+
+import hashlib
+import itertools
+
+import pytest
+
+from romfs_manifest import LockedFile, ManifestError, check_lock, fetch, write_lock
+
+
+def versions(lock):
+    return {package.name: package.version for package in lock.packages}
+
+
+def test_a_package_and_all_that_it_depends_on(index, cache, lock):
+    index.add("app", "1.2", {"app/__init__.py": b"import net\n", "app/page.html": b"<p>"}, [["net", "latest"]])
+    index.add("net", "0.9")
+    made = lock("app")
+    assert made.requests == ("app",)
+    assert (made.index_url, made.form) == (index.url, "py")
+    app, net = made.packages
+    assert (app.name, app.version, app.dependencies) == ("app", "1.2", ("net",))
+    sha256 = hashlib.sha256(b"<p>").hexdigest()
+    assert app.files[1] == LockedFile("app/page.html", f"{index.url}/file/{sha256[:2]}/{sha256[:8]}", sha256, 3)
+    assert net.files[0].target == "net.py"
+    check_lock(made, ["app"])
+    del index.pages  # from here on the cache must do
+    assert fetch(made, cache) == {
+        "app/__init__.py": b"import net\n",
+        "app/page.html": b"<p>",
+        "net.py": b"net = '0.9'\n",
+    }
+
+
+def test_versions_are_those_asked_for(index, lock):
+    for version in ("1.0", "1.1", "2.0"):
+        index.add("a", version)
+    assert versions(lock("a")) == {"a": "2.0"}
+    assert versions(lock("a@1.1")) == {"a": "1.1"}
+    assert lock("a@latest") == lock("a")
+
+
+def test_the_compiled_form_is_asked_for_by_its_number(index, lock):
+    data = b"M\x06\x00\x1f"
+    index.put("/pi/v2/package/6/a/latest.json", {"v": 1, "version": "1.0", "hashes": [["a.mpy", index.file(data)]]})
+    made = lock("a", form="6")
+    assert made.form == "6"
+    assert made.packages[0].files[0].target == "a.mpy"
+
+
+def test_cycles_end(index, lock):
+    index.add("itself", deps=[["itself", "latest"], ["itself", "1.0"]])
+    index.add("ping", deps=[["pong", ""]])
+    index.add("pong", deps=[["ping", "1.0"]])
+    made = lock("itself", "ping")
+    assert versions(made) == {"itself": "1.0", "ping": "1.0", "pong": "1.0"}
+    check_lock(made, ["ping", "itself"])
+
+
+def test_a_diamond_is_fetched_once(index, lock):
+    index.add("base", files={"base.py": b"shared"})
+    index.add("left", files={"left.py": b"l", "license.txt": b"MIT"}, deps=[["base", "latest"]])
+    index.add("right", files={"right.py": b"r", "license.txt": b"MIT"}, deps=[["base", "latest"]])
+    index.add("top", deps=[["left", "latest"], ["right", "latest"]])
+    made = lock("top")
+    assert len(made.packages) == 4
+    assert len(index.requests) == len(set(index.requests)) == 4 + 5  # packages; files, of which two are equal
+
+
+def test_two_versions_of_a_package_are_a_conflict_that_names_who_asks(index, lock):
+    for version in ("1.0", "2.0"):
+        index.add("base", version)
+    index.add("new", deps=[["base", "latest"]])
+    index.add("old", deps=[["base", "1.0"]])
+    with pytest.raises(ManifestError) as caught:
+        lock("new", "old")
+    assert "two versions of base: base 1.0 (for old 1.0), base 2.0 (for new 1.0)" in str(caught.value)
+    made = lock("new", "old", "base@1.0")  # what the project names stands where any will do
+    assert versions(made)["base"] == "1.0"
+    check_lock(made, ["base@1.0", "new", "old"])
+    with pytest.raises(ManifestError, match=r"base 2\.0 \(for the project\)"):
+        lock("old", "base@2.0")
+
+
+def test_two_versions_with_the_same_files_are_none(index, lock):
+    for version in ("1.0", "1.1"):
+        index.add("base", version, {"base.py": b"same"})
+    made = lock("base@1.0", "base@1.1")
+    assert [package.version for package in made.packages] == ["1.0", "1.1"]
+    check_lock(made, ["base@1.1", "base@1.0"])
+
+
+def test_two_packages_for_one_path_are_a_conflict_unless_their_bytes_are_equal(index, lock):
+    index.add("a", files={"lib/x.py": b"x"})
+    index.add("b", files={"lib/x.py": b"x", "b.py": b"b"})
+    index.add("c", files={"lib/x.py": b"other"})
+    index.add("d", files={"lib": b"a file where others have a folder"})
+    index.add("e", deps=[["c", "latest"]])
+    assert versions(lock("a", "b")) == {"a": "1.0", "b": "1.0"}
+    with pytest.raises(ManifestError, match=r"'lib/x.py': of a 1.0 \(for the project\), and of c 1.0 \(for e 1.0\)"):
+        lock("e", "a")
+    with pytest.raises(ManifestError, match=r"'lib': of d 1.0 .*, and of a 1.0"):
+        lock("a", "d")
+
+
+def test_one_package_cannot_have_two_files_for_a_path(index, lock):
+    hashes = [["a.py", index.file(b"1")], ["a.py", index.file(b"2")]]
+    index.describe("a", {"v": 1, "hashes": hashes})
+    with pytest.raises(ManifestError, match="two different files for 'a.py'"):
+        lock("a")
+
+
+def test_an_index_that_says_two_things_of_one_version(index, lock):
+    index.add("a")
+    index.describe("a", {"v": 1, "version": "1.0"}, "latest")
+    index.add("b", deps=[["a", "1.0"]])
+    index.add("c", deps=[["a", "latest"]])
+    with pytest.raises(ManifestError, match=r"a 1\.0 twice"):
+        lock("b", "c")
+    index.describe("a", {"v": 1, "version": "7.0"}, "3.0")
+    with pytest.raises(ManifestError, match="version '7.0' under this name"):
+        lock("a@3.0")
+
+
+def test_locks_do_not_depend_on_the_order_of_requests(index, cache, lock, tmp_path):
+    for name, dep in itertools.pairwise("abcdef"):
+        index.add(name, deps=[[dep, "latest"], ["f", "1.0"]])
+    index.add("f")
+    written = set()
+    for number, order in enumerate(itertools.permutations(["a", "c@1.0", "e", "f"])):
+        path = tmp_path / f"{number}.lock"
+        write_lock(path, lock(*order, "a"))
+        written.add(path.read_bytes())
+    assert len(written) == 1
+    text = written.pop()
+    assert b"\r" not in text
+    assert str(cache).encode() not in text
+
+
+class TestPins:
+    @pytest.fixture(autouse=True)
+    def packages(self, index):
+        index.add("a", deps=[["base", "latest"]])
+        index.add("b", deps=[["base", "latest"]])
+        index.add("base")
+
+    def test_what_is_locked_stays_and_takes_no_network(self, index, lock):
+        before = lock("a", "b")
+        index.add("base", "2.0")
+        index.add("a", "2.0", deps=[["base", "latest"]])
+        index.requests.clear()
+        assert lock("a", "b", previous=before) == before
+        assert index.requests == []
+
+    def test_an_upgrade_touches_only_what_it_names(self, index, lock):
+        before = lock("a", "b")
+        for name in ("a", "b", "base"):
+            index.add(name, "2.0", deps=[["base", "latest"]] if name != "base" else [])
+        after = lock("a", "b", previous=before, upgrade=["base"])
+        assert versions(after) == {"a": "1.0", "b": "1.0", "base": "2.0"}
+        assert before.packages[:2] == after.packages[:2]
+        with pytest.raises(ManifestError, match="'nope'"):
+            lock("a", previous=before, upgrade=["nope"])
+
+    def test_new_requests_find_what_is_locked(self, index, lock):
+        before = lock("a")
+        index.add("base", "2.0")
+        index.requests.clear()
+        after = lock("a", "b", previous=before)
+        assert versions(after) == {"a": "1.0", "b": "1.0", "base": "1.0"}
+        assert [path for path in index.requests if "/base/" in path] == []
+
+    def test_what_nobody_asks_for_any_more_is_gone(self, lock):
+        assert versions(lock("base", previous=lock("a", "b"))) == {"base": "1.0"}
+
+    def test_another_version_another_index_and_another_form_are_resolved_anew(self, index, lock):
+        before = lock("base")
+        index.add("base", "2.0")
+        assert versions(lock("base@2.0", previous=before)) == {"base": "2.0"}
+        assert versions(lock("base", previous=before._replace(form="6"))) == {"base": "2.0"}
+        assert versions(lock("base", previous=before._replace(index_url="https://else.where"))) == {"base": "2.0"}
+
+
+class TestTheLockIsStale:
+    @pytest.mark.parametrize(
+        ("requests", "said"),
+        [
+            (["a", "b"], "b is asked for"),
+            ([], "a is locked, but is not asked for"),
+            (["a@2.0"], "a is locked"),
+        ],
+    )
+    def test_requests_that_changed(self, requests, said, index, lock):
+        index.add("a")
+        made = lock("a")
+        index.requests.clear()
+        with pytest.raises(ManifestError, match=said):
+            check_lock(made, requests)
+        assert index.requests == []
+
+    def test_packages_that_are_missing_or_too_many(self, index, lock):
+        index.add("a", deps=[["base", "1.0"]])
+        index.add("base")
+        made = lock("a")
+        with pytest.raises(ManifestError, match=r"base@1.0, which a 1.0 asks for, is not in the lock"):
+            check_lock(made._replace(packages=made.packages[:1]), ["a"])
+        renamed = made.packages[1]._replace(version="3.0")
+        with pytest.raises(ManifestError, match=r"base@1.0, which a 1.0"):
+            check_lock(made._replace(packages=(made.packages[0], renamed)), ["a"])
+        extra = made.packages[1]._replace(name="stowaway")
+        with pytest.raises(ManifestError, match="stowaway 1.0 is in the lock, but nothing asks for it"):
+            check_lock(made._replace(packages=(*made.packages, extra)), ["a"])
