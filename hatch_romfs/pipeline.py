@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from hatch_romfs.collect import collect, collect_folder
-from hatch_romfs.compile import compile_tree
+from hatch_romfs.compile import check_ready, compile_tree
 from hatch_romfs.compile.cache import Cache
 from hatch_romfs.digest import Digest
 from hatch_romfs.emit import C_START, c_source
@@ -88,6 +88,7 @@ def build_image(job: Job, *, cache: bool = True, on_progress: Progress = unheard
     check_replaceable(job.out, C_START if job.emit else tuple(MAGICS.values()))
     collected = (collect if job.name else collect_folder)(settings, job.root, job.out)
     tree = collected.tree
+    check_ready(tree, settings.mpy)
     if settings.mpy:
         tree = compile_tree(
             tree,

@@ -83,11 +83,18 @@ class OnDisk(NamedTuple):
 
 
 class File(NamedTuple):
-    """A file; ``origin`` says where it comes from, for messages. Only Linux's romfs knows ``executable``."""
+    """A file; ``origin`` says where it comes from, for messages.
+
+    Only Linux's romfs knows ``executable``. Of a ``.py``, ``optimize`` is the level that it is compiled with where
+    that is not the settings', and one that is ``verbatim`` is never compiled;
+    a ``.mpy`` that is was compiled elsewhere.
+    """
 
     content: Content
     origin: str
     executable: bool = False
+    optimize: int | None = None
+    verbatim: bool = False
 
     @property
     def size(self) -> int:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hatch_romfs.collect.folder import Folder, Keep
 from hatch_romfs.collect.linux import make_executable, special_files
+from hatch_romfs.collect.manifest import manifest_files, package_files
 from hatch_romfs.errors import BuildError, Problem, SettingsError
 from hatch_romfs.settings.patterns import compiled, excluded
 from hatch_romfs.tree import MAX_DEPTH, MAX_PATH, Directory, File, files, join, walk
@@ -54,9 +55,14 @@ def collect(settings: Settings, root: Path, out: Path | None = None) -> Collecte
                 _merge(_at(tree, below, source.to), found, join(below, source.to).strip("/"))
     if problems:
         raise SettingsError(problems, hint="sources, by default src, and lib name folders relative to pyproject.toml.")
+    warnings: list[str] = []
+    for path, file in manifest_files(settings, root, warnings):
+        _add(tree, path, file)
+    for path, file in package_files(settings, root):
+        _add(tree, join(settings.lib_dir, path), file)
     for path, _ in walk(tree):  # which `to` and `lib-dir` may have moved
         _check_bound(path)
-    return _collected(settings, tree)
+    return _collected(settings, tree, warnings)
 
 
 def collect_folder(settings: Settings, root: Path, out: Path | None = None) -> Collected:
@@ -66,19 +72,24 @@ def collect_folder(settings: Settings, root: Path, out: Path | None = None) -> C
     exclude = excluded(settings.exclude)
     folder = Folder(root, str(root), exclude, None, _keep(settings))
     _check_output(folder, out)
-    return _collected(settings, folder.read())
+    return _collected(settings, folder.read(), [])
 
 
-def _collected(settings: Settings, tree: Directory) -> Collected:
+def _collected(settings: Settings, tree: Directory, warnings: list[str]) -> Collected:
     if settings.format != "linux":
-        return Collected(tree, tuple(_warnings(tree)))
+        return Collected(tree, (*warnings, *_warnings(tree)))
     if settings.linux.executable is not None:
         make_executable(tree, settings.linux.executable)
     for path, node in special_files(settings.linux):
         _check_bound(path)
-        above, _, name = path.rpartition("/")
-        _merge(_at(tree, above), Directory({name: node}), above)
-    return Collected(tree, () if tree.entries else (_EMPTY,))
+        _add(tree, path, node)
+    return Collected(tree, tuple(warnings) if tree.entries else (*warnings, _EMPTY))
+
+
+def _add(tree: Directory, path: str, node: Node) -> None:
+    """Put a node at its path; what is there already is an error that names both."""
+    above, _, name = path.rpartition("/")
+    _merge(_at(tree, above), Directory({name: node}), above)
 
 
 def _keep(settings: Settings) -> Keep | None:

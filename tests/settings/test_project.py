@@ -44,7 +44,6 @@ tool.romfs.sources[1].inclde: unknown key; did you mean 'include'?
 tool.romfs.sources[2]: must be a folder, or a table with `path`, not an integer
 tool.romfs.lib-dir: '..' is not a name
 tool.romfs.exclude[0]: must not be empty
-tool.romfs.manifest: is not available in this version of hatch-romfs
 tool.romfs.size: must be a size such as "128 KiB" or "24 MiB", not '1 GiB'
 tool.romfs.share: must be true or false, not an integer
 tool.romfs.alignment."default": must be a power of two from 1 to 1048576, not 3

@@ -5,7 +5,7 @@ import datetime as dt
 import pytest
 
 from hatch_romfs.errors import SettingsError
-from hatch_romfs.settings.model import ARCHS, Alignment, Device, Linux, Mpy, Settings, Source
+from hatch_romfs.settings.model import ARCHS, Alignment, Device, Linux, ManifestSource, Mpy, Settings, Source
 from tests.settings.support import problems_of, settings_of
 
 ROMFS = "tool.romfs"
@@ -27,7 +27,7 @@ def test_an_empty_table_takes_the_defaults():
         exclude=(),
         alignment=Alignment(1, ()),
         mpy=Mpy(arch=None, optimize=0, emit="bytecode", micropython=None, exclude=()),
-        manifest=None,
+        manifest=(),
         dependencies=(),
         filename="{name}.romfs",
         size=None,
@@ -43,6 +43,14 @@ GOOD = [
     ("format", "micropython", "micropython"),
     ("format", "linux", "linux"),
     ("linux", {}, Linux()),
+    ("manifest", "manifest.py", (ManifestSource("manifest.py"),)),
+    ("manifest", ["a.py", {"path": "b"}], (ManifestSource("a.py"), ManifestSource("b"))),
+    (
+        "manifest",
+        {"path": "m", "variables": {"PORT_DIR": "p"}, "libraries": {"x": "lib"}, "provided": ["f.py"]},
+        (ManifestSource("m", {"PORT_DIR": "p"}, {"x": "lib"}, ("f.py",)),),
+    ),
+    ("dependencies", ["aioble", "github:owner/repo@v1"], ("aioble", "github:owner/repo@v1")),
     ("sources", [], ()),
     ("sources", ["a", "../b", "/c", "d e/ü"], (Source("a"), Source("../b"), Source("/c"), Source("d e/ü"))),
     (
@@ -229,10 +237,6 @@ def test_native_code_by_default_needs_an_architecture(emit):
 @pytest.mark.parametrize(
     ("key", "value"),
     [
-        ("manifest", "manifest.py"),
-        ("manifest", ["a.py", "b.py"]),
-        ("manifest", {"path": "a.py"}),
-        ("dependencies", ["aioble"]),
         ("inventory", True),
         ("embed", True),
         ("board", "OPENMV_N6"),
