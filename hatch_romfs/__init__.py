@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from hatch_romfs.api import build
+    from hatch_romfs.api import build, build_all
     from hatch_romfs.board.flash import Flashed, erase, flash, query, read, verify
     from hatch_romfs.board.session import PortOptions
     from hatch_romfs.emit import CArray
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from hatch_romfs.formats import open_image
     from hatch_romfs.formats.linux.image import LinuxImage
     from hatch_romfs.formats.micropython.image import RomImage
+    from hatch_romfs.installed import installed_image
     from hatch_romfs.pipeline import Built
 
 __all__ = [
@@ -42,8 +43,10 @@ __all__ = [
     "SettingsError",
     "VerifyError",
     "build",
+    "build_all",
     "erase",
     "flash",
+    "installed_image",
     "open_image",
     "query",
     "read",
@@ -58,6 +61,8 @@ _HOMES = {
     "PortOptions": "hatch_romfs.board.session",
     "RomImage": "hatch_romfs.formats.micropython.image",
     "build": "hatch_romfs.api",
+    "build_all": "hatch_romfs.api",
+    "installed_image": "hatch_romfs.installed",
     "open_image": "hatch_romfs.formats",
 }
 

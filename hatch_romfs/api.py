@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from hatch_romfs.errors import SettingsError
 from hatch_romfs.formats.image import Stored, stored
-from hatch_romfs.pipeline import Built, Job, build_image, check_replaceable, project_job, unheard, write_artifact
+from hatch_romfs.pipeline import Built, Job, build_image, check_replaceable, project_jobs, unheard, write_artifact
 from hatch_romfs.settings.project import has_table, load, read_project, read_settings
 from hatch_romfs.tree import files
 
@@ -26,6 +26,7 @@ def build(  # noqa: PLR0913 - the options of a command
     overrides: Mapping[str, Any] | None = None,
     cache: bool = True,
     emit: CArray | None = None,
+    image: str = "",
     on_progress: Progress = unheard,
 ) -> Built:
     """Build the image of a project or of a plain folder, and return where and what it is.
@@ -33,7 +34,8 @@ def build(  # noqa: PLR0913 - the options of a command
     ``source`` is a folder: a project if its ``pyproject.toml`` has a ``[tool.romfs]``, else its content
     becomes the root of the image. ``out`` is the image's file, by default in ``dist`` for a project and beside
     the folder for a plain one. ``overrides`` are keys of ``[tool.romfs]``, as TOML would give them, that outrank
-    the table's. With ``emit`` the image is written as C source, and ``source`` may also be an image that is there.
+    the table's. Of several images ``image`` names the one to build. With ``emit`` the image is written as C source,
+    and ``source`` may also be an image that is there.
 
     Raises SettingsError for what is asked and BuildError for what is found; the file is then left as it was.
     """
@@ -41,9 +43,29 @@ def build(  # noqa: PLR0913 - the options of a command
         emit.check()
         if Path(source).is_file():
             return _emitted(Path(source), Path(out or Path(source).with_suffix(".c")), emit)
-    job = _job(Path(source), None if out is None else Path(out), overrides or {})
+    jobs = _jobs(Path(source), overrides or {})
+    if image not in jobs:
+        named = ", ".join(filter(None, jobs)) or "one without a name"
+        raise SettingsError(f"{source} has no image {image!r}; its images: {named}", hint="Name one of them.")
+    job = jobs[image] if out is None else jobs[image]._replace(out=Path(out))
     if emit is not None:
         job = job._replace(emit=emit, out=job.out if out else job.out.with_suffix(".c"))
+    return _built(job, cache, on_progress)
+
+
+def build_all(
+    source: str | os.PathLike[str] = ".",
+    *,
+    overrides: Mapping[str, Any] | None = None,
+    cache: bool = True,
+    on_progress: Progress = unheard,
+) -> dict[str, Built]:
+    """Build every image of a project, and return what each is by its name; one without a name is ``""``."""
+    jobs = _jobs(Path(source), overrides or {})
+    return {name: _built(job, cache, on_progress) for name, job in jobs.items()}
+
+
+def _built(job: Job, cache: bool, on_progress: Progress) -> Built:  # noqa: FBT001
     built = build_image(job, cache=cache, on_progress=on_progress)
     if job.name is None and (job.root / "pyproject.toml").exists():
         whole = f"{job.root / 'pyproject.toml'} has no [tool.romfs] table: the whole folder was packed"
@@ -66,18 +88,17 @@ def _emitted(path: Path, out: Path, array: CArray) -> Built:
         return Built(out, image.size, image.sha256(), len(contents), (), None)
 
 
-def _job(root: Path, out: Path | None, overrides: Mapping[str, Any]) -> Job:
+def _jobs(root: Path, overrides: Mapping[str, Any]) -> dict[str, Job]:
     if not root.is_dir():
         raise SettingsError(f"{root} is not a folder", hint="Name a project's folder, or any folder to pack.")
     document = load(root)
     if document is None or not has_table(document):
         named = root if root.name not in ("", "..") else root.resolve()
-        return Job(root, read_settings(overrides), out or named.parent / f"{named.name or 'rom'}.romfs")
+        return {"": Job(root, read_settings(overrides), named.parent / f"{named.name or 'rom'}.romfs")}
     project = read_project(root, document, overrides)
     if project.version is None:
         project = project._replace(version=_version_of(root, document))
-    job = project_job(project, root / "dist")
-    return job if out is None else job._replace(out=out)
+    return project_jobs(project, root / "dist")
 
 
 def _version_of(root: Path, document: dict[str, object]) -> str:

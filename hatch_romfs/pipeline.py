@@ -4,31 +4,31 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from hatch_romfs.collect import collect, collect_folder
+from hatch_romfs.collect import add, collect, collect_folder
 from hatch_romfs.compile import check_ready, compile_tree
 from hatch_romfs.compile.cache import Cache
 from hatch_romfs.digest import Digest
 from hatch_romfs.emit import C_START, c_source
 from hatch_romfs.errors import BuildError, SettingsError
 from hatch_romfs.formats import MAGICS
-from hatch_romfs.formats.sharing import equal_files, hard_links, strictest
-from hatch_romfs.settings.model import MAX_SIZE, Alignment
-from hatch_romfs.settings.patterns import PASSING, compiled
-from hatch_romfs.tree import CHUNK, files
+from hatch_romfs.packing import boundary_of, linux, micropython, unmatched
+from hatch_romfs.settings.model import MAX_SIZE
+from hatch_romfs.settings.patterns import PASSING
+from hatch_romfs.tree import CHUNK, File, files
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from hatch_romfs.emit import CArray
-    from hatch_romfs.settings.model import Settings
+    from hatch_romfs.packing import Packed
+    from hatch_romfs.settings.model import Mpy, Settings
     from hatch_romfs.settings.project import Project
     from hatch_romfs.tree import Directory
-
-# Only the format that is asked for is imported.
-# ruff: noqa: PLC0415
 
 Chunks: TypeAlias = "Iterator[bytes | memoryview]"
 Progress: TypeAlias = "Callable[[str, int, int], None]"
@@ -45,8 +45,8 @@ def unheard(_doing: str, _done: int, _total: int) -> None:
 class Job(NamedTuple):
     """An image to build: the folder, what is said of it, and where the image goes.
 
-    ``name`` is None for a plain folder, whose content is the image's root; else it is a project, and its name
-    and version go into the image. With ``emit`` the image is written as C source.
+    ``name`` is None for a plain folder, whose content is the image's root; else it is what the image is called,
+    which goes into it with the version of the ``project``. With ``emit`` the image is written as C source.
     """
 
     root: Path
@@ -54,14 +54,26 @@ class Job(NamedTuple):
     out: Path
     name: str | None = None
     version: str | None = None
+    project: str | None = None
     emit: CArray | None = None
 
 
-def project_job(project: Project, directory: Path) -> Job:
-    """Return the job of building a project's image into the output folder ``directory``."""
-    filename = project.settings.filename.replace("{name}", project.name)
-    filename = filename.replace("{version}", project.version or "")
-    return Job(project.root, project.settings, directory / filename, project.name, project.version)
+def project_jobs(project: Project, directory: Path) -> dict[str, Job]:
+    """Return the jobs of building a project's images, by their names, into the output folder ``directory``."""
+    jobs = {}
+    for image, settings in project.images.items():
+        filename = settings.filename.replace("{name}", project.name).replace("{version}", project.version or "")
+        out = directory / filename.replace("{image}", image)
+        name = f"{project.name}-{image}" if image else project.name
+        jobs[image] = Job(project.root, settings, out, name, project.version, project.name)
+    return jobs
+
+
+def embedded_path(job: Job) -> str:
+    """Return where in a wheel its image goes: by default into the package that is named as the project."""
+    if isinstance(job.settings.embed, str):
+        return job.settings.embed
+    return f"{re.sub('[-_.]+', '_', job.project or '').lower()}/{job.out.name}"
 
 
 class Built(NamedTuple):
@@ -87,57 +99,41 @@ def build_image(job: Job, *, cache: bool = True, on_progress: Progress = unheard
     settings = job.settings
     check_replaceable(job.out, C_START if job.emit else tuple(MAGICS.values()))
     collected = (collect if job.name else collect_folder)(settings, job.root, job.out)
+    compiling = partial(_compiled, cache=Cache.of_user() if cache else None, on_progress=on_progress)
     tree = collected.tree
-    check_ready(tree, settings.mpy)
-    if settings.mpy:
-        tree = compile_tree(
-            tree,
-            settings.mpy,
-            cache=Cache.of_user() if cache else None,
-            on_progress=lambda done, total: on_progress("compiling", done, total),
-        )
-    size, chunks = (_linux if settings.format == "linux" else _micropython)(job, tree)
-    if size > (settings.size or MAX_SIZE):
-        raise _too_big(size, settings.size, tree)
+    boundaries: dict[str, int] = {}
+    for inner in collected.nested:
+        inside = compiling(inner.tree, inner.settings.mpy)
+        boundaries[inner.path] = boundary_of(inside, inner.settings.alignment)
+        add(tree, inner.path, File(micropython(inside, inner.settings, job.name, job.version, {}), inner.origin))
+    tree = compiling(tree, settings.mpy)
+    if settings.format == "linux":
+        packed = linux(tree, settings, job.name, boundaries)
+    else:
+        packed = micropython(tree, settings, job.name, job.version, boundaries)
+    if packed.size > (settings.size or MAX_SIZE):
+        raise _too_big(packed.size, settings.size, tree)
+    sha256 = _write(job, packed, on_progress)
+    warnings = (*collected.warnings, *unmatched(settings.alignment, tree))
+    return Built(job.out, packed.size, sha256, sum(1 for _ in files(tree)), warnings, settings.size)
+
+
+def _compiled(tree: Directory, mpy: Mpy | None, *, cache: Cache | None, on_progress: Progress) -> Directory:
+    check_ready(tree, mpy)
+    if mpy is None:
+        return tree
+    return compile_tree(tree, mpy, cache=cache, on_progress=lambda done, total: on_progress("compiling", done, total))
+
+
+def _write(job: Job, packed: Packed, on_progress: Progress) -> str:
+    """Write the image, or its C source, and return the image's SHA-256."""
     with Digest() as digest:
-        chunks = _watched(_gathered(chunks), digest, size, on_progress)
+        chunks = _watched(_gathered(packed.chunks()), digest, packed.size, on_progress)
         if job.emit:
-            boundaries = [boundary for _, boundary in settings.alignment.patterns]
-            chunks = c_source(chunks, size, job.emit, max(settings.alignment.default, *boundaries, 1))
+            boundaries = [boundary for _, boundary in job.settings.alignment.patterns]
+            chunks = c_source(chunks, packed.size, job.emit, max(job.settings.alignment.default, *boundaries, 1))
         write_artifact(job.out, chunks)
-        sha256 = digest.hexdigest()
-    warnings = (*collected.warnings, *_unmatched(settings.alignment, tree))
-    return Built(job.out, size, sha256, sum(1 for _ in files(tree)), warnings, settings.size)
-
-
-def _micropython(job: Job, tree: Directory) -> tuple[int, Chunks]:
-    """Lay out an image of MicroPython's ROMFS: return its size, and what yields its bytes."""
-    from hatch_romfs.formats.micropython.layout import SHARED_FROM, lay_out
-    from hatch_romfs.formats.micropython.metadata import Metadata
-    from hatch_romfs.formats.micropython.writer import image_chunks
-
-    settings = job.settings
-    layout = lay_out(
-        tree,
-        align=alignment_of(settings.alignment),
-        same=equal_files(tree, smallest=SHARED_FROM) if settings.share else {},
-        metadata=Metadata(job.name, job.version) if settings.metadata else None,
-    )
-    return layout.size, image_chunks(layout)
-
-
-def _linux(job: Job, tree: Directory) -> tuple[int, Chunks]:
-    """Lay out an image of Linux's romfs."""
-    from hatch_romfs.formats.linux.layout import lay_out
-    from hatch_romfs.formats.linux.writer import image_chunks
-
-    settings = job.settings
-    same = (equal_files(tree, smallest=1) if settings.share else {}) | hard_links(tree)
-    aligns = {} if settings.alignment == Alignment() else strictest(tree, alignment_of(settings.alignment), same)
-    layout = lay_out(
-        tree, settings.linux.volume or job.name or "rom", align=lambda path, _: aligns.get(path, 1), same=same
-    )
-    return layout.padded, image_chunks(layout)
+        return digest.hexdigest()
 
 
 def _gathered(chunks: Chunks) -> Chunks:
@@ -173,27 +169,6 @@ def check_replaceable(out: Path, starts: bytes | tuple[bytes, ...]) -> None:
     if start and not start.startswith(starts):
         what = "C source of an image" if starts == C_START else "image"
         raise SettingsError(f"{out} is there, and is no {what}", hint="Name another file, or remove this one.")
-
-
-def _unmatched(alignment: Alignment, tree: Directory) -> list[str]:
-    """Return a warning for each pattern that no file matches: that boundary is kept by nothing."""
-    paths = [path for path, _ in files(tree)] if alignment.patterns else []
-    return [
-        f"no file of the image matches the pattern {pattern!r} of tool.romfs.alignment"
-        for pattern, _ in alignment.patterns
-        if not any(map(compiled([pattern]), paths))
-    ]
-
-
-def alignment_of(alignment: Alignment) -> Callable[[str], int]:
-    """Return what gives for a path its boundary: the strictest of the patterns that match, else the default."""
-    patterns = [(compiled([pattern]), boundary) for pattern, boundary in alignment.patterns]
-
-    def align(path: str) -> int:
-        asked = [boundary for pattern, boundary in patterns if pattern(path)]
-        return max(asked, default=alignment.default)
-
-    return align
 
 
 def write_artifact(out: Path, chunks: Chunks) -> None:

@@ -31,9 +31,9 @@ def command(arguments: Sequence[str]) -> None:
     """Run ``romfs-flash`` with ``arguments``; raises RomfsError."""
     options = parser().parse_args(arguments)
     actions = [name for name in ("query", "verify", "read", "erase", "list_ports") if getattr(options, name)]
-    if (options.image is None) is (not actions):
+    if sum(map(bool, (options.source, options.installed, *actions))) != 1:
         raise SettingsError(
-            "name an IMAGE to write, or one of --query, --verify, --read, --erase, --list-ports",
+            "name an IMAGE to write, or one of --installed, --query, --verify, --read, --erase, --list-ports",
             hint="'romfs-flash --help' shows how it is used.",
         )
     doing = {"query": query, "verify": verify, "read": read, "erase": erase, "list_ports": list_ports}
@@ -49,7 +49,9 @@ def parser() -> Parser:
     )
     add = top.add_argument
     add("--version", action=Version, nargs=0, help="print the version and end")
-    add("image", nargs="?", type=Path, metavar="IMAGE", help="an image, a project or a folder")
+    add("source", nargs="?", type=Path, metavar="IMAGE", help="an image, a project or a folder")
+    add("--installed", metavar="NAME", help="write the image that this installed package has brought")
+    add("--image", metavar="NAME", help="of several images of a project or a package the one that is meant")
     add(
         "--port",
         metavar="PORT",
@@ -102,7 +104,8 @@ def _image(options: argparse.Namespace, source: Path) -> Iterator[Path]:
 
     with tempfile.TemporaryDirectory(prefix="hatch-romfs-") as folder:
         with show.progress(quiet=options.quiet or options.json) as on_progress:
-            built = build(source, Path(folder) / "image.romfs", on_progress=on_progress)
+            out = Path(folder) / "image.romfs"
+            built = build(source, out, image=options.image or "", on_progress=on_progress)
         for warning in built.warnings:
             sys.stderr.write(f"warning: {printable(warning)}\n")
         yield built.path
@@ -113,7 +116,12 @@ def flash(options: argparse.Namespace) -> None:
     from hatch_romfs.board.flash import flash as write
     from hatch_romfs.cli import show
 
-    with _image(options, options.image) as image, show.progress(quiet=options.quiet or options.json) as on_event:
+    source = options.source
+    if options.installed:
+        from hatch_romfs.installed import installed_image
+
+        source = installed_image(options.installed, options.image)
+    with _image(options, source) as image, show.progress(quiet=options.quiet or options.json) as on_event:
         done = write(
             image,
             _port(options),

@@ -68,6 +68,7 @@ def _add_build_options(parser: Parser) -> None:
     add = parser.add_argument
     add("source", type=Path, nargs="?", default=Path(), metavar="SOURCE", help="a folder; by default this one")
     add("-o", "--output", type=Path, metavar="IMAGE", help="by default in dist, or beside a plain folder")
+    add("--image", metavar="NAME", help="of several images the one to build; by default all are")
     add("--format", choices=("micropython", "linux"), help="the image's format")
     add("--mpy", action=argparse.BooleanOptionalAction, help="compile .py files, or keep them as they are")
     add(
@@ -86,26 +87,34 @@ def _add_build_options(parser: Parser) -> None:
 
 def build(options: argparse.Namespace) -> None:
     """Build an image."""
-    from hatch_romfs.api import build as build_source
+    from hatch_romfs import api
     from hatch_romfs.cli import show
 
-    overrides = _overrides(options)
+    overrides, array, cache = _overrides(options), _array(options), not options.no_cache
     with show.progress(quiet=options.quiet or options.json) as on_progress:
-        built = build_source(
-            options.source,
-            options.output,
-            overrides=overrides,
-            cache=not options.no_cache,
-            emit=_array(options),
-            on_progress=on_progress,
-        )
+        if options.output is None and options.image is None and array is None:
+            made = api.build_all(options.source, overrides=overrides, cache=cache, on_progress=on_progress)
+        else:
+            name = options.image or ""
+            built = api.build(
+                options.source,
+                options.output,
+                overrides=overrides,
+                cache=cache,
+                emit=array,
+                image=name,
+                on_progress=on_progress,
+            )
+            made = {name: built}
     if options.json:
-        print_json(show.built_document(built))
+        documents = {name: show.built_document(built) for name, built in made.items()}
+        print_json(documents.get("") or {"images": documents})
     elif not options.quiet:
-        show.built(built)
-        if options.verbose and not options.emit:
-            with _opened(built.path) as image:
-                show.tree(image)
+        for built in made.values():
+            show.built(built)
+            if options.verbose and not options.emit:
+                with _opened(built.path) as image:
+                    show.tree(image)
 
 
 def _array(options: argparse.Namespace) -> CArray | None:

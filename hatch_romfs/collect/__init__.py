@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hatch_romfs.collect.folder import Folder, Keep
 from hatch_romfs.collect.linux import make_executable, special_files
-from hatch_romfs.collect.manifest import manifest_files, package_files
+from hatch_romfs.collect.manifest import LOCK, manifest_files, package_files
 from hatch_romfs.errors import BuildError, Problem, SettingsError
 from hatch_romfs.settings.patterns import compiled, excluded
 from hatch_romfs.tree import MAX_DEPTH, MAX_PATH, Directory, File, files, join, walk
@@ -16,8 +16,10 @@ from hatch_romfs.tree import MAX_DEPTH, MAX_PATH, Directory, File, files, join, 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from hatch_romfs.settings.model import Settings, Source
+    from hatch_romfs.settings.model import Nested, Settings, Source
     from hatch_romfs.tree import Node
+
+__all__ = ["LOCK", "Collected", "Inner", "add", "collect", "collect_folder"]
 
 _OUTPUTS = ("/dist", "/build")
 """Where build tools put what they make; left out where the project's own folder is a source."""
@@ -31,6 +33,16 @@ class Collected(NamedTuple):
 
     tree: Directory
     warnings: tuple[str, ...]
+    nested: tuple[Inner, ...] = ()
+
+
+class Inner(NamedTuple):
+    """A folder that becomes an image of its own, the file ``path`` of the image around it."""
+
+    path: str
+    tree: Directory
+    settings: Nested
+    origin: str
 
 
 def collect(settings: Settings, root: Path, out: Path | None = None) -> Collected:
@@ -41,6 +53,7 @@ def collect(settings: Settings, root: Path, out: Path | None = None) -> Collecte
     """
     tree = Directory()
     problems: list[Problem] = []
+    nested: list[Inner] = []
     keep = _keep(settings)
     for key, sources, below in (("sources", settings.sources, ""), ("lib", settings.lib, settings.lib_dir)):
         for index, source in enumerate(sources):
@@ -48,21 +61,23 @@ def collect(settings: Settings, root: Path, out: Path | None = None) -> Collecte
             if problem := _folder_problem(folder):
                 problems.append(Problem(f"tool.romfs.{key}[{index}]", problem))
                 continue
-            contents = _folder(settings, source, folder, root, keep)
+            contents = _folder(settings, source, folder, root, None if source.image else keep)
             _check_output(contents, out)
             found = contents.read()
-            if found.entries:
+            if source.image:
+                nested.append(Inner(join(below, source.to).strip("/"), found, source.image, contents.shown))
+            elif found.entries:
                 _merge(_at(tree, below, source.to), found, join(below, source.to).strip("/"))
     if problems:
         raise SettingsError(problems, hint="sources, by default src, and lib name folders relative to pyproject.toml.")
     warnings: list[str] = []
     for path, file in manifest_files(settings, root, warnings):
-        _add(tree, path, file)
+        add(tree, path, file)
     for path, file in package_files(settings, root):
-        _add(tree, join(settings.lib_dir, path), file)
+        add(tree, join(settings.lib_dir, path), file)
     for path, _ in walk(tree):  # which `to` and `lib-dir` may have moved
         _check_bound(path)
-    return _collected(settings, tree, warnings)
+    return _collected(settings, tree, warnings)._replace(nested=tuple(nested))
 
 
 def collect_folder(settings: Settings, root: Path, out: Path | None = None) -> Collected:
@@ -82,11 +97,11 @@ def _collected(settings: Settings, tree: Directory, warnings: list[str]) -> Coll
         make_executable(tree, settings.linux.executable)
     for path, node in special_files(settings.linux):
         _check_bound(path)
-        _add(tree, path, node)
+        add(tree, path, node)
     return Collected(tree, tuple(warnings) if tree.entries else (*warnings, _EMPTY))
 
 
-def _add(tree: Directory, path: str, node: Node) -> None:
+def add(tree: Directory, path: str, node: Node) -> None:
     """Put a node at its path; what is there already is an error that names both."""
     above, _, name = path.rpartition("/")
     _merge(_at(tree, above), Directory({name: node}), above)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +14,9 @@ from hatchling.metadata.core import ProjectMetadata
 from hatchling.plugin import hookimpl
 from hatchling.plugin.manager import PluginManager
 
+from hatch_romfs.collect import LOCK
 from hatch_romfs.errors import RomfsError, SettingsError
-from hatch_romfs.pipeline import build_image, project_job
+from hatch_romfs.pipeline import build_image, embedded_path, project_jobs
 from hatch_romfs.settings.model import Settings
 from hatch_romfs.settings.project import read_project
 
@@ -32,32 +34,53 @@ class RomfsBuilder(BuilderInterface[BuilderConfig, PluginManager]):
     PLUGIN_NAME = "romfs"
 
     def get_version_api(self) -> dict[str, Callable[..., str]]:
-        """Return the one way in which the target builds."""
-        return {"standard": self._build_standard}
+        """Return what can be built: ``-t romfs`` means all of it, ``-t romfs:NAME`` one of several images."""
+        jobs = _jobs(self.metadata, "", self.app, self.target_config)
+        return {name or "standard": partial(self._build, name) for name in jobs}
 
     def clean(self, directory: str, _versions: list[str]) -> None:
-        """Remove the image, as ``hatch build -c`` asks."""
-        _job(self.metadata, directory, self.app, self.target_config).out.unlink(missing_ok=True)
+        """Remove the images, as ``hatch build -c`` asks."""
+        for job in _jobs(self.metadata, directory, self.app, self.target_config).values():
+            job.out.unlink(missing_ok=True)
 
-    def _build_standard(self, directory: str, **_build_data: object) -> str:
-        return _build(self.metadata, directory, self.app, self.target_config)
+    def _build(self, image: str, directory: str, **_build_data: object) -> str:
+        return _built(_jobs(self.metadata, directory, self.app, self.target_config)[image], self.app)
 
 
 class RomfsBuildHook(BuildHookInterface[BuilderConfig]):
-    """``[tool.hatch.build.hooks.romfs]``: the image beside the wheel, whatever front end builds that."""
+    """``[tool.hatch.build.hooks.romfs]``: the images beside the wheel, whatever front end builds that."""
 
     PLUGIN_NAME = "romfs"
 
-    def initialize(self, version: str, build_data: dict[str, Any]) -> None:  # noqa: ARG002
-        """Build the image before the wheel, so that where it fails there is no wheel either."""
-        if self.target_name == "wheel" and version == "standard":
-            built = _build(self.metadata, self.directory, self.app, self.config)
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        """Build the images before the wheel, so that where one fails there is no wheel either."""
+        if self.target_name == "sdist":
+            build_data["artifacts"] += self._needed()
+        if self.target_name != "wheel" or version != "standard":
+            return
+        for job in self._jobs().values():
+            built = _built(job, self.app)
+            if job.settings.embed:
+                build_data["force_include"][built] = embedded_path(job)
             self.app.display_info(os.path.relpath(built, self.root) if built.startswith(self.root) else built)
 
     def clean(self, _versions: list[str]) -> None:
-        """Remove the image, as ``hatch build -c`` asks."""
+        """Remove the images, as ``hatch build -c`` asks."""
         if self.target_name == "wheel":
-            _job(self.metadata, self.directory, self.app, self.config).out.unlink(missing_ok=True)
+            for job in self._jobs().values():
+                job.out.unlink(missing_ok=True)
+
+    def _jobs(self) -> dict[str, Job]:
+        return _jobs(self.metadata, self.directory, self.app, self.config)
+
+    def _needed(self) -> list[str]:
+        """Return patterns of what an image is built from, which an sdist must have even where Git ignores it."""
+        needed = {f"/{LOCK}"}
+        for job in self._jobs().values():
+            settings = job.settings
+            needed |= {f"/{source.path}/**" for source in (*settings.sources, *settings.lib)}
+            needed |= {f"/{manifest.path}" for manifest in settings.manifest}
+        return sorted(pattern for pattern in needed if ".." not in pattern)
 
 
 @hookimpl
@@ -81,7 +104,9 @@ def dynamic_version(root: Path) -> str:
     return version
 
 
-def _job(metadata: ProjectMetadata[PluginManager], directory: str, app: Application, config: dict[str, Any]) -> Job:
+def _jobs(
+    metadata: ProjectMetadata[PluginManager], directory: str, app: Application, config: dict[str, Any]
+) -> dict[str, Job]:
     try:
         misplaced = set(config) & set(Settings.keys) - {"exclude"}  # Hatch has a key of that name
         if misplaced:
@@ -92,12 +117,11 @@ def _job(metadata: ProjectMetadata[PluginManager], directory: str, app: Applicat
         raise
     if project.version is None:
         project = project._replace(version=metadata.version)
-    return project_job(project, Path(directory))
+    return project_jobs(project, Path(directory))
 
 
-def _build(metadata: ProjectMetadata[PluginManager], directory: str, app: Application, config: dict[str, Any]) -> str:
-    """Build the image and return its path; what goes wrong becomes a message and an exit status."""
-    job = _job(metadata, directory, app, config)
+def _built(job: Job, app: Application) -> str:
+    """Build an image and return its path; what goes wrong becomes a message and an exit status."""
     try:
         built = build_image(job)
     except RomfsError as error:

@@ -6,10 +6,24 @@ The parser, the JSON schema and the reference page are made from these classes.
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
+from hatch_romfs.errors import Problem
 from hatch_romfs.settings.patterns import pattern_problem
-from hatch_romfs.settings.values import Bool, Either, Int, ListOf, Made, Model, OneOf, Patterns, Table, Text, key
+from hatch_romfs.settings.values import (
+    Bool,
+    Either,
+    Int,
+    ListOf,
+    Made,
+    Model,
+    OneOf,
+    Patterns,
+    Table,
+    Text,
+    key,
+    kind_of,
+)
 from hatch_romfs.tree import path_problem
 
 FORMATS = ("micropython", "linux")
@@ -48,9 +62,9 @@ def _release_problem(text: str) -> str | None:
 
 
 def _filename_problem(text: str) -> str | None:
-    unknown = [name for name in re.findall(_PLACEHOLDER, text) if name not in ("name", "version")]
+    unknown = [name for name in re.findall(_PLACEHOLDER, text) if name not in ("name", "version", "image")]
     if unknown:
-        return f"knows {{name}} and {{version}}, not {{{unknown[0]}}}"
+        return f"knows {{name}}, {{version}} and {{image}}, not {{{unknown[0]}}}"
     plain = re.sub(_PLACEHOLDER, "x", text)
     if not plain or plain in (".", "..") or re.search(r'[/\\:*?"<>|{}\0]', plain):
         return f"must be the name of a file, without folders, not {text!r}"
@@ -92,17 +106,6 @@ _IMAGE_PATH = Made(
 _FOLDER = Text("a folder", check=_folder_problem)
 
 
-class Source(Model):
-    """A folder whose content goes into the image."""
-
-    path: str = key(_FOLDER, "The folder, relative to `pyproject.toml`.", required=True)
-    to: str = key(_IMAGE_PATH, "Where its content goes, inside the image or below `lib-dir`.", "")
-    include: tuple[str, ...] = key(ListOf(_PATTERN), "If given, only files that match one of these patterns.", [])
-    exclude: tuple[str, ...] = key(
-        ListOf(_PATTERN), "Patterns to leave out of this folder, beside the general ones.", []
-    )
-
-
 class Mpy(Model):
     """How `.py` files are compiled."""
 
@@ -141,10 +144,12 @@ class Alignment(NamedTuple):
         return cls(table.get("default", 1), tuple((name, size) for name, size in table.items() if name != "default"))
 
 
-_SOURCES = ListOf(Either(Made(_FOLDER, Source), Table(Source, "a table with `path`")))
 _SIZE_TEXT = Text('a size such as "128 KiB"', check=_size_problem, pattern=f"^{_SIZE}$")
 _BOUNDARY = Int(1, MAX_ALIGNMENT, power=True)
+_ALIGNMENT = Either(Made(_BOUNDARY, Alignment), Made(Patterns(_BOUNDARY, pattern_problem), Alignment.of))
+_MPY = Either(Made(Bool(), lambda on: Mpy() if on else None), Table(Mpy, "a table"))
 _MANIFEST = Text("the path of a manifest.py")
+_IMAGE = "[A-Za-z0-9_-]{1,50}"
 
 
 class Device(NamedTuple):
@@ -218,6 +223,61 @@ class ManifestSource(Model):
 _MANIFEST_TABLE = Table(ManifestSource, "a table with `path`")
 
 
+class Nested(Model):
+    """How the image inside an image is made; what is not said is as in the image around it."""
+
+    alignment: Alignment = key(_ALIGNMENT, "As above, for the files inside.", 1)
+    mpy: Mpy | None = key(_MPY, "As above.", default=True)
+    metadata: bool = key(Bool(), "As above.", default=True)
+    share: bool = key(Bool(), "As above.", default=True)
+
+
+class Source(Model):
+    """A folder whose content goes into the image."""
+
+    path: str = key(_FOLDER, "The folder, relative to `pyproject.toml`.", required=True)
+    to: str = key(_IMAGE_PATH, "Where its content goes, inside the image or below `lib-dir`.", "")
+    include: tuple[str, ...] = key(ListOf(_PATTERN), "If given, only files that match one of these patterns.", [])
+    exclude: tuple[str, ...] = key(
+        ListOf(_PATTERN), "Patterns to leave out of this folder, beside the general ones.", []
+    )
+    image: Nested | None = key(
+        Table(Nested, "a table"),
+        "Packs the folder as an image of its own, the file `to` of the image around it, mounted where it lies.",
+    )
+
+
+_SOURCES = ListOf(Either(Made(_FOLDER, Source), Table(Source, "a table with `path`")))
+
+
+class _Images:
+    """A table of tables, each with keys of Settings; they are read when they are merged with those around them."""
+
+    toml: ClassVar[type] = dict
+
+    def read(self, raw: dict[str, object], key: str, problems: list[Problem]) -> Any:  # noqa: ANN401
+        """Check names and types."""
+        for name, table in raw.items():
+            if not re.fullmatch(_IMAGE, name):
+                problems.append(Problem(f"{key}.{name}", f"must be letters, digits, '-' and '_', not {name!r}"))
+            if not isinstance(table, dict):
+                problems.append(Problem(f"{key}.{name}", f"must be a table, not {kind_of(table)}"))
+            elif "images" in table:
+                problems.append(Problem(f"{key}.{name}.images", "an image cannot have further images"))
+        return raw
+
+    def schema(self) -> dict[str, Any]:
+        """Return the JSON schema."""
+        known = {name: entry for name, entry in Settings.keys.items() if name != "images"}
+        properties = {name: entry.value.schema() | {"description": entry.doc} for name, entry in known.items()}
+        table = {"type": "object", "additionalProperties": False, "properties": properties}
+        return {"type": "object", "propertyNames": {"pattern": f"^{_IMAGE}$"}, "additionalProperties": table}
+
+    def text(self) -> str:
+        """Describe what is allowed."""
+        return "a table of tables with keys of this table"
+
+
 class Settings(Model):
     """The table `[tool.romfs]`."""
 
@@ -239,12 +299,12 @@ class Settings(Model):
         [],
     )
     alignment: Alignment = key(
-        Either(Made(_BOUNDARY, Alignment), Made(Patterns(_BOUNDARY, pattern_problem), Alignment.of)),
+        _ALIGNMENT,
         "The boundary in bytes on which file data begins; or a table of patterns, in which the strictest match wins.",
         1,
     )
     mpy: Mpy | None = key(
-        Either(Made(Bool(), lambda on: Mpy() if on else None), Table(Mpy, "a table")),
+        _MPY,
         "Whether `.py` files are compiled to `.mpy`, or a table that says how; by default not for `linux`.",
         default=True,
     )
@@ -262,7 +322,8 @@ class Settings(Model):
     )
     filename: str = key(
         Text("the name of a file", check=_filename_problem, pattern=r'^[^/\\:*?"<>|]+$'),
-        "The artifact's name in the build's output folder; `{name}` and `{version}` are the project's.",
+        "The artifact's name in the build's output folder; `{name}` and `{version}` are the project's, and `{image}` is"
+        " that of one of several images, whose default is `{name}-{image}.romfs`.",
         "{name}.romfs",
     )
     size: int | None = key(
@@ -281,13 +342,23 @@ class Settings(Model):
         default=True,
     )
     linux: Linux = key(Table(Linux), 'What only Linux\'s romfs has; for `format = "linux"` alone.', {})
+    images: dict[str, dict[str, Any]] = key(
+        _Images(),
+        "Several images in the place of one, by their names; each takes the keys around it, but for those that it has"
+        " itself.",
+        {},
+    )
     inventory: bool = key(
         Bool(),
         "Whether `{filename}.json` is written: what the image holds, and from where.",
         default=False,
         later=True,
     )
-    embed: bool = key(Bool(), "Whether the wheel carries the image too.", default=False, later=True)
+    embed: bool | str = key(
+        Either(Bool(), Text("the path of a file in the wheel", check=_file_problem, pattern=r"^[^/\\][^\\]*$")),
+        "Whether the wheel carries the image too, in the package that is named as the project; or the path there.",
+        default=False,
+    )
     board: str | None = key(
         Text("the name of a board"),
         "Sets what is known of a board: arch, alignment, partition size.",

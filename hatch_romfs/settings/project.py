@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hatch_romfs.errors import Problem, SettingsError
-from hatch_romfs.settings.model import Linux, Settings
+from hatch_romfs.settings.model import Linux, Nested, Settings
 from hatch_romfs.settings.values import INVALID, Table, kind_of, read
 
 if TYPE_CHECKING:
@@ -22,12 +22,15 @@ _NAME = "[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?"
 
 
 class Project(NamedTuple):
-    """A project that makes an image. ``version`` is None where the build backend has to say it."""
+    """A project and its images by their names; where there is one without a name, that is ``""``.
+
+    ``version`` is None where the build backend has to say it.
+    """
 
     root: Path
     name: str
     version: str | None
-    settings: Settings
+    images: dict[str, Settings]
 
 
 def load(root: Path) -> dict[str, Any] | None:
@@ -66,11 +69,11 @@ def read_project(root: Path, document: dict[str, Any], overrides: Mapping[str, A
         )
     problems: list[Problem] = []
     name, version = _identity(document.get("project"), problems)
-    settings = _read(merged(document["tool"]["romfs"], overrides or {}), "tool.romfs", problems)
+    images = _images(document["tool"]["romfs"], overrides or {}, problems)
     if problems:
         where = root / "pyproject.toml"
         raise SettingsError(problems, hint=f"{where} is to be put right; the reference page describes every key.")
-    return Project(root, name, version, settings)
+    return Project(root, name, version, images)
 
 
 def read_settings(table: Mapping[str, Any]) -> Settings:
@@ -82,13 +85,47 @@ def read_settings(table: Mapping[str, Any]) -> Settings:
     return settings
 
 
+def _images(table: object, overrides: Mapping[str, Any], problems: list[Problem]) -> dict[str, Settings]:
+    """Read every image of a table; a mistake in the part that they share is reported once."""
+    settings = _read(merged(table, overrides), "tool.romfs", problems)
+    if problems or not settings.images or not isinstance(table, dict):
+        return {"": settings}
+    shared = {"filename": "{name}-{image}.romfs"} | {key: value for key, value in table.items() if key != "images"}
+    images = {}
+    for name, own in settings.images.items():
+        found: list[Problem] = []
+        images[name] = _read(merged(shared | own, overrides), f"tool.romfs.images.{name}", found)
+        problems += found
+    taken: dict[str, str] = {}
+    for name, image in images.items() if not problems else ():
+        other = taken.setdefault(image.filename.replace("{image}", name), name)
+        if other != name:
+            problems.append(Problem(f"tool.romfs.images.{name}.filename", f"is that of the image {other} too"))
+    return images
+
+
 def _read(table: object, at: str, problems: list[Problem]) -> Settings:
-    if isinstance(table, dict) and table.get("format") == "linux":
-        table = {"mpy": False, "share": False} | table
+    if isinstance(table, dict):
+        if table.get("format") == "linux":
+            table = {"mpy": False, "share": False} | table
+        inherited = {key: table[key] for key in Nested.keys if key in table}
+        table = table | {key: _inheriting(table[key], inherited) for key in ("sources", "lib") if key in table}
     settings: Settings = read(Table(Settings), table, at, problems)
     if settings is not INVALID:
         problems += [Problem(f"{at}.{entry.key}", entry.text) for entry in _contradictions(settings)]
     return settings
+
+
+def _inheriting(sources: object, inherited: Mapping[str, object]) -> object:
+    """Return a list of sources in which images inside the image are made as the one around them."""
+    if not isinstance(sources, list):
+        return sources
+    return [
+        source | {"image": inherited | source["image"]}
+        if isinstance(source, dict) and isinstance(source.get("image"), dict)
+        else source
+        for source in sources
+    ]
 
 
 def merged(table: object, overrides: Mapping[str, Any]) -> object:
@@ -142,6 +179,10 @@ def _contradictions(settings: Settings) -> list[Problem]:
     problems = []
     if settings.mpy and settings.mpy.emit != "bytecode" and settings.mpy.arch is None:
         problems.append(Problem("mpy.emit", f'"{settings.mpy.emit}" needs tool.romfs.mpy.arch, the board\'s'))
+    for key, sources in (("sources", settings.sources), ("lib", settings.lib)):
+        for index, source in enumerate(sources):
+            if source.image is not None and not source.to:
+                problems.append(Problem(f"{key}[{index}].to", "must name the file that the image becomes"))
     if settings.format != "linux" and settings.linux != Linux():
         problems.append(Problem("linux", 'is only for format = "linux"'))
     return problems

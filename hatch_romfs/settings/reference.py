@@ -9,7 +9,7 @@ import json
 import sys
 from typing import TYPE_CHECKING
 
-from hatch_romfs.settings.model import Linux, ManifestSource, Mpy, Settings, Source
+from hatch_romfs.settings.model import Linux, ManifestSource, Mpy, Nested, Settings, Source
 from hatch_romfs.settings.patterns import BUILT_IN
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ def page() -> str:
         _HEAD,
         "## Keys\n\n" + _table(Settings),
         "## A source as a table\n\nAn item of `sources` or `lib` is a folder, or a table with:\n\n" + _table(Source),
+        "## An image inside the image\n\n`image` of a source is a table with:\n\n" + _table(Nested),
         "## `mpy` as a table\n\n" + _table(Mpy),
         "## A manifest as a table\n\n" + _table(ManifestSource),
         "## `linux`\n\n" + _table(Linux),

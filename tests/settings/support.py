@@ -21,7 +21,7 @@ def project_of(table: object, **metadata: object) -> Project:
 
 
 def settings_of(table: dict[str, object]) -> Settings:
-    return project_of(table).settings
+    return project_of(table).images[""]
 
 
 def problems_of(table: object, **metadata: object) -> list[str]:

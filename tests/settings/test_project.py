@@ -74,7 +74,7 @@ def test_every_mistake_is_reported_at_once(tmp_path):
 def test_a_project_as_it_is_written(tmp_path):
     text = '[project]\nname = "My.app-1_x"\nversion = "1.2.3"\n[tool.romfs]\nalignment."*.bin" = 8\n'
     expected = Settings(alignment=Alignment(1, (("*.bin", 8),)))
-    assert read_from(written(tmp_path, text)) == Project(tmp_path, "My.app-1_x", "1.2.3", expected)
+    assert read_from(written(tmp_path, text)) == Project(tmp_path, "My.app-1_x", "1.2.3", {"": expected})
 
 
 @pytest.mark.parametrize("name", ["a", "7", "My.app-1_x", "A" * 200])

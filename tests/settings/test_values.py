@@ -50,6 +50,8 @@ GOOD = [
         {"path": "m", "variables": {"PORT_DIR": "p"}, "libraries": {"x": "lib"}, "provided": ["f.py"]},
         (ManifestSource("m", {"PORT_DIR": "p"}, {"x": "lib"}, ("f.py",)),),
     ),
+    ("embed", True, True),
+    ("embed", "app/rom.romfs", "app/rom.romfs"),
     ("dependencies", ["aioble", "github:owner/repo@v1"], ("aioble", "github:owner/repo@v1")),
     ("sources", [], ()),
     ("sources", ["a", "../b", "/c", "d e/ü"], (Source("a"), Source("../b"), Source("/c"), Source("d e/ü"))),
@@ -147,7 +149,9 @@ def test_bad_values(key, value, text):
 @pytest.mark.parametrize("name", ["{nam}", "{name}-{}", "{ name}"])
 def test_unknown_placeholders_of_a_file_name(name):
     unknown = name[name.rindex("{") :]
-    assert problems_of({"filename": name}) == [f"{ROMFS}.filename: knows {{name}} and {{version}}, not {unknown}"]
+    assert problems_of({"filename": name}) == [
+        f"{ROMFS}.filename: knows {{name}}, {{version}} and {{image}}, not {unknown}"
+    ]
 
 
 IMAGE_PATHS = [
@@ -238,7 +242,6 @@ def test_native_code_by_default_needs_an_architecture(emit):
     ("key", "value"),
     [
         ("inventory", True),
-        ("embed", True),
         ("board", "OPENMV_N6"),
     ],
 )

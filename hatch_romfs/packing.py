@@ -1,0 +1,90 @@
+"""A tree and its settings to an image of either format, which is laid out at once and made when it is asked for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from hatch_romfs.formats.sharing import equal_files, hard_links, strictest
+from hatch_romfs.settings.model import Alignment
+from hatch_romfs.settings.patterns import compiled
+from hatch_romfs.tree import files
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from hatch_romfs.settings.model import Nested, Settings
+    from hatch_romfs.tree import Directory
+
+# Only the format that is asked for is imported.
+# ruff: noqa: PLC0415
+
+
+class Packed(NamedTuple):
+    """An image of ``size`` bytes, which is also what a file of another image holds; ``make`` yields its bytes."""
+
+    size: int
+    make: Callable[[], Iterator[bytes | memoryview]]
+
+    def chunks(self) -> Iterator[bytes | memoryview]:
+        """Yield the image's bytes in order; raises BuildError when a file is no longer what was collected."""
+        return self.make()
+
+
+def micropython(
+    tree: Directory, settings: Settings | Nested, name: str | None, version: str | None, boundaries: Mapping[str, int]
+) -> Packed:
+    """Lay out an image of MicroPython's ROMFS; ``boundaries`` are those of single files, beside the settings'."""
+    from hatch_romfs.formats.micropython.layout import SHARED_FROM, lay_out
+    from hatch_romfs.formats.micropython.metadata import Metadata
+    from hatch_romfs.formats.micropython.writer import image_chunks
+
+    align = alignment_of(settings.alignment)
+    layout = lay_out(
+        tree,
+        align=(lambda path: max(align(path), boundaries.get(path, 1))) if boundaries else align,
+        same=equal_files(tree, smallest=SHARED_FROM) if settings.share else {},
+        metadata=Metadata(name, version) if settings.metadata else None,
+    )
+    return Packed(layout.size, lambda: image_chunks(layout))
+
+
+def linux(tree: Directory, settings: Settings, name: str | None, boundaries: Mapping[str, int]) -> Packed:
+    """Lay out an image of Linux's romfs."""
+    from hatch_romfs.formats.linux.layout import lay_out
+    from hatch_romfs.formats.linux.writer import image_chunks
+
+    same = (equal_files(tree, smallest=1) if settings.share else {}) | hard_links(tree)
+    align = alignment_of(settings.alignment)
+    aligns: dict[str, int] = {}
+    if boundaries or settings.alignment != Alignment():
+        aligns = strictest(tree, lambda path: max(align(path), boundaries.get(path, 1)), same)
+    volume = settings.linux.volume or name or "rom"
+    layout = lay_out(tree, volume, align=lambda path, _: aligns.get(path, 1), same=same)
+    return Packed(layout.padded, lambda: image_chunks(layout))
+
+
+def alignment_of(alignment: Alignment) -> Callable[[str], int]:
+    """Return what gives for a path its boundary: the strictest of the patterns that match, else the default."""
+    patterns = [(compiled([pattern]), boundary) for pattern, boundary in alignment.patterns]
+
+    def align(path: str) -> int:
+        asked = [boundary for pattern, boundary in patterns if pattern(path)]
+        return max(asked, default=alignment.default)
+
+    return align
+
+
+def boundary_of(tree: Directory, alignment: Alignment) -> int:
+    """Return the boundary that an image of ``tree`` must begin on, so that those of its files hold wherever it lies."""
+    align = alignment_of(alignment)
+    return max((align(path) for path, _ in files(tree)), default=1)
+
+
+def unmatched(alignment: Alignment, tree: Directory) -> list[str]:
+    """Return a warning for each pattern that no file matches: that boundary is kept by nothing."""
+    paths = [path for path, _ in files(tree)] if alignment.patterns else []
+    return [
+        f"no file of the image matches the pattern {pattern!r} of tool.romfs.alignment"
+        for pattern, _ in alignment.patterns
+        if not any(map(compiled([pattern]), paths))
+    ]
