@@ -267,6 +267,11 @@ def test_usage(options, message, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["folder"]
 
 
+def test_nothing_runs_from_an_image_for_linux(root, tmp_path):
+    built = build(root, tmp_path / "image", overrides={"format": "linux"})
+    assert "is no MicroPython image" in romfs_image("run", built.path, "-c", "1", status=2).stderr
+
+
 def test_an_image_for_linux_is_not_for_boards(root, tmp_path):
     from hatch_romfs import BoardError, flash
 

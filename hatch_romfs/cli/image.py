@@ -232,6 +232,8 @@ def run_(options: argparse.Namespace) -> None:
     with _opened(options.image) as image:
         image.check()
         size = image.size
+        if image.format != "micropython":
+            raise SettingsError(f"{options.image} is no MicroPython image: nothing can be run from it")
     status, output = run_image(options.image, size, code, capture=options.json)
     if options.json:
         print_json({"status": status, "output": output})
