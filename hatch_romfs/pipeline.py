@@ -68,7 +68,7 @@ class Built(NamedTuple):
     """An image that was built.
 
     ``size`` and ``limit``, the partition's, are in bytes, ``sha256`` is that of the whole image, ``files`` counts
-    what it holds, and ``warnings`` are what its maker should hear.
+    what it holds, and ``warnings`` are what its maker should hear. ``board`` and ``partition`` are what it is for.
     """
 
     path: Path
@@ -77,6 +77,8 @@ class Built(NamedTuple):
     files: int
     warnings: tuple[str, ...]
     limit: int | None
+    board: str | None = None
+    partition: int = 0
 
 
 def build_image(job: Job, *, cache: bool = True, on_progress: Progress = unheard) -> Built:
@@ -97,7 +99,7 @@ def build_image(job: Job, *, cache: bool = True, on_progress: Progress = unheard
         )
     size, chunks = (_linux if settings.format == "linux" else _micropython)(job, tree)
     if size > (settings.size or MAX_SIZE):
-        raise _too_big(size, settings.size, tree)
+        raise _too_big(size, settings, tree)
     with Digest() as digest:
         chunks = _watched(_gathered(chunks), digest, size, on_progress)
         if job.emit:
@@ -105,8 +107,9 @@ def build_image(job: Job, *, cache: bool = True, on_progress: Progress = unheard
             chunks = c_source(chunks, size, job.emit, max(settings.alignment.default, *boundaries, 1))
         write_artifact(job.out, chunks)
         sha256 = digest.hexdigest()
-    warnings = (*collected.warnings, *_unmatched(settings.alignment, tree))
-    return Built(job.out, size, sha256, sum(1 for _ in files(tree)), warnings, settings.size)
+    warnings = (*collected.warnings, *_unmatched(settings, tree))
+    count = sum(1 for _ in files(tree))
+    return Built(job.out, size, sha256, count, warnings, settings.size, settings.board, settings.partition)
 
 
 def _micropython(job: Job, tree: Directory) -> tuple[int, Chunks]:
@@ -174,12 +177,21 @@ def check_replaceable(out: Path, starts: bytes | tuple[bytes, ...]) -> None:
         raise SettingsError(f"{out} is there, and is no {what}", hint="Name another file, or remove this one.")
 
 
-def _unmatched(alignment: Alignment, tree: Directory) -> list[str]:
-    """Return a warning for each pattern that no file matches: that boundary is kept by nothing."""
-    paths = [path for path, _ in files(tree)] if alignment.patterns else []
+def _unmatched(settings: Settings, tree: Directory) -> list[str]:
+    """Return a warning for each pattern that no file matches: that boundary is kept by nothing.
+
+    What is known of the board is for files that not every image has.
+    """
+    known: dict[str, int] = {}
+    if settings.board and settings.alignment.patterns:
+        from hatch_romfs.settings.boards import boards
+
+        known = boards()[settings.board].alignment
+    patterns = [pattern for pattern, boundary in settings.alignment.patterns if known.get(pattern) != boundary]
+    paths = [path for path, _ in files(tree)] if patterns else []
     return [
         f"no file of the image matches the pattern {pattern!r} of tool.romfs.alignment"
-        for pattern, _ in alignment.patterns
+        for pattern in patterns
         if not any(map(compiled([pattern]), paths))
     ]
 
@@ -213,11 +225,21 @@ def write_artifact(out: Path, chunks: Chunks) -> None:
         raise BuildError(f"cannot write {out}: {error.strerror}") from error
 
 
-def _too_big(size: int, limit: int | None, tree: Directory) -> BuildError:
-    what, limit = ("of tool.romfs.size", limit) if limit else ("that boards can count", MAX_SIZE)
+def _too_big(size: int, settings: Settings, tree: Directory) -> BuildError:
+    what, limit = (_whose(settings), settings.size) if settings.size else ("that boards can count", MAX_SIZE)
     largest = sorted(((file.size, path) for path, file in files(tree)), key=lambda found: (-found[0], found[1]))
     listed = "".join(f"\n  {bytes_:>10,}  {path}" for bytes_, path in largest[:_LARGEST])
     return BuildError(
         f"the image is {size:,} bytes, {size - limit:,} more than the {limit:,} {what}; the largest files:{listed}",
         hint="Leave files out, compile with mpy.optimize = 3, or use a larger partition.",
     )
+
+
+def _whose(settings: Settings) -> str:
+    """Say where the limit of an image is from."""
+    if settings.board:
+        from hatch_romfs.settings.boards import boards
+
+        if boards()[settings.board].sizes[settings.partition] == settings.size:
+            return f"of partition {settings.partition} of {settings.board}"
+    return "of tool.romfs.size"

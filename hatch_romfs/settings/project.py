@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -39,12 +38,10 @@ def load(root: Path) -> dict[str, Any] | None:
         return None
     except OSError as error:
         raise SettingsError(f"cannot read {path}: {error.strerror}") from error
-    if sys.version_info >= (3, 11):
-        import tomllib  # noqa: PLC0415 - a plain folder needs none
-    else:
-        import tomli as tomllib  # noqa: PLC0415
+    from hatch_romfs.settings.toml import loads  # noqa: PLC0415 - a plain folder needs none
+
     try:
-        return tomllib.loads(text.decode())
+        return loads(text.decode())
     except (ValueError, RecursionError) as error:  # TOMLDecodeError and UnicodeDecodeError are ValueErrors
         raise SettingsError(f"{path}: {error}") from error
 
@@ -85,6 +82,10 @@ def read_settings(table: Mapping[str, Any]) -> Settings:
 def _read(table: object, at: str, problems: list[Problem]) -> Settings:
     if isinstance(table, dict) and table.get("format") == "linux":
         table = {"mpy": False} | table
+    if isinstance(table, dict) and "board" in table:
+        from hatch_romfs.settings.boards import with_known  # noqa: PLC0415 - few tables name a board
+
+        table = with_known(table)
     settings: Settings = read(Table(Settings), table, at, problems)
     if settings is not INVALID:
         problems += [Problem(f"{at}.{entry.key}", entry.text) for entry in _contradictions(settings)]
@@ -144,4 +145,11 @@ def _contradictions(settings: Settings) -> list[Problem]:
         problems.append(Problem("mpy.emit", f'"{settings.mpy.emit}" needs tool.romfs.mpy.arch, the board\'s'))
     if settings.format != "linux" and settings.linux != Linux():
         problems.append(Problem("linux", 'is only for format = "linux"'))
+    if settings.board:
+        from hatch_romfs.settings.boards import partition_problem  # noqa: PLC0415
+
+        if problem := partition_problem(settings.board, settings.partition):
+            problems.append(Problem("partition", problem))
+        if settings.format == "linux":
+            problems.append(Problem("board", 'is only for format = "micropython"'))
     return problems
