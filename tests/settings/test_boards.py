@@ -1,5 +1,7 @@
 """Boards by name: what the data file may say, what a table gets from it, and what an image that is too large hears."""
 
+import subprocess
+import sys
 import zipfile
 
 import jsonschema
@@ -81,6 +83,16 @@ def test_the_wheel_has_it(wheelhouse):
     (wheel,) = wheelhouse.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
         assert loads(archive.read("hatch_romfs/settings/boards.toml").decode()) == DOCUMENT
+
+
+def test_only_a_table_that_names_a_board_reads_it():
+    code = (
+        "import sys; from hatch_romfs.settings.project import read_settings\n"
+        "for table in ({'size': 4}, {'board': 'OPENMV2'}):\n"
+        "    read_settings(table); print('hatch_romfs.settings.boards' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "True"]
 
 
 # What a table gets from it
