@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from hatch_romfs.settings.model import Nested, Settings
     from hatch_romfs.tree import Directory
 
-# Only the format that is asked for is imported.
+# Only the format, and only the boards, that are asked for are imported.
 # ruff: noqa: PLC0415
 
 
@@ -80,11 +80,20 @@ def boundary_of(tree: Directory, alignment: Alignment) -> int:
     return max((align(path) for path, _ in files(tree)), default=1)
 
 
-def unmatched(alignment: Alignment, tree: Directory) -> list[str]:
-    """Return a warning for each pattern that no file matches: that boundary is kept by nothing."""
-    paths = [path for path, _ in files(tree)] if alignment.patterns else []
+def unmatched(settings: Settings, tree: Directory) -> list[str]:
+    """Return a warning for each pattern that no file matches: that boundary is kept by nothing.
+
+    What is known of the board is for files that not every image has.
+    """
+    known: dict[str, int] = {}
+    if settings.board and settings.alignment.patterns:
+        from hatch_romfs.settings.boards import boards
+
+        known = boards()[settings.board].alignment
+    patterns = [pattern for pattern, boundary in settings.alignment.patterns if known.get(pattern) != boundary]
+    paths = [path for path, _ in files(tree)] if patterns else []
     return [
         f"no file of the image matches the pattern {pattern!r} of tool.romfs.alignment"
-        for pattern, _ in alignment.patterns
+        for pattern in patterns
         if not any(map(compiled([pattern]), paths))
     ]

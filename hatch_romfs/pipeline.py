@@ -80,7 +80,7 @@ class Built(NamedTuple):
     """An image that was built.
 
     ``size`` and ``limit``, the partition's, are in bytes, ``sha256`` is that of the whole image, ``files`` counts
-    what it holds, and ``warnings`` are what its maker should hear.
+    what it holds, and ``warnings`` are what its maker should hear. ``board`` and ``partition`` are what it is for.
     """
 
     path: Path
@@ -89,6 +89,8 @@ class Built(NamedTuple):
     files: int
     warnings: tuple[str, ...]
     limit: int | None
+    board: str | None = None
+    partition: int = 0
 
 
 def build_image(job: Job, *, cache: bool = True, on_progress: Progress = unheard) -> Built:
@@ -112,10 +114,11 @@ def build_image(job: Job, *, cache: bool = True, on_progress: Progress = unheard
     else:
         packed = micropython(tree, settings, job.name, job.version, boundaries)
     if packed.size > (settings.size or MAX_SIZE):
-        raise _too_big(packed.size, settings.size, tree)
+        raise _too_big(packed.size, settings, tree)
     sha256 = _write(job, packed, on_progress)
-    warnings = (*collected.warnings, *unmatched(settings.alignment, tree))
-    return Built(job.out, packed.size, sha256, sum(1 for _ in files(tree)), warnings, settings.size)
+    warnings = (*collected.warnings, *unmatched(settings, tree))
+    count = sum(1 for _ in files(tree))
+    return Built(job.out, packed.size, sha256, count, warnings, settings.size, settings.board, settings.partition)
 
 
 def _compiled(tree: Directory, mpy: Mpy | None, *, cache: Cache | None, on_progress: Progress) -> Directory:
@@ -189,11 +192,21 @@ def write_artifact(out: Path, chunks: Chunks) -> None:
         raise BuildError(f"cannot write {out}: {error.strerror}") from error
 
 
-def _too_big(size: int, limit: int | None, tree: Directory) -> BuildError:
-    what, limit = ("of tool.romfs.size", limit) if limit else ("that boards can count", MAX_SIZE)
+def _too_big(size: int, settings: Settings, tree: Directory) -> BuildError:
+    what, limit = (_whose(settings), settings.size) if settings.size else ("that boards can count", MAX_SIZE)
     largest = sorted(((file.size, path) for path, file in files(tree)), key=lambda found: (-found[0], found[1]))
     listed = "".join(f"\n  {bytes_:>10,}  {path}" for bytes_, path in largest[:_LARGEST])
     return BuildError(
         f"the image is {size:,} bytes, {size - limit:,} more than the {limit:,} {what}; the largest files:{listed}",
         hint="Leave files out, compile with mpy.optimize = 3, or use a larger partition.",
     )
+
+
+def _whose(settings: Settings) -> str:
+    """Say where the limit of an image is from."""
+    if settings.board:
+        from hatch_romfs.settings.boards import boards  # noqa: PLC0415 - few settings name a board
+
+        if boards()[settings.board].sizes[settings.partition] == settings.size:
+            return f"of partition {settings.partition} of {settings.board}"
+    return "of tool.romfs.size"

@@ -11,6 +11,7 @@ from hatch_romfs.tree import files
 if TYPE_CHECKING:
     from hatch_romfs.board.probe import Board, Partition
     from hatch_romfs.formats.image import Image
+    from hatch_romfs.settings.boards import Known
 
 _ARMV7 = ("armv6m", "armv7m", "armv7em", "armv7emsp", "armv7emdp")
 _NAMED = 5
@@ -31,6 +32,25 @@ def choose_partition(board: Board, number: int) -> Partition:
     if not 0 <= number < len(board.partitions):
         raise SettingsError(f"{board.machine} has partitions 0 to {len(board.partitions) - 1}, not {number}")
     return board.partitions[number]
+
+
+def unlike(board: Board, known: Known) -> list[str]:
+    """Return in what a board is not what boards of a name are known to be; its firmware may be of another make.
+
+    What a board calls itself is not its name here, but it says which chip it has.
+    """
+    found = board.partitions or ()
+    differing = []
+    if known.mcu and known.mcu not in board.machine:
+        differing.append(f"it calls itself {board.machine!r}, without {known.mcu}")
+    if known.arch and board.arch and not _runs(known.arch, board.arch):
+        differing.append(f"it runs {board.arch} code, not {known.arch}")
+    if len(found) != len(known.partitions):
+        differing.append(f"the number of its partitions is {len(found)}, not {len(known.partitions)}")
+    for partition, size in zip(found, known.sizes, strict=False):
+        if size not in (None, partition.geometry.size):
+            differing.append(f"its partition {partition.number} has {partition.geometry.size:,} bytes, not {size:,}")
+    return differing
 
 
 def check_writable(board: Board, partition: Partition) -> None:

@@ -26,11 +26,16 @@ if TYPE_CHECKING:
     from hatch_romfs.board.session import Session
     from hatch_romfs.formats.image import Image
 
+    OnBoard = Callable[[Board], None]
     OnEvent = Callable[[str, int, int], None]
 
 
 def unheard(_doing: str, _done: int, _total: int) -> None:
     """Take events that nobody asked for."""
+
+
+def unmet(_board: Board) -> None:
+    """Take a board that nobody wants to look at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +73,16 @@ def flash(  # noqa: PLR0913 - the options of a command
     full: bool = False,
     dry_run: bool = False,
     reset: bool = True,
+    on_board: OnBoard = unmet,
     on_event: OnEvent = unheard,
     trace: Trace | None = None,
 ) -> Flashed:
     """Write an image file into a partition of a board, so that a cut at any moment leaves nothing broken that mounts.
 
     ``port`` is a port's name or URL, ``id:SERIAL`` or None for the only board. ``force`` writes code that the
-    firmware refuses, ``full`` also the blocks that are right already, ``dry_run`` nothing at all. ``on_event`` is
-    told what is being done, how much of it, and of how much, in bytes.
+    firmware refuses, ``full`` also the blocks that are right already, ``dry_run`` nothing at all. ``on_board`` is
+    told what board was found, before anything is checked or erased; ``on_event`` what is being done, how much of it,
+    and of how much, in bytes.
 
     Raises ImageError, LinkError, BoardError before anything is erased, and VerifyError.
     """
@@ -87,6 +94,7 @@ def flash(  # noqa: PLR0913 - the options of a command
         data = _copied(opened)
         with session(options, trace) as found:
             found.reset = reset
+            on_board(found.board)
             target = checks.choose_partition(found.board, partition)
             checks.check_writable(found.board, target)
             checks.check_fits(len(data), target)
@@ -176,11 +184,12 @@ def _reset(found: Session, size: int, on_event: OnEvent) -> bool:
     return True
 
 
-def verify(
+def verify(  # noqa: PLR0913 - the options of a command
     image: str | os.PathLike[str],
     port: str | PortOptions | None = None,
     *,
     partition: int = 0,
+    on_board: OnBoard = unmet,
     on_event: OnEvent = unheard,
     trace: Trace | None = None,
 ) -> Board:
@@ -190,6 +199,7 @@ def verify(
         opened.check()
         data = _copied(opened)
     with session(options, trace) as found:
+        on_board(found.board)
         target = checks.choose_partition(found.board, partition)
         checks.check_fits(len(data), target)
         attach(found.repl, found.board, target)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hatch_romfs.cli.edge import Parser, Version, add_common_options, print_json, printable, run, say
 from hatch_romfs.errors import SettingsError
@@ -57,7 +57,7 @@ def parser() -> Parser:
         metavar="PORT",
         help="a port or URL, id:SERIAL, or sim: for a simulated board; by default the only board",
     )
-    add("--partition", type=int, default=0, metavar="N", help="the partition; by default 0")
+    add("--partition", type=int, metavar="N", help="the partition; by default the project's, or 0")
     what = top.add_mutually_exclusive_group()
     what.add_argument("--query", action="store_true", help="say what the board is, and what its partitions hold")
     what.add_argument("--verify", type=Path, metavar="IMAGE", help="compare only")
@@ -91,11 +91,35 @@ def _trace(options: argparse.Namespace) -> Trace | None:
     return trace if options.trace else None
 
 
+class _Image(NamedTuple):
+    """An image's file, the board that its project is for, the partition to use, and what its maker was warned of."""
+
+    path: Path
+    board: str | None
+    partition: int
+    warnings: list[str]
+
+    def warn(self, text: str) -> None:
+        """Say it on standard error, and keep it for the document."""
+        self.warnings.append(text)
+        sys.stderr.write(f"warning: {printable(text)}\n")
+
+    def meet(self, board: Board) -> None:
+        """Warn where the connected board is another than that of the project."""
+        if self.board is None:
+            return
+        from hatch_romfs.board.checks import unlike
+        from hatch_romfs.settings.boards import boards
+
+        if differing := unlike(board, boards()[self.board]):
+            self.warn(f"the connected board may be no {self.board}: {'; '.join(differing)}")
+
+
 @contextmanager
-def _image(options: argparse.Namespace, source: Path) -> Iterator[Path]:
-    """Return the image's file; a project's or a folder's is built into a temporary one."""
+def _image(options: argparse.Namespace, source: Path) -> Iterator[_Image]:
+    """Return the image; a project's or a folder's is built into a temporary file."""
     if not source.is_dir():
-        yield source
+        yield _Image(source, None, options.partition or 0, [])
         return
     import tempfile
 
@@ -106,9 +130,11 @@ def _image(options: argparse.Namespace, source: Path) -> Iterator[Path]:
         with show.progress(quiet=options.quiet or options.json) as on_progress:
             out = Path(folder) / "image.romfs"
             built = build(source, out, image=options.image or "", on_progress=on_progress)
+        partition = built.partition if options.partition is None else options.partition
+        image = _Image(built.path, built.board, partition, [])
         for warning in built.warnings:
-            sys.stderr.write(f"warning: {printable(warning)}\n")
-        yield built.path
+            image.warn(warning)
+        yield image
 
 
 def flash(options: argparse.Namespace) -> None:
@@ -123,13 +149,14 @@ def flash(options: argparse.Namespace) -> None:
         source = installed_image(options.installed, options.image)
     with _image(options, source) as image, show.progress(quiet=options.quiet or options.json) as on_event:
         done = write(
-            image,
+            image.path,
             _port(options),
-            partition=options.partition,
+            partition=image.partition,
             force=options.force,
             full=options.full,
             dry_run=options.dry_run,
             reset=not options.no_reset,
+            on_board=image.meet,
             on_event=on_event,
             trace=_trace(options),
         )
@@ -149,6 +176,7 @@ def flash(options: argparse.Namespace) -> None:
                 "received": done.received,
                 "verified": not options.dry_run,
                 "mounted": done.mounted,
+                "warnings": image.warnings,
             }
         )
         return
@@ -219,11 +247,19 @@ def verify(options: argparse.Namespace) -> None:
     from hatch_romfs.cli import show
 
     with _image(options, options.verify) as image, show.progress(quiet=options.quiet or options.json) as on_event:
-        board = compare(image, _port(options), partition=options.partition, on_event=on_event, trace=_trace(options))
+        board = compare(
+            image.path,
+            _port(options),
+            partition=image.partition,
+            on_board=image.meet,
+            on_event=on_event,
+            trace=_trace(options),
+        )
     if options.json:
-        print_json({"board": board.machine, "partition": options.partition, "verified": True})
+        document = {"board": board.machine, "partition": image.partition, "verified": True, "warnings": image.warnings}
+        print_json(document)
     elif not options.quiet:
-        say(f"partition {options.partition} of {printable(board.machine)} holds {options.verify}, byte for byte")
+        say(f"partition {image.partition} of {printable(board.machine)} holds {options.verify}, byte for byte")
 
 
 def read(options: argparse.Namespace) -> None:
@@ -231,13 +267,14 @@ def read(options: argparse.Namespace) -> None:
     from hatch_romfs.board.flash import read as fetch
     from hatch_romfs.cli import show
 
+    partition = options.partition or 0
     there_already = SettingsError(f"{options.read} is there already", hint="Name a new file.")
     if options.read.exists():  # said before anything is read, which takes its time
         raise there_already
     with show.progress(quiet=options.quiet or options.json) as on_event:
         data = fetch(
             _port(options),
-            partition=options.partition,
+            partition=partition,
             whole=options.whole,
             on_event=on_event,
             trace=_trace(options),
@@ -248,7 +285,7 @@ def read(options: argparse.Namespace) -> None:
     except FileExistsError:
         raise there_already from None
     if options.json:
-        print_json({"path": str(options.read), "size": len(data), "partition": options.partition})
+        print_json({"path": str(options.read), "size": len(data), "partition": partition})
     elif not options.quiet:
         say(f"{options.read}: {len(data):,} bytes")
 
@@ -258,12 +295,13 @@ def erase(options: argparse.Namespace) -> None:
     from hatch_romfs.board.flash import erase as clear
     from hatch_romfs.cli import show
 
+    partition = options.partition or 0
     with show.progress(quiet=options.quiet or options.json) as on_event:
-        board = clear(_port(options), partition=options.partition, on_event=on_event, trace=_trace(options))
+        board = clear(_port(options), partition=partition, on_event=on_event, trace=_trace(options))
     if options.json:
-        print_json({"board": board.machine, "partition": options.partition, "erased": True})
+        print_json({"board": board.machine, "partition": partition, "erased": True})
     elif not options.quiet:
-        say(f"partition {options.partition} of {printable(board.machine)} is erased")
+        say(f"partition {partition} of {printable(board.machine)} is erased")
 
 
 def list_ports(options: argparse.Namespace) -> None:

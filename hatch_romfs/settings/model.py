@@ -6,7 +6,7 @@ The parser, the JSON schema and the reference page are made from these classes.
 from __future__ import annotations
 
 import re
-from typing import Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from hatch_romfs.errors import Problem
 from hatch_romfs.settings.patterns import pattern_problem
@@ -26,6 +26,9 @@ from hatch_romfs.settings.values import (
 )
 from hatch_romfs.tree import path_problem
 
+if TYPE_CHECKING:
+    from hatch_romfs.settings.values import Schema
+
 FORMATS = ("micropython", "linux")
 ARCHS = (
     "x86", "x64", "armv6", "armv6m", "armv7m", "armv7em", "armv7emsp", "armv7emdp", "xtensa", "xtensawin",
@@ -34,6 +37,7 @@ ARCHS = (
 """What ``mpy-cross -march`` takes, in the order of the numbers that a .mpy file has for them, from 1."""
 MAX_ALIGNMENT = 1 << 20
 MAX_SIZE = 0xFFFF_FFFF
+MAX_PARTITION = 255
 
 MAX_VOLUME = 127
 MAX_DEVICE = 0xFFFF
@@ -278,6 +282,25 @@ class _Images:
         return "a table of tables with keys of this table"
 
 
+class BoardName(Text):
+    """The name of a board that ``boards.toml`` knows, which is read when there is such a name."""
+
+    def __init__(self) -> None:
+        super().__init__("the name of a board", check=self._problem)
+
+    @staticmethod
+    def _problem(name: str) -> str | None:
+        from hatch_romfs.settings.boards import name_problem  # noqa: PLC0415
+
+        return name_problem(name)
+
+    def schema(self) -> Schema:
+        """Return the JSON schema."""
+        from hatch_romfs.settings.boards import boards  # noqa: PLC0415
+
+        return {"type": "string", "enum": sorted(boards())}
+
+
 class Settings(Model):
     """The table `[tool.romfs]`."""
 
@@ -360,7 +383,12 @@ class Settings(Model):
         default=False,
     )
     board: str | None = key(
-        Text("the name of a board"),
-        "Sets what is known of a board: arch, alignment, partition size.",
-        later=True,
+        BoardName(),
+        "The board that the image is for: sets what is known of it and not said here, of `mpy.arch`, `alignment` and"
+        " `size`.",
+    )
+    partition: int = key(
+        Int(0, MAX_PARTITION),
+        "The number of the board's partition that the image is for; `romfs-flash` of the project uses it.",
+        0,
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -42,12 +41,10 @@ def load(root: Path) -> dict[str, Any] | None:
         return None
     except OSError as error:
         raise SettingsError(f"cannot read {path}: {error.strerror}") from error
-    if sys.version_info >= (3, 11):
-        import tomllib  # noqa: PLC0415 - a plain folder needs none
-    else:
-        import tomli as tomllib  # noqa: PLC0415
+    from hatch_romfs.settings.toml import loads  # noqa: PLC0415 - a plain folder needs none
+
     try:
-        return tomllib.loads(text.decode())
+        return loads(text.decode())
     except (ValueError, RecursionError) as error:  # TOMLDecodeError and UnicodeDecodeError are ValueErrors
         raise SettingsError(f"{path}: {error}") from error
 
@@ -108,6 +105,10 @@ def _read(table: object, at: str, problems: list[Problem]) -> Settings:
     if isinstance(table, dict):
         if table.get("format") == "linux":
             table = {"mpy": False, "share": False} | table
+        if "board" in table:
+            from hatch_romfs.settings.boards import with_known  # noqa: PLC0415 - few tables name a board
+
+            table = with_known(table)
         inherited = {key: table[key] for key in Nested.keys if key in table}
         table = table | {key: _inheriting(table[key], inherited) for key in ("sources", "lib") if key in table}
     settings: Settings = read(Table(Settings), table, at, problems)
@@ -185,4 +186,11 @@ def _contradictions(settings: Settings) -> list[Problem]:
                 problems.append(Problem(f"{key}[{index}].to", "must name the file that the image becomes"))
     if settings.format != "linux" and settings.linux != Linux():
         problems.append(Problem("linux", 'is only for format = "linux"'))
+    if settings.board:
+        from hatch_romfs.settings.boards import partition_problem  # noqa: PLC0415
+
+        if problem := partition_problem(settings.board, settings.partition):
+            problems.append(Problem("partition", problem))
+        if settings.format == "linux":
+            problems.append(Problem("board", 'is only for format = "micropython"'))
     return problems

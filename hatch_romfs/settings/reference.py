@@ -9,6 +9,7 @@ import json
 import sys
 from typing import TYPE_CHECKING
 
+from hatch_romfs.settings.boards import boards
 from hatch_romfs.settings.model import Linux, ManifestSource, Mpy, Nested, Settings, Source
 from hatch_romfs.settings.patterns import BUILT_IN
 
@@ -35,6 +36,17 @@ Always left out, unless a pattern such as `!*.romfs` takes them in again:
 {built_in}. Where the project's own folder is a source, `/dist` and `/build` are left out too.
 """
 
+_BOARDS = """\
+## Boards
+
+What `board` sets, as far as it is known. What the table says itself outranks it: in `alignment` pattern by pattern,
+where a boundary for all files is never loosened. `hatch_romfs/settings/boards.toml` cites where each fact was read.
+`mpy.arch` is code that the board runs, maybe not the most that it could. Firmware that you build may differ.
+
+| board | `size`, by `partition` | `mpy.arch` | `alignment` |
+| --- | --- | --- | --- |
+"""
+
 
 def page() -> str:
     """Return the page."""
@@ -48,6 +60,7 @@ def page() -> str:
         "## A manifest as a table\n\n" + _table(ManifestSource),
         "## `linux`\n\n" + _table(Linux),
         _PATTERNS.format(built_in=built_in),
+        _BOARDS + _boards(),
     ]
     return "\n".join(sections)
 
@@ -60,6 +73,15 @@ def _table(model: type[Model]) -> str:
         cells = (f"`{name}`", entry.value.text(), default, entry.doc + later)
         rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return "\n".join(rows) + "\n"
+
+
+def _boards() -> str:
+    rows = []
+    for known in boards().values():
+        sizes = ", ".join(partition.get("size", "not known") for partition in known.partitions)
+        alignment = ", ".join(f"`{pattern}`: {boundary}" for pattern, boundary in known.alignment.items())
+        rows.append(f"| `{known.name}` | {sizes} | {known.arch or ''} | {alignment} |\n")
+    return "".join(rows)
 
 
 if __name__ == "__main__":

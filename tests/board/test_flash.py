@@ -651,7 +651,7 @@ def test_json_of_everything_is_one_document(image, tmp_path, romfs_flash):
         assert (dry["dry_run"], dry["verified"], dry["mounted"], dry["written"]) == (True, False, None, 0)
         assert 10_000 < done["sent"] < 25_000
         assert 0 < done["received"] < 5000
-        assert document("--verify", image) == {"board": machine, "partition": 0, "verified": True}
+        assert document("--verify", image) == {"board": machine, "partition": 0, "verified": True, "warnings": []}
         out = tmp_path / "out"
         assert document("--read", out) == {"path": str(out), "size": 14_000, "partition": 0}
         assert document("--erase") == {"board": machine, "partition": 0, "erased": True}

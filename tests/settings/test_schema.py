@@ -10,11 +10,13 @@ from validate_pyproject.api import Validator
 from validate_pyproject.error_reporting import ValidationError
 
 from hatch_romfs.settings.project import load, read_project
+from hatch_romfs.settings.reference import page
 from hatch_romfs.settings.schema import tool_schema
 from tests.judges import REPO
 from tests.settings import test_values as values
 
 COMMITTED = REPO / "docs" / "reference" / "settings.schema.json"
+PAGE = REPO / "docs" / "reference" / "settings.md"
 EXAMPLES = sorted(path.parent for path in REPO.glob("examples/*/pyproject.toml"))
 # What a JSON schema does not see; for it 4.0 is an integer, and "$" in a pattern lets a last line break pass.
 TOO_FINE = (
@@ -46,6 +48,10 @@ def test_the_committed_schema_is_the_model_s():
     assert COMMITTED.read_text(encoding="utf-8") == expected
 
 
+def test_the_committed_page_is_the_model_s():
+    assert PAGE.read_text(encoding="utf-8") == page()
+
+
 def test_it_is_a_schema():
     schema = tool_schema()
     assert schema["$schema"] == "http://json-schema.org/draft-07/schema#"
@@ -61,7 +67,7 @@ def test_every_key_is_described(judge):
             described(part, at)
 
     described(judge.schema, "tool.romfs")
-    assert len(judge.schema["properties"]) == 18
+    assert len(judge.schema["properties"]) == 19
 
 
 def test_defaults_are_allowed(judge):

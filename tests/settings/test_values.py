@@ -36,6 +36,7 @@ def test_an_empty_table_takes_the_defaults():
         inventory=False,
         embed=False,
         board=None,
+        partition=0,
     )
 
 
@@ -89,6 +90,8 @@ GOOD = [
     ("size", "4095 MiB", 4095 << 20),
     ("size", "4294967295 B", 0xFFFF_FFFF),
     *[(key, value, value) for key in ("metadata", "share") for value in (True, False)],
+    ("board", "OPENMV_AE3", "OPENMV_AE3"),
+    ("partition", 1, 1),
     # keys of rooms that are not built yet may say what is so anyway
     ("inventory", False, False),
     ("embed", False, False),
@@ -115,6 +118,9 @@ WRONG_TYPES = [
     ("size", 1.5, 'an integer from 1 to 4294967295, or a size such as "128 KiB", not a float'),
     ("size", True, 'an integer from 1 to 4294967295, or a size such as "128 KiB", not a boolean'),
     ("metadata", 1, "true or false, not an integer"),
+    ("board", 6, "the name of a board, not an integer"),
+    ("partition", "1", "an integer from 0 to 255, not a string"),
+    ("partition", True, "an integer from 0 to 255, not a boolean"),
     ("share", "true", "true or false, not a string"),
     ("share", dt.date(2026, 1, 1), "true or false, not a date or time"),
     ("share", dt.datetime(2026, 1, 1, tzinfo=dt.timezone.utc), "true or false, not a date or time"),
@@ -132,6 +138,7 @@ BAD = [
         ("size", size, f"{SIZE_TEXT}, not {size!r}")
         for size in ("", "128", "128 kB", "0 B", "1.5 MiB", " 1 B", "1 GiB")
     ],
+    *[("partition", number, f"an integer from 0 to 255, not {number}") for number in (-1, 256)],
     ("size", "4096 MiB", "less than 4 GiB, not '4096 MiB'"),
     ("size", "4294967296 B", "less than 4 GiB, not '4294967296 B'"),
     *[
@@ -241,7 +248,6 @@ def test_native_code_by_default_needs_an_architecture(emit):
     ("key", "value"),
     [
         ("inventory", True),
-        ("board", "OPENMV_N6"),
     ],
 )
 def test_keys_of_later_rooms_are_refused_by_name(key, value):
