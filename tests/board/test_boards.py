@@ -157,6 +157,23 @@ def test_two_projects_each_to_its_partition(family, tmp_path, romfs_flash):
         assert board.violations == ()
 
 
+def test_two_images_of_one_project_each_to_its_partition(tmp_path, romfs_flash):
+    images = "[tool.romfs.images.code]\n[tool.romfs.images.more]\nsources = ['more']\npartition = 1\n"
+    source = project(tmp_path / "app", images, who=1)
+    (tmp_path / "app/more").mkdir()
+    (tmp_path / "app/more/n.py").write_text("who = 2\n")
+    with SimulatedBoard(SimOptions(size=SIZE, partitions=2)) as board:
+        for number, name in enumerate(("code", "more")):
+            ran = romfs_flash(source, "--image", name, "--port", board.port, "--json")
+            assert ran.document["partition"] == number
+            assert romfs_flash("--verify", source, "--image", name, "--port", board.port).status == 0
+        assert b"app1-code" in held(board, 0)
+        assert b"app1-more" in held(board, 1)
+        ran = romfs_flash(source, "--port", board.port)
+        assert (ran.status, "its images: code, more" in ran.err) == (2, True)
+        assert board.violations == ()
+
+
 def test_an_option_outranks_the_table(tmp_path, romfs_flash):
     source = project(tmp_path / "app", "partition = 1")
     with SimulatedBoard(SimOptions(size=SIZE, partitions=2)) as board:
