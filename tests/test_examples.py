@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from hatch_romfs import build, open_image
+from hatch_romfs import build, build_all, open_image
 from hatch_romfs.formats.image import stored
 from hatch_romfs.tree import files
 from hatch_romfs.trial import run_image
@@ -23,11 +23,11 @@ def example(tmp_path):
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_every_example_builds_soundly(name, example):
-    built = build(example(name))
-    assert built.warnings == ()
-    with open_image(built.path) as image:
-        image.check()
-        assert image.name == name
+    for kind, built in build_all(example(name)).items():
+        assert built.warnings == ()
+        with open_image(built.path) as image:
+            image.check()
+            assert image.name == (f"{name}-{kind}" if kind else name)
 
 
 def test_blink_runs(example):
@@ -48,6 +48,18 @@ def test_greenhouse_runs(example):
     assert status == 0, said
     assert "read in place, on a 32-byte boundary" in said
     assert "GET / -> 200 text/html" in said
+
+
+def test_camera_runs(example):
+    built = build_all(example("camera"))
+    assert {name: (one.partition, one.limit) for name, one in built.items()} == {
+        "models": (0, 24 << 20),
+        "code": (1, 1 << 20),
+    }
+    with open_image(built["models"].path) as image:
+        assert stored(image.file("person.tflite")).offset % 16 == 0
+    status, said = run_image(built["code"].path, built["code"].size, "import camera", capture=True)
+    assert (status, said) == (0, "Mensch (0, 0, 4, 4)\nKatze (2, 2, 4, 4)\nvision 1.2.0\n")
 
 
 def test_make_demo_on_a_fresh_checkout(tmp_path):

@@ -1,0 +1,3 @@
+metadata(description="What the camera sees", version="1.2.0")
+
+package("vision", opt=3)
