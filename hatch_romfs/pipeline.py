@@ -57,11 +57,15 @@ class Job(NamedTuple):
     emit: CArray | None = None
 
 
-def project_job(project: Project, directory: Path) -> Job:
-    """Return the job of building a project's image into the output folder ``directory``."""
+def project_job(project: Project, directory: Path, dynamic: Callable[[], str]) -> Job:
+    """Return the job of building a project's image into the output folder ``directory``.
+
+    ``dynamic`` is asked for the version where that is not written down.
+    """
+    version = dynamic() if project.version is None else project.version
     filename = project.settings.filename.replace("{name}", project.name)
-    filename = filename.replace("{version}", project.version or "")
-    return Job(project.root, project.settings, directory / filename, project.name, project.version)
+    filename = filename.replace("{version}", version)
+    return Job(project.root, project.settings, directory / filename, project.name, version)
 
 
 class Built(NamedTuple):

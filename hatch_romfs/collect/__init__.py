@@ -18,9 +18,8 @@ if TYPE_CHECKING:
     from hatch_romfs.settings.model import Settings, Source
     from hatch_romfs.tree import Node
 
-_OUTPUTS = ("/dist", "/build")
-"""Where build tools put what they make; left out where the project's own folder is a source."""
-
+_OUTPUTS = ("/dist", "/build", "/PKG-INFO", "/setup.cfg")
+"""Where build tools put what they make, the last two in sdists; left out where the project's own folder is a source."""
 
 _EMPTY = "the image is empty: the sources hold nothing that is not left out"
 
@@ -39,6 +38,20 @@ def collect(settings: Settings, root: Path, out: Path | None = None) -> Collecte
     cannot hold or that two sources claim.
     """
     tree = Directory()
+    for below, source, found in read_sources(settings, root, out):
+        if found.entries:
+            _merge(_at(tree, below, source.to), found, join(below, source.to).strip("/"))
+    for path, _ in walk(tree):  # which `to` and `lib-dir` may have moved
+        _check_bound(path)
+    return _collected(settings, tree)
+
+
+def read_sources(settings: Settings, root: Path, out: Path | None = None) -> list[tuple[str, Source, Directory]]:
+    """Return, for every source, below which folder of the image its `to` counts, the source, and what is taken of it.
+
+    Raises SettingsError and BuildError, as ``collect`` does.
+    """
+    read: list[tuple[str, Source, Directory]] = []
     problems: list[Problem] = []
     keep = _keep(settings)
     for key, sources, below in (("sources", settings.sources, ""), ("lib", settings.lib, settings.lib_dir)):
@@ -49,14 +62,10 @@ def collect(settings: Settings, root: Path, out: Path | None = None) -> Collecte
                 continue
             contents = _folder(settings, source, folder, root, keep)
             _check_output(contents, out)
-            found = contents.read()
-            if found.entries:
-                _merge(_at(tree, below, source.to), found, join(below, source.to).strip("/"))
+            read.append((below, source, contents.read()))
     if problems:
         raise SettingsError(problems, hint="sources, by default src, and lib name folders relative to pyproject.toml.")
-    for path, _ in walk(tree):  # which `to` and `lib-dir` may have moved
-        _check_bound(path)
-    return _collected(settings, tree)
+    return read
 
 
 def collect_folder(settings: Settings, root: Path, out: Path | None = None) -> Collected:

@@ -13,8 +13,9 @@ from hatchling.metadata.core import ProjectMetadata
 from hatchling.plugin import hookimpl
 from hatchling.plugin.manager import PluginManager
 
-from hatch_romfs.errors import RomfsError, SettingsError
-from hatch_romfs.pipeline import build_image, project_job
+from hatch_romfs.errors import SettingsError
+from hatch_romfs.pipeline import project_job
+from hatch_romfs.plugins import edge
 from hatch_romfs.settings.model import Settings
 from hatch_romfs.settings.project import read_project
 
@@ -82,27 +83,16 @@ def dynamic_version(root: Path) -> str:
 
 
 def _job(metadata: ProjectMetadata[PluginManager], directory: str, app: Application, config: dict[str, Any]) -> Job:
-    try:
+    with edge.failures(app.abort):
         misplaced = set(config) & set(Settings.keys) - {"exclude"}  # Hatch has a key of that name
         if misplaced:
             raise SettingsError(f"{', '.join(sorted(misplaced))}: what goes into the image stands in [tool.romfs]")
         project = read_project(Path(metadata.root), metadata.config)
-    except RomfsError as error:
-        app.abort(str(error), code=error.status)
-        raise
-    if project.version is None:
-        project = project._replace(version=metadata.version)
-    return project_job(project, Path(directory))
+    return project_job(project, Path(directory), lambda: metadata.version)
 
 
 def _build(metadata: ProjectMetadata[PluginManager], directory: str, app: Application, config: dict[str, Any]) -> str:
-    """Build the image and return its path; what goes wrong becomes a message and an exit status."""
+    """Build the image and return its path."""
     job = _job(metadata, directory, app, config)
-    try:
-        built = build_image(job)
-    except RomfsError as error:
-        app.abort(str(error), code=error.status)
-        raise
-    for warning in built.warnings:
-        app.display_warning(f"warning: {ascii(warning)[1:-1]}")
-    return str(built.path)
+    with edge.failures(app.abort):
+        return str(edge.image(job, app.display_warning))
