@@ -115,6 +115,8 @@ def test_there_is_no_image_of_a_wheel_that_failed(project, python):
 def test_an_sdist_has_what_setuptools_takes_and_what_the_image_needs(project, python, tmp_path):
     alone = make(tmp_path / "alone", backend=ALONE)
     (project / "src/app/empty").mkdir()
+    for root in (alone, project):
+        (root / "MANIFEST.in").write_text("prune vendor\nglobal-exclude *.bin\n")
     run(python, "-c", "from setuptools.build_meta import build_sdist as build; build('dist')", cwd=alone)
     hook(python, "build_sdist", project)
     (made,) = (project / "dist").iterdir()

@@ -42,7 +42,7 @@ def build_wheel(
 
 
 def build_sdist(sdist_directory: str, config_settings: dict[str, Any] | None = None) -> str:
-    """Build the sdist through setuptools, and add what of the image's sources that does not take."""
+    """Build the sdist through setuptools, and add the sources of the image that it leaves out."""
     project = _project()
     with _passing(sdist_directory) as (passing, directory):
         name = build_meta.build_sdist(passing, config_settings)
