@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from hatch_romfs.emit import CArray
     from hatch_romfs.pipeline import Progress
 
+_SETUPTOOLS = ("hatch_romfs.plugins.setuptools", "setuptools.build_meta", "setuptools.build_meta:__legacy__")
+_ELSE = "Write the version down, or build the image through the project's own build front end."
+
 
 def build(  # noqa: PLR0913 - the options of a command
     source: str | os.PathLike[str] = ".",
@@ -96,20 +99,25 @@ def _jobs(root: Path, overrides: Mapping[str, Any]) -> dict[str, Job]:
         named = root if root.name not in ("", "..") else root.resolve()
         return {"": Job(root, read_settings(overrides), named.parent / f"{named.name or 'rom'}.romfs")}
     project = read_project(root, document, overrides)
-    if project.version is None:
-        project = project._replace(version=_version_of(root, document))
-    return project_jobs(project, root / "dist")
+    return project_jobs(project, root / "dist", lambda: _version_of(root, document))
 
 
 def _version_of(root: Path, document: dict[str, object]) -> str:
     """Return the version that the build backend gives a project that has none written down."""
     system = document.get("build-system")
     backend = system.get("build-backend") if isinstance(system, dict) else None
-    if backend != "hatchling.build":
+    # Only such a project pays for its build backend.
+    if backend == "hatchling.build":
+        from hatch_romfs.plugins.hatch import dynamic_version  # noqa: PLC0415
+    elif backend in _SETUPTOOLS:
+        try:
+            from hatch_romfs.plugins.setuptools import dynamic_version  # noqa: PLC0415
+        except ModuleNotFoundError as error:
+            raise SettingsError(
+                "project.version is dynamic, and setuptools, which would tell it, is not installed here", hint=_ELSE
+            ) from error
+    else:
         raise SettingsError(
-            f"project.version is missing, and its build backend, {backend!r}, cannot be asked for it",
-            hint="Write the version down, or build the image through the project's own build front end.",
+            f"project.version is missing, and its build backend, {backend!r}, cannot be asked for it", hint=_ELSE
         )
-    from hatch_romfs.plugins.hatch import dynamic_version  # noqa: PLC0415 - only such a project pays for hatchling
-
     return dynamic_version(root)

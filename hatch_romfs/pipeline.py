@@ -58,14 +58,18 @@ class Job(NamedTuple):
     emit: CArray | None = None
 
 
-def project_jobs(project: Project, directory: Path) -> dict[str, Job]:
-    """Return the jobs of building a project's images, by their names, into the output folder ``directory``."""
+def project_jobs(project: Project, directory: Path, dynamic: Callable[[], str]) -> dict[str, Job]:
+    """Return the jobs of building a project's images, by their names, into the output folder ``directory``.
+
+    ``dynamic`` is asked for the version where that is not written down.
+    """
+    version = dynamic() if project.version is None else project.version
     jobs = {}
     for image, settings in project.images.items():
-        filename = settings.filename.replace("{name}", project.name).replace("{version}", project.version or "")
+        filename = settings.filename.replace("{name}", project.name).replace("{version}", version)
         out = directory / filename.replace("{image}", image)
         name = f"{project.name}-{image}" if image else project.name
-        jobs[image] = Job(project.root, settings, out, name, project.version, project.name)
+        jobs[image] = Job(project.root, settings, out, name, version, project.name)
     return jobs
 
 

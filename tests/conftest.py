@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from hatch_romfs import build
 from tests import judges
 
 CACHES = {"UV_CACHE_DIR": "uv", "PIP_CACHE_DIR": "pip"}
@@ -86,6 +87,12 @@ FILES = {
 def project(tmp_path):
     """A small project of every kind of content."""
     return make_project(tmp_path / "project")
+
+
+@pytest.fixture
+def reference(tmp_path):
+    """The image's SHA-256, built through the API in a folder of its own."""
+    return build(make_project(tmp_path / "reference")).sha256
 
 
 def make_project(root: Path, files: dict[str, bytes] = FILES) -> Path:

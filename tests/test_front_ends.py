@@ -27,12 +27,6 @@ def run(*command: object, cwd: Path, status: int = 0) -> str:
     return said
 
 
-@pytest.fixture
-def reference(tmp_path):
-    """The image's SHA-256, built through the API in a folder of its own."""
-    return build(make_project(tmp_path / "reference")).sha256
-
-
 @pytest.mark.parametrize(
     "command",
     [

@@ -123,7 +123,7 @@ def put_romfs(root: Directory, folder: Path) -> Path:
     for path, node in reversed(list(walk(root))):
         target = folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
-        if id(node) in made:
+        if id(node) in made and not made[id(node)].name.startswith("@"):  # a name says what one is, and no inode does
             os.link(made[id(node)], target, follow_symlinks=False)
         elif isinstance(node, Directory):
             target.mkdir(exist_ok=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hatch_romfs.collect.folder import Folder, Keep
 from hatch_romfs.collect.linux import make_executable, special_files
-from hatch_romfs.collect.manifest import LOCK, manifest_files, package_files
+from hatch_romfs.collect.manifest import LOCK, manifest_files, manifest_sources, package_files
 from hatch_romfs.errors import BuildError, Problem, SettingsError
 from hatch_romfs.settings.patterns import compiled, excluded
 from hatch_romfs.tree import MAX_DEPTH, MAX_PATH, Directory, File, files, join, walk
@@ -19,11 +19,10 @@ if TYPE_CHECKING:
     from hatch_romfs.settings.model import Nested, Settings, Source
     from hatch_romfs.tree import Node
 
-__all__ = ["LOCK", "Collected", "Inner", "add", "collect", "collect_folder"]
+__all__ = ["LOCK", "Collected", "Inner", "add", "collect", "collect_folder", "manifest_sources", "read_sources"]
 
-_OUTPUTS = ("/dist", "/build")
-"""Where build tools put what they make; left out where the project's own folder is a source."""
-
+_OUTPUTS = ("/dist", "/build", "/PKG-INFO", "/setup.cfg")
+"""Where build tools put what they make, the last two in sdists; left out where the project's own folder is a source."""
 
 _EMPTY = "the image is empty: the sources hold nothing that is not left out"
 
@@ -52,8 +51,30 @@ def collect(settings: Settings, root: Path, out: Path | None = None) -> Collecte
     cannot hold or that two sources claim.
     """
     tree = Directory()
-    problems: list[Problem] = []
     nested: list[Inner] = []
+    for below, source, found in read_sources(settings, root, out):
+        path = join(below, source.to).strip("/")
+        if source.image:
+            nested.append(Inner(path, found, source.image, source.path))
+        elif found.entries:
+            _merge(_at(tree, below, source.to), found, path)
+    warnings: list[str] = []
+    for path, file in manifest_files(settings, root, warnings):
+        add(tree, path, file)
+    for path, file in package_files(settings, root):
+        add(tree, join(settings.lib_dir, path), file)
+    for path, _ in walk(tree):  # which `to` and `lib-dir` may have moved
+        _check_bound(path)
+    return _collected(settings, tree, warnings)._replace(nested=tuple(nested))
+
+
+def read_sources(settings: Settings, root: Path, out: Path | None = None) -> list[tuple[str, Source, Directory]]:
+    """Return, for every source, below which folder of the image its `to` counts, the source, and what is taken of it.
+
+    Raises SettingsError and BuildError, as ``collect`` does.
+    """
+    read: list[tuple[str, Source, Directory]] = []
+    problems: list[Problem] = []
     keep = _keep(settings)
     for key, sources, below in (("sources", settings.sources, ""), ("lib", settings.lib, settings.lib_dir)):
         for index, source in enumerate(sources):
@@ -63,21 +84,10 @@ def collect(settings: Settings, root: Path, out: Path | None = None) -> Collecte
                 continue
             contents = _folder(settings, source, folder, root, None if source.image else keep)
             _check_output(contents, out)
-            found = contents.read()
-            if source.image:
-                nested.append(Inner(join(below, source.to).strip("/"), found, source.image, contents.shown))
-            elif found.entries:
-                _merge(_at(tree, below, source.to), found, join(below, source.to).strip("/"))
+            read.append((below, source, contents.read()))
     if problems:
         raise SettingsError(problems, hint="sources, by default src, and lib name folders relative to pyproject.toml.")
-    warnings: list[str] = []
-    for path, file in manifest_files(settings, root, warnings):
-        add(tree, path, file)
-    for path, file in package_files(settings, root):
-        add(tree, join(settings.lib_dir, path), file)
-    for path, _ in walk(tree):  # which `to` and `lib-dir` may have moved
-        _check_bound(path)
-    return _collected(settings, tree, warnings)._replace(nested=tuple(nested))
+    return read
 
 
 def collect_folder(settings: Settings, root: Path, out: Path | None = None) -> Collected:

@@ -38,6 +38,18 @@ def manifest_files(settings: Settings, root: Path, warnings: list[str]) -> Itera
                 yield entry.target, _file(entry)
 
 
+def manifest_sources(settings: Settings, root: Path) -> set[Path]:
+    """Return every file that the manifests are, or name: what must be there for the image to be built."""
+    sources = set()
+    for source in settings.manifest:
+        for path in (source.path, *source.provided):
+            made = _evaluated(root / path, source, root)
+            asked = root / path
+            sources.add(asked / "manifest.py" if asked.is_dir() else asked)
+            sources |= {path for entry in made.entries for path in (entry.source, entry.manifest)}
+    return {path.resolve() for path in sources}
+
+
 def package_files(settings: Settings, root: Path) -> Iterator[tuple[str, File]]:
     """Yield the path and the file of everything in the packages that the lock has pinned.
 

@@ -1,1 +1,1 @@
-"""How build front ends reach the build: Hatch's target and hook, and what only a build backend knows."""
+"""How build front ends reach the build: Hatch's target and hook, setuptools' backend and command."""

@@ -14,9 +14,10 @@ from hatchling.metadata.core import ProjectMetadata
 from hatchling.plugin import hookimpl
 from hatchling.plugin.manager import PluginManager
 
-from hatch_romfs.collect import LOCK
-from hatch_romfs.errors import RomfsError, SettingsError
-from hatch_romfs.pipeline import build_image, embedded_path, project_jobs
+from hatch_romfs.collect import LOCK, manifest_sources
+from hatch_romfs.errors import SettingsError
+from hatch_romfs.pipeline import embedded_path, project_jobs
+from hatch_romfs.plugins import edge
 from hatch_romfs.settings.model import Settings
 from hatch_romfs.settings.project import read_project
 
@@ -79,7 +80,10 @@ class RomfsBuildHook(BuildHookInterface[BuilderConfig]):
         for job in self._jobs().values():
             settings = job.settings
             needed |= {f"/{source.path}/**" for source in (*settings.sources, *settings.lib)}
-            needed |= {f"/{manifest.path}" for manifest in settings.manifest}
+            with edge.failures(self.app.abort):
+                named = manifest_sources(settings, job.root)
+            root = job.root.resolve()
+            needed |= {f"/{path.relative_to(root).as_posix()}" for path in named if path.is_relative_to(root)}
         return sorted(pattern for pattern in needed if ".." not in pattern)
 
 
@@ -107,26 +111,15 @@ def dynamic_version(root: Path) -> str:
 def _jobs(
     metadata: ProjectMetadata[PluginManager], directory: str, app: Application, config: dict[str, Any]
 ) -> dict[str, Job]:
-    try:
+    with edge.failures(app.abort):
         misplaced = set(config) & set(Settings.keys) - {"exclude"}  # Hatch has a key of that name
         if misplaced:
             raise SettingsError(f"{', '.join(sorted(misplaced))}: what goes into the image stands in [tool.romfs]")
         project = read_project(Path(metadata.root), metadata.config)
-    except RomfsError as error:
-        app.abort(str(error), code=error.status)
-        raise
-    if project.version is None:
-        project = project._replace(version=metadata.version)
-    return project_jobs(project, Path(directory))
+    return project_jobs(project, Path(directory), lambda: metadata.version)
 
 
 def _built(job: Job, app: Application) -> str:
-    """Build an image and return its path; what goes wrong becomes a message and an exit status."""
-    try:
-        built = build_image(job)
-    except RomfsError as error:
-        app.abort(str(error), code=error.status)
-        raise
-    for warning in built.warnings:
-        app.display_warning(f"warning: {ascii(warning)[1:-1]}")
-    return str(built.path)
+    """Build an image and return its path."""
+    with edge.failures(app.abort):
+        return str(edge.image(job, app.display_warning))

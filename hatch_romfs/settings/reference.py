@@ -33,7 +33,8 @@ the source folder, in `alignment` and `mpy.exclude` against paths inside the ima
 before compiling (`.py`), `alignment` those after (`.mpy`).
 
 Always left out, unless a pattern such as `!*.romfs` takes them in again:
-{built_in}. Where the project's own folder is a source, `/dist` and `/build` are left out too.
+{built_in}. Where the project's own folder is a source, so are what build tools put there: `/dist`, `/build`, and
+`/PKG-INFO` and `/setup.cfg`, which they add to sdists.
 """
 
 _BOARDS = """\
