@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from hatch_romfs.api import build
     from hatch_romfs.board.flash import Flashed, erase, flash, query, read, verify
+    from hatch_romfs.board.listing import Listed, list_files
     from hatch_romfs.board.session import PortOptions
     from hatch_romfs.emit import CArray
     from hatch_romfs.errors import (
@@ -36,6 +37,7 @@ __all__ = [
     "ImageError",
     "LinkError",
     "LinuxImage",
+    "Listed",
     "PortOptions",
     "RomImage",
     "RomfsError",
@@ -44,6 +46,7 @@ __all__ = [
     "build",
     "erase",
     "flash",
+    "list_files",
     "open_image",
     "query",
     "read",
@@ -52,6 +55,7 @@ __all__ = [
 
 _HOMES = {
     **dict.fromkeys(("Flashed", "erase", "flash", "query", "read", "verify"), "hatch_romfs.board.flash"),
+    **dict.fromkeys(("Listed", "list_files"), "hatch_romfs.board.listing"),
     "CArray": "hatch_romfs.emit",
     "LinuxImage": "hatch_romfs.formats.linux.image",
     "Built": "hatch_romfs.pipeline",
