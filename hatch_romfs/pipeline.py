@@ -12,14 +12,14 @@ from hatch_romfs.compile.cache import Cache
 from hatch_romfs.digest import Digest
 from hatch_romfs.emit import C_START, c_source
 from hatch_romfs.errors import BuildError, SettingsError
-from hatch_romfs.formats import MAGICS
+from hatch_romfs.formats import MAGICS, open_image
 from hatch_romfs.formats.sharing import equal_files, hard_links, strictest
 from hatch_romfs.settings.model import MAX_SIZE, Alignment
 from hatch_romfs.settings.patterns import PASSING, compiled
 from hatch_romfs.tree import CHUNK, files
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from hatch_romfs.emit import CArray
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 # Only the format that is asked for is imported.
 # ruff: noqa: PLC0415
 
-Chunks: TypeAlias = "Iterator[bytes | memoryview]"
+Chunks: TypeAlias = "Iterable[bytes | memoryview]"
 Progress: TypeAlias = "Callable[[str, int, int], None]"
 """Is told what is being done, how much of it is, and of how much: modules, or bytes."""
 
@@ -56,6 +56,16 @@ class Job(NamedTuple):
     version: str | None = None
     emit: CArray | None = None
 
+    @property
+    def inventory(self) -> Path | None:
+        """Where the inventory goes, if there is to be one; C source has none."""
+        return self.out.with_name(f"{self.out.name}.json") if self.settings.inventory and not self.emit else None
+
+    @property
+    def outputs(self) -> tuple[Path, ...]:
+        """Every file that the build writes."""
+        return tuple(filter(None, (self.out, self.inventory)))
+
 
 def project_job(project: Project, directory: Path) -> Job:
     """Return the job of building a project's image into the output folder ``directory``."""
@@ -68,7 +78,7 @@ class Built(NamedTuple):
     """An image that was built.
 
     ``size`` and ``limit``, the partition's, are in bytes, ``sha256`` is that of the whole image, ``files`` counts
-    what it holds, and ``warnings`` are what its maker should hear.
+    what it holds, ``warnings`` are what its maker should hear, and ``inventory`` is the file beside it, if asked for.
     """
 
     path: Path
@@ -77,6 +87,7 @@ class Built(NamedTuple):
     files: int
     warnings: tuple[str, ...]
     limit: int | None
+    inventory: Path | None = None
 
 
 def build_image(job: Job, *, cache: bool = True, on_progress: Progress = unheard) -> Built:
@@ -85,8 +96,8 @@ def build_image(job: Job, *, cache: bool = True, on_progress: Progress = unheard
     Raises SettingsError and BuildError.
     """
     settings = job.settings
-    check_replaceable(job.out, C_START if job.emit else tuple(MAGICS.values()))
-    collected = (collect if job.name else collect_folder)(settings, job.root, job.out)
+    _check_outputs(job)
+    collected = (collect if job.name else collect_folder)(settings, job.root, job.outputs)
     tree = collected.tree
     if settings.mpy:
         tree = compile_tree(
@@ -103,10 +114,14 @@ def build_image(job: Job, *, cache: bool = True, on_progress: Progress = unheard
         if job.emit:
             boundaries = [boundary for _, boundary in settings.alignment.patterns]
             chunks = c_source(chunks, size, job.emit, max(settings.alignment.default, *boundaries, 1))
-        write_artifact(job.out, chunks)
+        with replacing(job.out) as passing:
+            _write(passing, chunks)
+            if job.inventory:
+                # The image is what is flashed, so it changes last; a cut between the two leaves hashes that differ.
+                write_artifact(job.inventory, [_inventory(job, passing, tree)])
         sha256 = digest.hexdigest()
     warnings = (*collected.warnings, *_unmatched(settings.alignment, tree))
-    return Built(job.out, size, sha256, sum(1 for _ in files(tree)), warnings, settings.size)
+    return Built(job.out, size, sha256, sum(1 for _ in files(tree)), warnings, settings.size, job.inventory)
 
 
 def _micropython(job: Job, tree: Directory) -> tuple[int, Chunks]:
@@ -139,6 +154,14 @@ def _linux(job: Job, tree: Directory) -> tuple[int, Chunks]:
     return layout.padded, image_chunks(layout)
 
 
+def _inventory(job: Job, image: Path, tree: Directory) -> bytes:
+    """Return the inventory of an image that was written."""
+    from hatch_romfs.inventory import describe
+
+    with open_image(image) as opened:
+        return describe(opened, tree, job.settings, job.root)
+
+
 def _gathered(chunks: Chunks) -> Chunks:
     """Yield the same bytes in chunks of some size: each costs a hash, a write and a word to who watches."""
     waiting: list[bytes | memoryview] = []
@@ -161,16 +184,27 @@ def _watched(chunks: Chunks, digest: Digest, size: int, on_progress: Progress) -
         on_progress("writing", done, size)
 
 
-def check_replaceable(out: Path, starts: bytes | tuple[bytes, ...]) -> None:
+def _check_outputs(job: Job) -> None:
+    """Refuse to replace what no build has written."""
+    if job.emit:
+        check_replaceable(job.out, "C source of an image", C_START)
+    else:
+        check_replaceable(job.out, "image", *MAGICS.values())
+    if job.inventory:
+        from hatch_romfs.inventory import START
+
+        check_replaceable(job.inventory, "inventory", START)
+
+
+def check_replaceable(out: Path, what: str, *starts: bytes) -> None:
     """Refuse to put something where a file is that does not start as that does."""
     if not out.exists():
         return
     if not out.is_file():
-        raise SettingsError(f"{out} is there, and is no file", hint="Name a file for the image.")
+        raise SettingsError(f"{out} is there, and is no file", hint="Name another file.")
     with out.open("rb") as file:
         start = file.read(32)
     if start and not start.startswith(starts):
-        what = "C source of an image" if starts == C_START else "image"
         raise SettingsError(f"{out} is there, and is no {what}", hint="Name another file, or remove this one.")
 
 
@@ -196,15 +230,26 @@ def alignment_of(alignment: Alignment) -> Callable[[str], int]:
 
 
 def write_artifact(out: Path, chunks: Chunks) -> None:
-    """Write chunks to a file beside ``out``, then put it in its place. Raises BuildError."""
+    """Write chunks to a file that then takes the place of ``out``. Raises BuildError."""
+    with replacing(out) as passing:
+        _write(passing, chunks)
+
+
+def _write(path: Path, chunks: Chunks) -> None:
+    with path.open("xb") as file:
+        for chunk in chunks:
+            file.write(chunk)
+
+
+@contextlib.contextmanager
+def replacing(out: Path) -> Iterator[Path]:
+    """Yield the path of a file beside ``out`` that takes its place once it was written. Raises BuildError."""
     out = out.resolve()  # a link stays, and what it leads to is replaced
     passing = out.with_name(f".{out.name}.{os.urandom(4).hex()}{PASSING}")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with passing.open("xb") as file:
-                for chunk in chunks:
-                    file.write(chunk)
+            yield passing
             passing.replace(out)
         finally:
             with contextlib.suppress(OSError):

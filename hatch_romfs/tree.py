@@ -13,6 +13,7 @@ from hatch_romfs.errors import BuildError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 MAX_DEPTH = 255
 """Folders inside one another, at most: enough for any real tree, and a bound for what walks one."""
@@ -40,9 +41,10 @@ class Content(Protocol):
 
 
 class Held(NamedTuple):
-    """Data that is in memory, such as a compiled module."""
+    """Data that is in memory, such as a compiled module: ``compiler`` is the path of what made that."""
 
     data: bytes
+    compiler: Path | None = None
 
     @property
     def size(self) -> int:
@@ -83,11 +85,16 @@ class OnDisk(NamedTuple):
 
 
 class File(NamedTuple):
-    """A file; ``origin`` says where it comes from, for messages. Only Linux's romfs knows ``executable``."""
+    """A file; ``origin`` says where it comes from, for messages. Only Linux's romfs knows ``executable``.
+
+    ``source`` is the path of the file on disk that it was made of, relative to the project and with ``/``; None
+    where there is none, or it is the same on no other machine.
+    """
 
     content: Content
     origin: str
     executable: bool = False
+    source: str | None = None
 
     @property
     def size(self) -> int:

@@ -70,6 +70,7 @@ def built_document(result: Built) -> dict[str, object]:
         "sha256": result.sha256,
         "files": result.files,
         "warnings": list(result.warnings),
+        "inventory": result.inventory and str(result.inventory),
     }
 
 

@@ -36,8 +36,8 @@ class RomfsBuilder(BuilderInterface[BuilderConfig, PluginManager]):
         return {"standard": self._build_standard}
 
     def clean(self, directory: str, _versions: list[str]) -> None:
-        """Remove the image, as ``hatch build -c`` asks."""
-        _job(self.metadata, directory, self.app, self.target_config).out.unlink(missing_ok=True)
+        """Remove what was built, as ``hatch build -c`` asks."""
+        _remove(_job(self.metadata, directory, self.app, self.target_config))
 
     def _build_standard(self, directory: str, **_build_data: object) -> str:
         return _build(self.metadata, directory, self.app, self.target_config)
@@ -51,13 +51,12 @@ class RomfsBuildHook(BuildHookInterface[BuilderConfig]):
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:  # noqa: ARG002
         """Build the image before the wheel, so that where it fails there is no wheel either."""
         if self.target_name == "wheel" and version == "standard":
-            built = _build(self.metadata, self.directory, self.app, self.config)
-            self.app.display_info(os.path.relpath(built, self.root) if built.startswith(self.root) else built)
+            _show(self.app, self.root, _build(self.metadata, self.directory, self.app, self.config))
 
     def clean(self, _versions: list[str]) -> None:
-        """Remove the image, as ``hatch build -c`` asks."""
+        """Remove what was built, as ``hatch build -c`` asks."""
         if self.target_name == "wheel":
-            _job(self.metadata, self.directory, self.app, self.config).out.unlink(missing_ok=True)
+            _remove(_job(self.metadata, self.directory, self.app, self.config))
 
 
 @hookimpl
@@ -105,4 +104,16 @@ def _build(metadata: ProjectMetadata[PluginManager], directory: str, app: Applic
         raise
     for warning in built.warnings:
         app.display_warning(f"warning: {ascii(warning)[1:-1]}")
+    if built.inventory:
+        _show(app, metadata.root, str(built.inventory))
     return str(built.path)
+
+
+def _show(app: Application, root: str, path: str) -> None:
+    """Name a file that was made, as Hatch names the one that a target returns."""
+    app.display_info(os.path.relpath(path, root) if path.startswith(root) else path)
+
+
+def _remove(job: Job) -> None:
+    for path in job.outputs:
+        path.unlink(missing_ok=True)

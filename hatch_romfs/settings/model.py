@@ -248,9 +248,8 @@ class Settings(Model):
     linux: Linux = key(Table(Linux), 'What only Linux\'s romfs has; for `format = "linux"` alone.', {})
     inventory: bool = key(
         Bool(),
-        "Whether `{filename}.json` is written: what the image holds, and from where.",
+        "Whether an inventory is written beside the image, `{filename}.json`: what it holds, from where, and hashes.",
         default=False,
-        later=True,
     )
     embed: bool = key(Bool(), "Whether the wheel carries the image too.", default=False, later=True)
     board: str | None = key(

@@ -233,7 +233,6 @@ def test_native_code_by_default_needs_an_architecture(emit):
         ("manifest", ["a.py", "b.py"]),
         ("manifest", {"path": "a.py"}),
         ("dependencies", ["aioble"]),
-        ("inventory", True),
         ("embed", True),
         ("board", "OPENMV_N6"),
     ],
