@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hatch_romfs import build
+from hatch_romfs import build, list_files
 from hatch_romfs.board.flash import flash
 from hatch_romfs.board.sim import SimOptions, SimulatedBoard
+from hatch_romfs.tree import files
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -84,6 +85,16 @@ def compare(image: Path, board: Callable[[], SimulatedBoard]) -> dict[str, Cost]
     return costs
 
 
+def listed(board: SimulatedBoard, image: Path) -> tuple[int, int, int]:
+    """Return how many files a list of the board shows, and the bytes that it costs up and down the wire."""
+    flash(image, board.port)
+    up, down = board.relay.sent, board.relay.received
+    _, (found,) = list_files(board.port)
+    if found.root is None:
+        raise RuntimeError(found.problem)
+    return sum(1 for _ in files(found.root)), board.relay.sent - up, board.relay.received - down
+
+
 def main() -> None:
     """Measure and print a table."""
     with tempfile.TemporaryDirectory() as folder:
@@ -94,6 +105,8 @@ def main() -> None:
         print("| deploy | bytes up the wire | of mpremote's | seconds |\n|---|---|---|---|")
         for name, what in costs.items():
             print(f"| {name} | {what.sent:,} | {what.sent / peer.sent:.3f} | {what.seconds:.2f} |")
+        with SimulatedBoard(SimOptions(family=FAMILY)) as board:
+            print("\n--query --files: {} files, {:,} bytes up, {:,} down".format(*listed(board, image)))
 
 
 if __name__ == "__main__":

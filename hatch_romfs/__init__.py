@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from hatch_romfs.api import build, build_all
     from hatch_romfs.board.flash import Flashed, erase, flash, query, read, verify
+    from hatch_romfs.board.listing import Listed, list_files
     from hatch_romfs.board.session import PortOptions
     from hatch_romfs.emit import CArray
     from hatch_romfs.errors import (
@@ -37,6 +38,7 @@ __all__ = [
     "ImageError",
     "LinkError",
     "LinuxImage",
+    "Listed",
     "PortOptions",
     "RomImage",
     "RomfsError",
@@ -47,6 +49,7 @@ __all__ = [
     "erase",
     "flash",
     "installed_image",
+    "list_files",
     "open_image",
     "query",
     "read",
@@ -55,6 +58,7 @@ __all__ = [
 
 _HOMES = {
     **dict.fromkeys(("Flashed", "erase", "flash", "query", "read", "verify"), "hatch_romfs.board.flash"),
+    **dict.fromkeys(("Listed", "list_files"), "hatch_romfs.board.listing"),
     "CArray": "hatch_romfs.emit",
     "LinuxImage": "hatch_romfs.formats.linux.image",
     "Built": "hatch_romfs.pipeline",

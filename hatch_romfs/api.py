@@ -81,7 +81,7 @@ def _emitted(path: Path, out: Path, array: CArray) -> Built:
     from hatch_romfs.emit import C_START, c_source  # noqa: PLC0415 - few builds end in C source
     from hatch_romfs.formats import open_image  # noqa: PLC0415
 
-    check_replaceable(out, C_START)
+    check_replaceable(out, "C source of an image", C_START)
     with open_image(path) as image:
         image.check()
         contents = [stored(file) for _, file in files(image.root)]

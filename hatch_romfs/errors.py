@@ -78,6 +78,6 @@ class BoardError(RomfsError):
 
 
 class VerifyError(RomfsError):
-    """The board does not hold what it should."""
+    """The board does not hold what it should, or an image not what its inventory says."""
 
     status = 6

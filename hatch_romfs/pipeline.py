@@ -14,14 +14,14 @@ from hatch_romfs.compile.cache import Cache
 from hatch_romfs.digest import Digest
 from hatch_romfs.emit import C_START, c_source
 from hatch_romfs.errors import BuildError, SettingsError
-from hatch_romfs.formats import MAGICS
+from hatch_romfs.formats import MAGICS, open_image
 from hatch_romfs.packing import boundary_of, linux, micropython, unmatched
 from hatch_romfs.settings.model import MAX_SIZE
 from hatch_romfs.settings.patterns import PASSING
 from hatch_romfs.tree import CHUNK, File, files
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from hatch_romfs.emit import CArray
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from hatch_romfs.settings.project import Project
     from hatch_romfs.tree import Directory
 
-Chunks: TypeAlias = "Iterator[bytes | memoryview]"
+Chunks: TypeAlias = "Iterable[bytes | memoryview]"
 Progress: TypeAlias = "Callable[[str, int, int], None]"
 """Is told what is being done, how much of it is, and of how much: modules, or bytes."""
 
@@ -56,6 +56,16 @@ class Job(NamedTuple):
     version: str | None = None
     project: str | None = None
     emit: CArray | None = None
+
+    @property
+    def inventory(self) -> Path | None:
+        """Where the inventory goes, if there is to be one; C source has none."""
+        return self.out.with_name(f"{self.out.name}.json") if self.settings.inventory and not self.emit else None
+
+    @property
+    def outputs(self) -> tuple[Path, ...]:
+        """Every file that the build writes."""
+        return tuple(filter(None, (self.out, self.inventory)))
 
 
 def project_jobs(project: Project, directory: Path, dynamic: Callable[[], str]) -> dict[str, Job]:
@@ -84,7 +94,8 @@ class Built(NamedTuple):
     """An image that was built.
 
     ``size`` and ``limit``, the partition's, are in bytes, ``sha256`` is that of the whole image, ``files`` counts
-    what it holds, and ``warnings`` are what its maker should hear. ``board`` and ``partition`` are what it is for.
+    what it holds, and ``warnings`` are what its maker should hear. ``board`` and ``partition`` are what it is for, and
+    ``inventory`` is the file beside it, if asked for.
     """
 
     path: Path
@@ -95,6 +106,7 @@ class Built(NamedTuple):
     limit: int | None
     board: str | None = None
     partition: int = 0
+    inventory: Path | None = None
 
 
 def build_image(job: Job, *, cache: bool = True, on_progress: Progress = unheard) -> Built:
@@ -103,8 +115,8 @@ def build_image(job: Job, *, cache: bool = True, on_progress: Progress = unheard
     Raises SettingsError and BuildError.
     """
     settings = job.settings
-    check_replaceable(job.out, C_START if job.emit else tuple(MAGICS.values()))
-    collected = (collect if job.name else collect_folder)(settings, job.root, job.out)
+    _check_outputs(job)
+    collected = (collect if job.name else collect_folder)(settings, job.root, job.outputs)
     compiling = partial(_compiled, cache=Cache.of_user() if cache else None, on_progress=on_progress)
     tree = collected.tree
     boundaries: dict[str, int] = {}
@@ -119,10 +131,12 @@ def build_image(job: Job, *, cache: bool = True, on_progress: Progress = unheard
         packed = micropython(tree, settings, job.name, job.version, boundaries)
     if packed.size > (settings.size or MAX_SIZE):
         raise _too_big(packed.size, settings, tree)
-    sha256 = _write(job, packed, on_progress)
+    sha256 = _write_outputs(job, packed, tree, on_progress)
     warnings = (*collected.warnings, *unmatched(settings, tree))
     count = sum(1 for _ in files(tree))
-    return Built(job.out, packed.size, sha256, count, warnings, settings.size, settings.board, settings.partition)
+    return Built(
+        job.out, packed.size, sha256, count, warnings, settings.size, settings.board, settings.partition, job.inventory
+    )
 
 
 def _compiled(tree: Directory, mpy: Mpy | None, *, cache: Cache | None, on_progress: Progress) -> Directory:
@@ -132,15 +146,27 @@ def _compiled(tree: Directory, mpy: Mpy | None, *, cache: Cache | None, on_progr
     return compile_tree(tree, mpy, cache=cache, on_progress=lambda done, total: on_progress("compiling", done, total))
 
 
-def _write(job: Job, packed: Packed, on_progress: Progress) -> str:
-    """Write the image, or its C source, and return the image's SHA-256."""
+def _write_outputs(job: Job, packed: Packed, tree: Directory, on_progress: Progress) -> str:
+    """Write the image, or its C source, and the inventory; return the image's SHA-256."""
     with Digest() as digest:
         chunks = _watched(_gathered(packed.chunks()), digest, packed.size, on_progress)
         if job.emit:
             boundaries = [boundary for _, boundary in job.settings.alignment.patterns]
             chunks = c_source(chunks, packed.size, job.emit, max(job.settings.alignment.default, *boundaries, 1))
-        write_artifact(job.out, chunks)
+        with replacing(job.out) as passing:
+            _write(passing, chunks)
+            if job.inventory:
+                # The image is what is flashed, so it changes last; a cut between the two leaves hashes that differ.
+                write_artifact(job.inventory, [_inventory(job, passing, tree)])
         return digest.hexdigest()
+
+
+def _inventory(job: Job, image: Path, tree: Directory) -> bytes:
+    """Return the inventory of an image that was written."""
+    from hatch_romfs.inventory import describe  # noqa: PLC0415 - few builds write one
+
+    with open_image(image) as opened:
+        return describe(opened, tree, job.settings, job.root)
 
 
 def _gathered(chunks: Chunks) -> Chunks:
@@ -165,29 +191,51 @@ def _watched(chunks: Chunks, digest: Digest, size: int, on_progress: Progress) -
         on_progress("writing", done, size)
 
 
-def check_replaceable(out: Path, starts: bytes | tuple[bytes, ...]) -> None:
+def _check_outputs(job: Job) -> None:
+    """Refuse to replace what no build has written."""
+    if job.emit:
+        check_replaceable(job.out, "C source of an image", C_START)
+    else:
+        check_replaceable(job.out, "image", *MAGICS.values())
+    if job.inventory:
+        from hatch_romfs.inventory import START  # noqa: PLC0415
+
+        check_replaceable(job.inventory, "inventory", START)
+
+
+def check_replaceable(out: Path, what: str, *starts: bytes) -> None:
     """Refuse to put something where a file is that does not start as that does."""
     if not out.exists():
         return
     if not out.is_file():
-        raise SettingsError(f"{out} is there, and is no file", hint="Name a file for the image.")
+        raise SettingsError(f"{out} is there, and is no file", hint="Name another file.")
     with out.open("rb") as file:
         start = file.read(32)
     if start and not start.startswith(starts):
-        what = "C source of an image" if starts == C_START else "image"
         raise SettingsError(f"{out} is there, and is no {what}", hint="Name another file, or remove this one.")
 
 
 def write_artifact(out: Path, chunks: Chunks) -> None:
-    """Write chunks to a file beside ``out``, then put it in its place. Raises BuildError."""
+    """Write chunks to a file that then takes the place of ``out``. Raises BuildError."""
+    with replacing(out) as passing:
+        _write(passing, chunks)
+
+
+def _write(path: Path, chunks: Chunks) -> None:
+    with path.open("xb") as file:
+        for chunk in chunks:
+            file.write(chunk)
+
+
+@contextlib.contextmanager
+def replacing(out: Path) -> Iterator[Path]:
+    """Yield the path of a file beside ``out`` that takes its place once it was written. Raises BuildError."""
     out = out.resolve()  # a link stays, and what it leads to is replaced
     passing = out.with_name(f".{out.name}.{os.urandom(4).hex()}{PASSING}")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with passing.open("xb") as file:
-                for chunk in chunks:
-                    file.write(chunk)
+            yield passing
             passing.replace(out)
         finally:
             with contextlib.suppress(OSError):

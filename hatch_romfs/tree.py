@@ -13,6 +13,7 @@ from hatch_romfs.errors import BuildError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 MAX_DEPTH = 255
 """Folders inside one another, at most: enough for any real tree, and a bound for what walks one."""
@@ -40,9 +41,10 @@ class Content(Protocol):
 
 
 class Held(NamedTuple):
-    """Data that is in memory, such as a compiled module."""
+    """Data that is in memory, such as a compiled module: ``compiler`` is the path of what made that."""
 
     data: bytes
+    compiler: Path | None = None
 
     @property
     def size(self) -> int:
@@ -88,6 +90,9 @@ class File(NamedTuple):
     Only Linux's romfs knows ``executable``. Of a ``.py``, ``optimize`` is the level that it is compiled with where
     that is not the settings', and one that is ``verbatim`` is never compiled;
     a ``.mpy`` that is was compiled elsewhere.
+
+    ``source`` is the path of the file on disk that it was made of, relative to the project and with ``/``; None
+    where there is none, or it is the same on no other machine.
     """
 
     content: Content
@@ -95,6 +100,7 @@ class File(NamedTuple):
     executable: bool = False
     optimize: int | None = None
     verbatim: bool = False
+    source: str | None = None
 
     @property
     def size(self) -> int:

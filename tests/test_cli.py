@@ -52,6 +52,7 @@ def test_build_says_what_it_made(project):
         "sha256": sha256,
         "files": 6,
         "warnings": [],
+        "inventory": None,
     }
     assert romfs_image("build", project, "-q").stdout == ""
     assert "app/greeting.mpy" in romfs_image("build", project, "-v").stdout

@@ -1,5 +1,6 @@
 """Manifests and mip packages in images: evaluated, locked, compiled, and imported by the real MicroPython."""
 
+import hashlib
 import json
 import shutil
 import subprocess
@@ -166,6 +167,27 @@ def test_packages_are_built_without_a_network(locked):
     assert paths(built) == ["lib/base.mpy", "lib/top/__init__.mpy", "main_app.mpy"]
     code = "import sys; sys.path.insert(0, '/rom/lib'); import top; print(top.double)"
     assert romfs_image("run", built.path, "-c", code).stdout == "10\n"
+
+
+def test_the_inventory_names_the_lock_and_levels(locked):
+    text = (locked / "pyproject.toml").read_text()
+    (locked / "pyproject.toml").write_text(f"{text}inventory = true\n")
+    built = build(locked)
+    document = json.loads(built.inventory.read_text())
+    assert document["lock_sha256"] == hashlib.sha256((locked / "romfs.lock").read_bytes()).hexdigest()
+    sources = {entry["path"]: entry["source"] for entry in document["files"]}
+    assert sources == {"lib/base.mpy": None, "lib/top/__init__.mpy": None, "main_app.mpy": "src/main_app.py"}
+    romfs_image("verify", built.path, "--inventory", built.inventory)
+
+
+def test_the_inventory_says_how_a_manifest_has_files_compiled(everything):
+    text = (everything / "pyproject.toml").read_text()
+    (everything / "pyproject.toml").write_text(text.replace("[tool.romfs]\n", "[tool.romfs]\ninventory = true\n"))
+    entries = {entry["path"]: entry for entry in json.loads(build(everything).inventory.read_text())["files"]}
+    assert entries["pack/sub.mpy"]["compiled"] == {"arch": None, "optimize": 3, "emit": "bytecode"}
+    assert entries["pack/sub.mpy"]["source"] == "code/pack/sub.py"
+    assert entries["single.mpy"]["compiled"]["optimize"] == 0
+    assert (entries["text.py"]["compiled"], entries["ready.mpy"]["compiled"]) == (None, None)
 
 
 def test_a_stale_lock_fails_the_build(locked):

@@ -36,6 +36,9 @@ def h(n,*a):
 def t(f,*a):
  try:return f(*a)
  except Exception:return None
+def a(d):
+ from uctypes import addressof
+ return addressof(d)
 i=sys.implementation
 r={{'machine':getattr(i,'_machine',sys.platform),
 'version':'.'.join(str(x)for x in i.version[:3]),'mpy':getattr(i,'_mpy',0),
@@ -46,7 +49,7 @@ try:
  r['parts']=[]
  for n in range(t(q,1)or 0):
   d=q(2,n)
-  p={{'object':int(hasattr(d,'ioctl'))}}
+  p={{'object':int(hasattr(d,'ioctl')),'at':t(a,d)}}
   if p['object']:
    c,b=d.ioctl(4,0),d.ioctl(5,0)
    p['size'],p['block']=c*b,b
@@ -66,13 +69,17 @@ print(r)
 
 @dataclass(frozen=True, slots=True)
 class Partition:
-    """A ROMFS partition: its family, its geometry, and what it holds: an image's size in bytes and its metadata."""
+    """A ROMFS partition: its family, its geometry, and what it holds: an image's size in bytes and its metadata.
+
+    ``address`` is where programs on the board see its first byte, None where the board cannot tell.
+    """
 
     number: int
     family: Family
     geometry: Geometry
     image_size: int | None
     metadata: Metadata | None
+    address: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +144,13 @@ def _partition(number: int, part: dict[str, Any]) -> Partition:
     }
     if min(size, block, unit) <= 0 or block % unit or not isinstance(part["head"], bytes):
         raise ValueError(f"a partition of {size} bytes with blocks of {block} and units of {unit}")
-    return Partition(number, family, Geometry(size, block, unit, erasing[family]), *_held(part["head"], size))
+    geometry = Geometry(size, block, unit, erasing[family])
+    return Partition(number, family, geometry, *_held(part["head"], size), _address(part["at"]))
+
+
+def _address(told: object) -> int | None:
+    """Return an address that a board has told; older firmware tells the upper half of 32 bits as negative."""
+    return told % (1 << 32 if told < 0 else 1 << 64) if isinstance(told, int) else None
 
 
 def _family(part: dict[str, Any]) -> tuple[Family, int, int]:

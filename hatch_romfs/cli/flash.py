@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import contextmanager
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from hatch_romfs.board.link import Trace
+    from hatch_romfs.board.listing import Listed
     from hatch_romfs.board.probe import Board, Partition
     from hatch_romfs.board.session import PortOptions
 
@@ -36,6 +38,8 @@ def command(arguments: Sequence[str]) -> None:
             "name an IMAGE to write, or one of --installed, --query, --verify, --read, --erase, --list-ports",
             hint="'romfs-flash --help' shows how it is used.",
         )
+    if options.files and not options.query:
+        raise SettingsError("--files is for --query")
     doing = {"query": query, "verify": verify, "read": read, "erase": erase, "list_ports": list_ports}
     (doing[actions[0]] if actions else flash)(options)
 
@@ -64,6 +68,7 @@ def parser() -> Parser:
     what.add_argument("--read", type=Path, metavar="OUT", help="write the image that the partition holds to a file")
     what.add_argument("--erase", action="store_true", help="erase the partition")
     what.add_argument("--list-ports", action="store_true", help="list the serial ports of this machine")
+    add("--files", action="store_true", help="with --query: list the files that each partition's image holds")
     add("--whole", action="store_true", help="with --read: the whole partition, whatever it holds")
     add("--dry-run", action="store_true", help="say what would be done, and do nothing to the partition")
     add("--full", action="store_true", help="write every block, also those that are right already")
@@ -196,26 +201,35 @@ def flash(options: argparse.Namespace) -> None:
 def query(options: argparse.Namespace) -> None:
     """Say what a board is."""
     from hatch_romfs.board.flash import query as ask
+    from hatch_romfs.board.listing import list_files
 
-    board = ask(_port(options), trace=_trace(options))
+    listed: tuple[Listed, ...] = ()
+    if options.files:
+        board, listed = list_files(_port(options), trace=_trace(options))
+    else:
+        board = ask(_port(options), trace=_trace(options))
     if options.json:
-        print_json(_board_document(board))
+        print_json(_board_document(board, listed))
     elif not options.quiet:
-        _show_board(board)
+        _show_board(board, listed)
 
 
-def _board_document(board: Board) -> dict[str, Any]:
+def _board_document(board: Board, listed: tuple[Listed, ...]) -> dict[str, Any]:
     from dataclasses import asdict
+
+    from hatch_romfs.cli import show
 
     document = asdict(board)
     document["arch"] = board.arch
     document["mpy_version"] = ".".join(map(str, board.mpy_version))
     for entry, partition in zip(document["partitions"] or (), board.partitions or (), strict=True):
         entry["metadata"] = partition.metadata and partition.metadata._asdict()
+    for entry, one in zip(document["partitions"] or (), listed, strict=False):
+        entry.update(show.listed_document(one))
     return document
 
 
-def _show_board(board: Board) -> None:
+def _show_board(board: Board, listed: tuple[Listed, ...]) -> None:
     version, sub_version = board.mpy_version
     say(f"{printable(board.machine)}, MicroPython {printable(board.version)}")
     say(f"loads .mpy {version}.{sub_version}, native code: {board.arch or 'none'}; {board.free:,} bytes of memory free")
@@ -223,8 +237,21 @@ def _show_board(board: Board) -> None:
         say("no ROMFS in this firmware")
     elif not board.partitions:
         say("ROMFS, but no partition reserved for it")
-    for partition in board.partitions or ():
+    for partition, one in zip_longest(board.partitions or (), listed):
         say(_partition_line(partition))
+        if one is not None:
+            _show_listed(one)
+
+
+def _show_listed(listed: Listed) -> None:
+    from hatch_romfs.cli import show
+
+    partition = listed.partition
+    if listed.problem is not None:
+        say(f"its files cannot be listed: {printable(listed.problem.message)}")
+    elif listed.root is not None:
+        known = partition.metadata and (partition.metadata.name, partition.metadata.version)
+        show.listing(listed.root, partition.image_size or 0, known or (), partition.address)
 
 
 def _partition_line(partition: Partition) -> str:
@@ -234,7 +261,8 @@ def _partition_line(partition: Partition) -> str:
         held = f"an image of {partition.image_size:,} bytes"
     if partition.metadata is not None:
         known = " ".join(filter(None, (partition.metadata.name, partition.metadata.version)))
-        held += f": {printable(known)}, content {partition.metadata.sha256[:16]}"
+        content = f"content {partition.metadata.sha256[:16]}"
+        held += f": {printable(', '.join(filter(None, (known, content))))}"
     return (
         f"partition {partition.number}: {geometry.size:,} bytes, blocks of {geometry.block:,}, written in units of"
         f" {geometry.unit}, {partition.family}; holds {held}"

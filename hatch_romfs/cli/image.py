@@ -52,7 +52,8 @@ def parser() -> Parser:
     add("extract", extract, "write the files of an image into a new folder").add_argument(
         "-o", "--output", type=Path, metavar="FOLDER", help="a new folder; by default named as the image is"
     )
-    add("verify", verify, "read an image strictly, and hold its content against the hash that it carries")
+    held = add("verify", verify, "read an image strictly, and hold its content against the hash that it carries")
+    held.add_argument("--inventory", type=Path, metavar="FILE", help="hold it against what a build has said of it too")
     trial = add("run", run_, "mount an image at /rom in a real MicroPython on this machine, and run something from it")
     what = trial.add_mutually_exclusive_group()
     what.add_argument("-m", dest="module", metavar="MODULE", help="import this module")
@@ -211,11 +212,17 @@ def verify(options: argparse.Namespace) -> None:
         image.check()
         recorded = image.content_sha256 is not None
         size = image.size
+        if options.inventory:
+            from hatch_romfs.inventory import check
+
+            check(image, options.inventory)
+    checked = {"content_checked": recorded, "inventory_checked": options.inventory is not None}
     if options.json:
-        print_json({"path": str(options.image), "sound": True, "content_checked": recorded, "size": size})
+        print_json({"path": str(options.image), "sound": True, **checked, "size": size})
     elif not options.quiet:
         matches = "its content matches the SHA-256 it carries" if recorded else "it carries no SHA-256 of its content"
-        say(f"{options.image}: sound, {size:,} bytes; {matches}")
+        listed = f"; all is as {options.inventory} says" if options.inventory else ""
+        say(f"{options.image}: sound, {size:,} bytes; {matches}{listed}")
 
 
 def run_(options: argparse.Namespace) -> None:

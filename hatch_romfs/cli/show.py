@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from rich.tree import Tree
 
+    from hatch_romfs.board.listing import Listed
     from hatch_romfs.formats.image import Image
     from hatch_romfs.pipeline import Built, Progress
     from hatch_romfs.tree import Node
@@ -69,6 +70,7 @@ def built_document(result: Built) -> dict[str, object]:
         "sha256": result.sha256,
         "files": result.files,
         "warnings": list(result.warnings),
+        "inventory": result.inventory and str(result.inventory),
     }
 
 
@@ -117,6 +119,22 @@ def tree_document(image: Image) -> dict[str, object]:
     }
 
 
+def listed_document(listed: Listed) -> dict[str, object]:
+    """Return everything that a partition holds, in order; ``entries`` is None where there is no sound image."""
+    base = listed.partition.address
+    entries = None
+    if listed.root is not None:
+        entries = [_entry(path, node, "micropython", None) | _on_board(node, base) for path, node in walk(listed.root)]
+    return {"entries": entries, "problem": listed.problem and listed.problem.message}
+
+
+def _on_board(node: Node, base: int | None) -> dict[str, object]:
+    if not isinstance(node, File):
+        return {}
+    at, aligned = _place(node, base)
+    return {"alignment": aligned, "address": None if base is None else at}
+
+
 def _entry(path: str, node: Node, format_: str, first: str | None) -> dict[str, object]:
     if isinstance(node, Directory):
         return {"path": path, "type": "directory"}
@@ -140,40 +158,60 @@ def _entry(path: str, node: Node, format_: str, first: str | None) -> dict[str, 
 
 
 def tree(image: Image) -> None:
-    """Print what an image holds: as a tree on a terminal, in a pipe as a line for each file."""
+    """Print what an image holds."""
+    listing(image.root, image.size, (image.name, image.version))
+
+
+def listing(root: Directory, size: int, known: tuple[str | None, ...], base: int | None = None) -> None:
+    """Print an image's tree: as that on a terminal, in a pipe as a line for each file.
+
+    Files are where their offsets are in the image, or else from the memory address ``base`` on.
+    """
     if not sys.stdout.isatty():
-        say(f"{'offset':>10} {'size':>10} {'aligned':>8}  path")
-        for path, node in walk(image.root):
-            if isinstance(node, File):
-                data = stored(node)
-                say(f"{data.offset:>10} {data.size:>10} {data.alignment:>8}  {printable(path)}{_mark(node)}")
-            elif not isinstance(node, Directory):
-                say(f"{'':>10} {'':>10} {'':>8}  {printable(path)}{_mark(node)}")
+        _lines(root, base)
         return
     from rich.console import Console  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
     from rich.tree import Tree  # noqa: PLC0415
 
-    title = Text("/", "bold").append(f"  {image.size:,} bytes", "dim")
-    for known in (image.name, image.version):
-        title.append(f"  {printable(known)}" if known else "")
-    root = Tree(title)
-    _grow(root, image.root)
-    Console().print(root)
+    title = Text("/", "bold").append(f"  {size:,} bytes", "dim")
+    for one in filter(None, known):
+        title.append(f"  {printable(one)}")
+    shown = Tree(title)
+    _grow(shown, root, base)
+    Console().print(shown)
 
 
-def _grow(branch: Tree, directory: Directory) -> None:
+def _lines(root: Directory, base: int | None) -> None:
+    named, width = ("offset", 10) if base is None else ("address", max(10, len(f"{base:#x}") + 1))
+    say(f"{named:>{width}} {'size':>10} {'aligned':>8}  path")
+    for path, node in walk(root):
+        if isinstance(node, File):
+            at, aligned = _place(node, base)
+            shown = at if base is None else f"{at:#010x}"
+            say(f"{shown:>{width}} {node.size:>10} {aligned:>8}  {printable(path)}{_mark(node)}")
+        elif not isinstance(node, Directory):
+            say(f"{'':>{width}} {'':>10} {'':>8}  {printable(path)}{_mark(node)}")
+
+
+def _place(file: File, base: int | None) -> tuple[int, int]:
+    """Return where a file begins, and the largest power of two that divides that."""
+    at = (base or 0) + stored(file).offset
+    return at, at & -at
+
+
+def _grow(branch: Tree, directory: Directory, base: int | None) -> None:
     from rich.text import Text  # noqa: PLC0415
 
     for name, node in directory.sorted():
         if isinstance(node, Directory):
-            _grow(branch.add(Text(f"{printable(name)}/", "bold")), node)
+            _grow(branch.add(Text(f"{printable(name)}/", "bold")), node, base)
         elif not isinstance(node, File):
             branch.add(Text(printable(name)).append(_mark(node), "magenta"))
         else:
-            data = stored(node)
-            label = Text(printable(name) + _mark(node)).append(f"  {data.size:,}", "cyan")
-            branch.add(label.append(f"  @{data.offset:#x} /{data.alignment}", "dim"))
+            at, aligned = _place(node, base)
+            label = Text(printable(name) + _mark(node)).append(f"  {node.size:,}", "cyan")
+            branch.add(label.append(f"  @{at:#x} /{aligned}", "dim"))
 
 
 def _mark(node: File | Symlink | Special) -> str:

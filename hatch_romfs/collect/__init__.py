@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from pathlib import Path
+from posixpath import normpath
 from typing import TYPE_CHECKING, NamedTuple
 
 from hatch_romfs.collect.folder import Folder, Keep
@@ -14,7 +15,7 @@ from hatch_romfs.settings.patterns import compiled, excluded
 from hatch_romfs.tree import MAX_DEPTH, MAX_PATH, Directory, File, files, join, walk
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from hatch_romfs.settings.model import Nested, Settings, Source
     from hatch_romfs.tree import Node
@@ -44,15 +45,15 @@ class Inner(NamedTuple):
     origin: str
 
 
-def collect(settings: Settings, root: Path, out: Path | None = None) -> Collected:
-    """Read every source of the project in ``root``, whose image will be ``out``.
+def collect(settings: Settings, root: Path, outputs: Sequence[Path] = ()) -> Collected:
+    """Read every source of the project in ``root``, whose build writes ``outputs``.
 
     Raises SettingsError for a folder that is not there, all at once, and BuildError for content that an image
     cannot hold or that two sources claim.
     """
     tree = Directory()
     nested: list[Inner] = []
-    for below, source, found in read_sources(settings, root, out):
+    for below, source, found in read_sources(settings, root, outputs):
         path = join(below, source.to).strip("/")
         if source.image:
             nested.append(Inner(path, found, source.image, source.path))
@@ -68,7 +69,7 @@ def collect(settings: Settings, root: Path, out: Path | None = None) -> Collecte
     return _collected(settings, tree, warnings)._replace(nested=tuple(nested))
 
 
-def read_sources(settings: Settings, root: Path, out: Path | None = None) -> list[tuple[str, Source, Directory]]:
+def read_sources(settings: Settings, root: Path, outputs: Sequence[Path] = ()) -> list[tuple[str, Source, Directory]]:
     """Return, for every source, below which folder of the image its `to` counts, the source, and what is taken of it.
 
     Raises SettingsError and BuildError, as ``collect`` does.
@@ -83,20 +84,20 @@ def read_sources(settings: Settings, root: Path, out: Path | None = None) -> lis
                 problems.append(Problem(f"tool.romfs.{key}[{index}]", problem))
                 continue
             contents = _folder(settings, source, folder, root, None if source.image else keep)
-            _check_output(contents, out)
+            _check_outputs(contents, outputs)
             read.append((below, source, contents.read()))
     if problems:
         raise SettingsError(problems, hint="sources, by default src, and lib name folders relative to pyproject.toml.")
     return read
 
 
-def collect_folder(settings: Settings, root: Path, out: Path | None = None) -> Collected:
-    """Read a plain folder, whose content becomes the root of the image ``out``."""
+def collect_folder(settings: Settings, root: Path, outputs: Sequence[Path] = ()) -> Collected:
+    """Read a plain folder, whose content becomes the root of an image."""
     if problem := _folder_problem(root):
         raise SettingsError(problem)
     exclude = excluded(settings.exclude)
-    folder = Folder(root, str(root), exclude, None, _keep(settings))
-    _check_output(folder, out)
+    folder = Folder(root, str(root), exclude, None, _keep(settings), below="")
+    _check_outputs(folder, outputs)
     return _collected(settings, folder.read(), [])
 
 
@@ -124,16 +125,15 @@ def _keep(settings: Settings) -> Keep | None:
     return Keep(symlinks=not settings.linux.follow_symlinks, modes=settings.linux.executable is None, inodes={})
 
 
-def _check_output(folder: Folder, out: Path | None) -> None:
+def _check_outputs(folder: Folder, outputs: Sequence[Path]) -> None:
     """Refuse an output that the next build would pack."""
-    if out is None:
-        return
-    root, out = folder.root.resolve(), out.resolve()
-    if out.is_relative_to(root) and not folder.leaves_out(out.relative_to(root).as_posix()):
-        raise SettingsError(
-            f"{out} lies in the folder {folder.shown}, which goes into the image: the next build would pack it",
-            hint="Name an output elsewhere, or one that is excluded, such as *.romfs.",
-        )
+    root = folder.root.resolve()
+    for out in (output.resolve() for output in outputs):
+        if out.is_relative_to(root) and not folder.leaves_out(out.relative_to(root).as_posix()):
+            raise SettingsError(
+                f"{out} lies in the folder {folder.shown}, which goes into the image: the next build would pack it",
+                hint="Name an output elsewhere, or one that is excluded, such as *.romfs.",
+            )
 
 
 def _folder_problem(folder: Path) -> str | None:
@@ -152,7 +152,9 @@ def _folder(settings: Settings, source: Source, folder: Path, root: Path, keep: 
     outputs = _OUTPUTS if folder.resolve() == root.resolve() else ()
     exclude = excluded([*outputs, *settings.exclude, *source.exclude])
     include = compiled(source.include) if source.include else None
-    return Folder(folder, Path(source.path).as_posix(), exclude, include, keep)
+    shown = Path(source.path).as_posix()
+    below = normpath(shown) if normpath(shown) != "." else ""
+    return Folder(folder, shown, exclude, include, keep, None if Path(source.path).is_absolute() else below)
 
 
 def _at(tree: Directory, *paths: str) -> Directory:

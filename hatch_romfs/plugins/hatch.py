@@ -40,9 +40,8 @@ class RomfsBuilder(BuilderInterface[BuilderConfig, PluginManager]):
         return {name or "standard": partial(self._build, name) for name in jobs}
 
     def clean(self, directory: str, _versions: list[str]) -> None:
-        """Remove the images, as ``hatch build -c`` asks."""
-        for job in _jobs(self.metadata, directory, self.app, self.target_config).values():
-            job.out.unlink(missing_ok=True)
+        """Remove what was built, as ``hatch build -c`` asks."""
+        _remove(_jobs(self.metadata, directory, self.app, self.target_config))
 
     def _build(self, image: str, directory: str, **_build_data: object) -> str:
         return _built(_jobs(self.metadata, directory, self.app, self.target_config)[image], self.app)
@@ -63,13 +62,12 @@ class RomfsBuildHook(BuildHookInterface[BuilderConfig]):
             built = _built(job, self.app)
             if job.settings.embed:
                 build_data["force_include"][built] = embedded_path(job)
-            self.app.display_info(os.path.relpath(built, self.root) if built.startswith(self.root) else built)
+            _show(self.app, self.root, built)
 
     def clean(self, _versions: list[str]) -> None:
-        """Remove the images, as ``hatch build -c`` asks."""
+        """Remove what was built, as ``hatch build -c`` asks."""
         if self.target_name == "wheel":
-            for job in self._jobs().values():
-                job.out.unlink(missing_ok=True)
+            _remove(self._jobs())
 
     def _jobs(self) -> dict[str, Job]:
         return _jobs(self.metadata, self.directory, self.app, self.config)
@@ -122,4 +120,18 @@ def _jobs(
 def _built(job: Job, app: Application) -> str:
     """Build an image and return its path."""
     with edge.failures(app.abort):
-        return str(edge.image(job, app.display_warning))
+        built = str(edge.image(job, app.display_warning))
+    if job.inventory:
+        _show(app, str(job.root), str(job.inventory))
+    return built
+
+
+def _show(app: Application, root: str, path: str) -> None:
+    """Name a file that was made, as Hatch names the one that a target returns."""
+    app.display_info(os.path.relpath(path, root) if path.startswith(root) else path)
+
+
+def _remove(jobs: dict[str, Job]) -> None:
+    for job in jobs.values():
+        for path in job.outputs:
+            path.unlink(missing_ok=True)

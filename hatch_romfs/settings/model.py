@@ -373,9 +373,8 @@ class Settings(Model):
     )
     inventory: bool = key(
         Bool(),
-        "Whether `{filename}.json` is written: what the image holds, and from where.",
+        "Whether an inventory is written beside the image, `{filename}.json`: what it holds, from where, and hashes.",
         default=False,
-        later=True,
     )
     embed: bool | str = key(
         Either(Bool(), Text("the path of a file in the wheel", check=_file_problem, pattern=r"^[^/\\][^\\]*$")),

@@ -37,7 +37,7 @@ def board_of(known, *, machine=None, arch=None, sizes=None):
         free=100_000,
         **dict.fromkeys(("sha256", "crc32", "deflate", "base64", "fromhex", "stream"), True),
         partitions=tuple(
-            Partition(number, "ranged", Geometry(size, 4096, 4, "blocks"), None, None)
+            Partition(number, "ranged", Geometry(size, 4096, 4, "blocks"), None, None, None)
             for number, size in enumerate(sizes)
         ),
     )

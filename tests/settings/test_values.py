@@ -246,9 +246,7 @@ def test_native_code_by_default_needs_an_architecture(emit):
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [
-        ("inventory", True),
-    ],
+    [],
 )
 def test_keys_of_later_rooms_are_refused_by_name(key, value):
     assert problems_of({key: value}) == [f"{ROMFS}.{key}: is not available in this version of hatch-romfs"]

@@ -18,6 +18,7 @@ from hatch_romfs.tree import MAX_DEPTH, MAX_PATH, File, name_problem
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from hatch_romfs.formats.image import View
     from hatch_romfs.formats.micropython.metadata import Metadata
     from hatch_romfs.tree import Node
 
@@ -34,7 +35,7 @@ class Parsed(NamedTuple):
     content_offset: int
 
 
-def parse(view: memoryview) -> Parsed:
+def parse(view: View) -> Parsed:
     """Read the image that ``view`` begins with; raises ImageError for anything that is not sound."""
     return _Reader(view).image()
 
@@ -59,7 +60,7 @@ class _Areas:
 
 
 class _Reader:
-    def __init__(self, view: memoryview) -> None:
+    def __init__(self, view: View) -> None:
         self.view = view
         self.payload = self.content_offset = 0
         self.areas = _Areas()
@@ -142,6 +143,8 @@ class _Reader:
         size, start = self.number(at, end)
         if size > end - start:
             raise ImageError(f"a name of {size} bytes is larger than what holds it", offset=at)
+        if size > MAX_PATH:
+            raise ImageError(f"a path is longer than {MAX_PATH} bytes", offset=at)
         try:
             name = bytes(self.view[start : start + size]).decode()
         except UnicodeDecodeError:
