@@ -70,8 +70,7 @@ def _table(model: type[Model]) -> str:
     rows = ["| key | must be | default | meaning |", "| --- | --- | --- | --- |"]
     for name, entry in model.keys.items():
         default = "required" if entry.required else "" if entry.default is None else f"`{json.dumps(entry.default)}`"
-        later = " *Not available in this version.*" if entry.later else ""
-        cells = (f"`{name}`", entry.value.text(), default, entry.doc + later)
+        cells = (f"`{name}`", entry.value.text(), default, entry.doc)
         rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return "\n".join(rows) + "\n"
 

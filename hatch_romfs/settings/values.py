@@ -262,14 +262,10 @@ class Either:
 
 
 class Key:
-    """What a model knows of one of its keys.
+    """What a model knows of one of its keys; ``default`` is as TOML would give it, None for none."""
 
-    ``default`` is as TOML would give it, None for none. ``later`` says that the room that it belongs to is not
-    built yet: anything but the default is refused by name.
-    """
-
-    def __init__(self, value: Value | Either, doc: str, default: object, *, required: bool, later: bool) -> None:
-        self.value, self.doc, self.default, self.required, self.later = value, doc, default, required, later
+    def __init__(self, value: Value | Either, doc: str, default: object, *, required: bool) -> None:
+        self.value, self.doc, self.default, self.required = value, doc, default, required
 
     @property
     def initial(self) -> Any:  # noqa: ANN401
@@ -277,9 +273,9 @@ class Key:
         return None if self.default is None else read(self.value, self.default, "", [])
 
 
-def key(value: Value | Either, doc: str, default: object = None, *, required: bool = False, later: bool = False) -> Any:  # noqa: ANN401
+def key(value: Value | Either, doc: str, default: object = None, *, required: bool = False) -> Any:  # noqa: ANN401
     """Declare an attribute of a model that is a key of its table."""
-    return Key(value, doc, default, required=required, later=later)
+    return Key(value, doc, default, required=required)
 
 
 class Model:
@@ -326,8 +322,6 @@ class Table:
             at = f"{key}.{name}"
             if name not in known:
                 problems.append(Problem(at, f"unknown key{did_you_mean(name, known)}"))
-            elif known[name].later and item != known[name].default:
-                problems.append(Problem(at, "is not available in this version of hatch-romfs"))
             else:
                 values[name.replace("-", "_")] = read(known[name].value, item, at, problems)
         missing = [name for name, entry in known.items() if entry.required and name not in raw]

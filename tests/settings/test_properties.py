@@ -34,7 +34,7 @@ ANYTHING = st.recursive(
 
 def tables(model: type[Model], values: st.SearchStrategy[Any], more: dict[str, st.SearchStrategy[Any]]) -> Any:
     """Tables with some of the keys of ``model``, their values likely ones or any."""
-    optional = {name: more.get(name, values) for name, entry in model.keys.items() if not entry.later}
+    optional = {name: more.get(name, values) for name, entry in model.keys.items()}
     return st.fixed_dictionaries({}, optional=optional)
 
 
@@ -61,8 +61,8 @@ def likely(text: st.SearchStrategy[str], numbers: st.SearchStrategy[Any]) -> st.
         "linux": tables(Linux, text, {"executable": lists, "devices": st.dictionaries(text, text), "fifos": lists}),
     }
     mixed = {}
-    for key, entry in Settings.keys.items():
-        if not entry.later and key != "images":
+    for key in Settings.keys:
+        if key != "images":
             right = st.sampled_from([value for name, value, _ in GOOD if name == key])
             mixed[key] = st.one_of(right, right, right, nearly.get(key, st.booleans() | text))
     return st.fixed_dictionaries({}, optional=mixed)

@@ -245,14 +245,6 @@ def test_native_code_by_default_needs_an_architecture(emit):
 
 
 @pytest.mark.parametrize(
-    ("key", "value"),
-    [],
-)
-def test_keys_of_later_rooms_are_refused_by_name(key, value):
-    assert problems_of({key: value}) == [f"{ROMFS}.{key}: is not available in this version of hatch-romfs"]
-
-
-@pytest.mark.parametrize(
     ("table", "text"),
     [
         ({"sorces": []}, "sorces: unknown key; did you mean 'sources'?"),
