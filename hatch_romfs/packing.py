@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from hatch_romfs.formats.sharing import equal_files, hard_links, strictest
-from hatch_romfs.settings.model import Alignment
+from hatch_romfs.settings.kinds import Alignment
 from hatch_romfs.settings.patterns import compiled
 from hatch_romfs.tree import files
 

@@ -16,7 +16,7 @@ from hatch_romfs.emit import C_START, c_source
 from hatch_romfs.errors import BuildError, SettingsError
 from hatch_romfs.formats import MAGICS, open_image
 from hatch_romfs.packing import boundary_of, linux, micropython, unmatched
-from hatch_romfs.settings.model import MAX_SIZE
+from hatch_romfs.settings.kinds import MAX_SIZE
 from hatch_romfs.settings.patterns import PASSING
 from hatch_romfs.tree import CHUNK, File, files
 

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from hatch_romfs.settings.model import parse_size
+from hatch_romfs.settings.kinds import parse_size
 from hatch_romfs.settings.toml import loads
 
 _NEAR = 3

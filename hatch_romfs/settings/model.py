@@ -6,10 +6,34 @@ The parser, the JSON schema and the reference page are made from these classes.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from hatch_romfs.errors import Problem
-from hatch_romfs.settings.patterns import pattern_problem
+from hatch_romfs.settings.kinds import (
+    ALIGNMENT,
+    ARCHS,
+    DEVICE,
+    FILE_PATH,
+    FOLDER,
+    FORMATS,
+    IMAGE_NAME,
+    IMAGE_PATH,
+    MANIFEST,
+    MAX_PARTITION,
+    MAX_SIZE,
+    MAX_VOLUME,
+    PATTERN,
+    RELEASE,
+    SIZE_TEXT,
+    Alignment,
+    Device,
+    file_problem,
+    filename_problem,
+    parse_size,
+    release_problem,
+    variable_problem,
+    volume_problem,
+)
 from hatch_romfs.settings.values import (
     Bool,
     Either,
@@ -24,90 +48,9 @@ from hatch_romfs.settings.values import (
     key,
     kind_of,
 )
-from hatch_romfs.tree import path_problem
 
 if TYPE_CHECKING:
     from hatch_romfs.settings.values import Schema
-
-FORMATS = ("micropython", "linux")
-ARCHS = (
-    "x86", "x64", "armv6", "armv6m", "armv7m", "armv7em", "armv7emsp", "armv7emdp", "xtensa", "xtensawin",
-    "rv32imc", "rv64imc",
-)  # fmt: skip
-"""What ``mpy-cross -march`` takes, in the order of the numbers that a .mpy file has for them, from 1."""
-MAX_ALIGNMENT = 1 << 20
-MAX_SIZE = 0xFFFF_FFFF
-MAX_PARTITION = 255
-
-MAX_VOLUME = 127
-MAX_DEVICE = 0xFFFF
-
-_NUMBERS = "[bc] [0-9]{1,5} [0-9]{1,5}"
-_UNITS = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20}
-_SIZE = "([1-9][0-9]{0,9}) ?(B|KiB|MiB)"
-_RELEASE = r"[0-9]{1,3}\.[0-9]{1,3}(\.[0-9]{1,3})?"
-_PLACEHOLDER = r"\{([^{}]*)\}"
-
-
-def _size_problem(text: str) -> str | None:
-    if not re.fullmatch(_SIZE, text):
-        return f'must be a size such as "128 KiB" or "24 MiB", not {text!r}'
-    return None if parse_size(text) <= MAX_SIZE else f"must be less than 4 GiB, not {text!r}"
-
-
-def parse_size(text: str) -> int:
-    """Return the bytes of a size such as ``128 KiB``, which was checked."""
-    count = text.rstrip("BKMi ")
-    return int(count) * _UNITS[text[len(count) :].strip()]
-
-
-def _release_problem(text: str) -> str | None:
-    return None if re.fullmatch(_RELEASE, text) else f'must be a MicroPython release such as "1.27", not {text!r}'
-
-
-def _filename_problem(text: str) -> str | None:
-    unknown = [name for name in re.findall(_PLACEHOLDER, text) if name not in ("name", "version", "image")]
-    if unknown:
-        return f"knows {{name}}, {{version}} and {{image}}, not {{{unknown[0]}}}"
-    plain = re.sub(_PLACEHOLDER, "x", text)
-    if not plain or plain in (".", "..") or re.search(r'[/\\:*?"<>|{}\0]', plain):
-        return f"must be the name of a file, without folders, not {text!r}"
-    return None
-
-
-def _folder_problem(text: str) -> str | None:
-    return "must be the path of a folder" if not text or "\0" in text else None
-
-
-def _volume_problem(text: str) -> str | None:
-    size = len(text.encode(errors="surrogatepass"))
-    return None if 0 < size <= MAX_VOLUME and "\0" not in text else f"must be 1 to {MAX_VOLUME} bytes, without a NUL"
-
-
-def _file_problem(path: str) -> str | None:
-    return path_problem(path) if path else "must not be empty"
-
-
-def _variable_problem(name: str) -> str | None:
-    return None if re.fullmatch("[A-Za-z_][A-Za-z0-9_-]*", name) else f"must be letters, digits and '_', not {name!r}"
-
-
-def _device_problem(text: str) -> str | None:
-    if re.fullmatch(_NUMBERS, text) and max(map(int, text.split()[1:])) <= MAX_DEVICE:
-        return None
-    return f'must be a type (b or c) and two numbers below 65536, such as "c 5 1", not {text!r:.60}'
-
-
-_PATTERN = Text("a gitignore pattern", check=pattern_problem, pattern=r"\S")
-_IMAGE_PATH = Made(
-    Text(
-        "a path inside the image",
-        check=lambda path: path_problem(path.removesuffix("/") or path),
-        pattern=r"^[^/\\][^\\]*$|^$",
-    ),
-    lambda path: path.removesuffix("/"),
-)
-_FOLDER = Text("a folder", check=_folder_problem)
 
 
 class Mpy(Model):
@@ -126,99 +69,59 @@ class Mpy(Model):
     micropython: str | None = key(
         Text(
             "a MicroPython release",
-            check=_release_problem,
-            pattern=f"^{_RELEASE}$",
+            check=release_problem,
+            pattern=f"^{RELEASE}$",
         ),
         "The oldest MicroPython release that has to load the code; by default what the newest `mpy-cross` emits.",
     )
     exclude: tuple[str, ...] = key(
-        ListOf(_PATTERN), "Patterns, on paths inside the image, of files that stay `.py`.", []
+        ListOf(PATTERN), "Patterns, on paths inside the image, of files that stay `.py`.", []
     )
 
 
-class Alignment(NamedTuple):
-    """Boundaries, in bytes, on which file data begins: of the patterns that match the strictest, else the default."""
-
-    default: int = 1
-    patterns: tuple[tuple[str, int], ...] = ()
-
-    @classmethod
-    def of(cls, table: dict[str, int]) -> Alignment:
-        """Make it from a table of patterns and ``default``."""
-        return cls(table.get("default", 1), tuple((name, size) for name, size in table.items() if name != "default"))
-
-
-_SIZE_TEXT = Text('a size such as "128 KiB"', check=_size_problem, pattern=f"^{_SIZE}$")
-_BOUNDARY = Int(1, MAX_ALIGNMENT, power=True)
-_ALIGNMENT = Either(Made(_BOUNDARY, Alignment), Made(Patterns(_BOUNDARY, pattern_problem), Alignment.of))
 _MPY = Either(Made(Bool(), lambda on: Mpy() if on else None), Table(Mpy, "a table"))
-_MANIFEST = Text("the path of a manifest.py")
-_IMAGE = "[A-Za-z0-9_-]{1,50}"
-
-
-class Device(NamedTuple):
-    """A device, as ``mknod`` is told of it."""
-
-    kind: str
-    major: int
-    minor: int
-
-    @classmethod
-    def of(cls, text: str) -> Device:
-        """Make it from a text such as ``c 5 1``, which was checked."""
-        letter, major, minor = text.split()
-        return cls({"b": "block device"}.get(letter, "character device"), int(major), int(minor))
-
-
-_DEVICE = Made(
-    Text(
-        'a type (b or c) and two numbers below 65536, such as "c 5 1"', check=_device_problem, pattern=f"^{_NUMBERS}$"
-    ),
-    Device.of,
-)
-_FILE_PATH = Text("a path inside the image", check=_file_problem, pattern=r"^[^/\\][^\\]*$")
 
 
 class Linux(Model):
     """What only Linux's romfs has."""
 
     volume: str | None = key(
-        Text(f"a name of at most {MAX_VOLUME} bytes", check=_volume_problem, pattern=f"^.{{1,{MAX_VOLUME}}}$"),
+        Text(f"a name of at most {MAX_VOLUME} bytes", check=volume_problem, pattern=f"^.{{1,{MAX_VOLUME}}}$"),
         "The volume's name; by default the project's, and `rom` for a plain folder.",
     )
     follow_symlinks: bool = key(
         Bool(), "Whether symbolic links are replaced by what they lead to, inside the source folder.", default=False
     )
     executable: tuple[str, ...] | None = key(
-        ListOf(_PATTERN),
+        ListOf(PATTERN),
         "Patterns, on paths inside the image, of the files that are executable; by default those that are on disk."
         " Windows knows no such files: with patterns it builds the same image.",
     )
     devices: dict[str, Device] = key(
-        Patterns(_DEVICE, _file_problem, "paths inside the image"),
+        Patterns(DEVICE, file_problem, "paths inside the image"),
         'Devices by their paths, such as `"dev/console" = "c 5 1"`.',
         {},
     )
-    fifos: tuple[str, ...] = key(ListOf(_FILE_PATH), "Paths of fifos.", [])
-    sockets: tuple[str, ...] = key(ListOf(_FILE_PATH), "Paths of sockets.", [])
+    fifos: tuple[str, ...] = key(ListOf(FILE_PATH), "Paths of fifos.", [])
+    sockets: tuple[str, ...] = key(ListOf(FILE_PATH), "Paths of sockets.", [])
 
 
 class ManifestSource(Model):
     """A manifest, and what it is evaluated with."""
 
     path: str = key(
-        _MANIFEST, "The manifest, relative to `pyproject.toml`; a folder means its `manifest.py`.", required=True
+        MANIFEST, "The manifest, relative to `pyproject.toml`; a folder means its `manifest.py`.", required=True
     )
     variables: dict[str, str] = key(
-        Patterns(Text("a path or a text"), _variable_problem, "names of variables"),
+        Patterns(Text("a path or a text"), variable_problem, "names of variables"),
         "What `$(NAME)` means, such as `PORT_DIR` and `MPY_LIB_DIR`; paths are relative to `pyproject.toml`.",
         {},
     )
     libraries: dict[str, str] = key(
-        Patterns(_FOLDER, _variable_problem, "names of libraries"), "Folders of further libraries for `require`.", {}
+        Patterns(FOLDER, variable_problem, "names of libraries"), "Folders of further libraries for `require`.", {}
     )
     provided: tuple[str, ...] = key(
-        ListOf(_MANIFEST),
+        ListOf(MANIFEST),
         "Manifests of what the firmware has frozen, which hides `/rom`: their modules are left out.",
         [],
     )
@@ -230,7 +133,7 @@ _MANIFEST_TABLE = Table(ManifestSource, "a table with `path`")
 class Nested(Model):
     """How the image inside an image is made; what is not said is as in the image around it."""
 
-    alignment: Alignment = key(_ALIGNMENT, "As above, for the files inside.", 1)
+    alignment: Alignment = key(ALIGNMENT, "As above, for the files inside.", 1)
     mpy: Mpy | None = key(_MPY, "As above.", default=True)
     metadata: bool = key(Bool(), "As above.", default=True)
     share: bool = key(Bool(), "As above.", default=True)
@@ -239,11 +142,11 @@ class Nested(Model):
 class Source(Model):
     """A folder whose content goes into the image."""
 
-    path: str = key(_FOLDER, "The folder, relative to `pyproject.toml`.", required=True)
-    to: str = key(_IMAGE_PATH, "Where its content goes, inside the image or below `lib-dir`.", "")
-    include: tuple[str, ...] = key(ListOf(_PATTERN), "If given, only files that match one of these patterns.", [])
+    path: str = key(FOLDER, "The folder, relative to `pyproject.toml`.", required=True)
+    to: str = key(IMAGE_PATH, "Where its content goes, inside the image or below `lib-dir`.", "")
+    include: tuple[str, ...] = key(ListOf(PATTERN), "If given, only files that match one of these patterns.", [])
     exclude: tuple[str, ...] = key(
-        ListOf(_PATTERN), "Patterns to leave out of this folder, beside the general ones.", []
+        ListOf(PATTERN), "Patterns to leave out of this folder, beside the general ones.", []
     )
     image: Nested | None = key(
         Table(Nested, "a table"),
@@ -251,7 +154,7 @@ class Source(Model):
     )
 
 
-_SOURCES = ListOf(Either(Made(_FOLDER, Source), Table(Source, "a table with `path`")))
+_SOURCES = ListOf(Either(Made(FOLDER, Source), Table(Source, "a table with `path`")))
 
 
 class _Images:
@@ -262,7 +165,7 @@ class _Images:
     def read(self, raw: dict[str, object], key: str, problems: list[Problem]) -> Any:  # noqa: ANN401
         """Check names and types."""
         for name, table in raw.items():
-            if not re.fullmatch(_IMAGE, name):
+            if not re.fullmatch(IMAGE_NAME, name):
                 problems.append(Problem(f"{key}.{name}", f"must be letters, digits, '-' and '_', not {name!r}"))
             if not isinstance(table, dict):
                 problems.append(Problem(f"{key}.{name}", f"must be a table, not {kind_of(table)}"))
@@ -275,7 +178,7 @@ class _Images:
         known = {name: entry for name, entry in Settings.keys.items() if name != "images"}
         properties = {name: entry.value.schema() | {"description": entry.doc} for name, entry in known.items()}
         table = {"type": "object", "additionalProperties": False, "properties": properties}
-        return {"type": "object", "propertyNames": {"pattern": f"^{_IMAGE}$"}, "additionalProperties": table}
+        return {"type": "object", "propertyNames": {"pattern": f"^{IMAGE_NAME}$"}, "additionalProperties": table}
 
     def text(self) -> str:
         """Describe what is allowed."""
@@ -315,14 +218,14 @@ class Settings(Model):
         ["src"],
     )
     lib: tuple[Source, ...] = key(_SOURCES, "The same, for `lib-dir`.", [])
-    lib_dir: str = key(_IMAGE_PATH, "Where libraries go inside the image; boards have `/rom/lib` on `sys.path`.", "lib")
+    lib_dir: str = key(IMAGE_PATH, "Where libraries go inside the image; boards have `/rom/lib` on `sys.path`.", "lib")
     exclude: tuple[str, ...] = key(
-        ListOf(_PATTERN),
+        ListOf(PATTERN),
         "Gitignore patterns of what to leave out, after the built-in ones, which `!pattern` undoes.",
         [],
     )
     alignment: Alignment = key(
-        _ALIGNMENT,
+        ALIGNMENT,
         "The boundary in bytes on which file data begins; or a table of patterns, in which the strictest match wins.",
         1,
     )
@@ -333,9 +236,9 @@ class Settings(Model):
     )
     manifest: tuple[ManifestSource, ...] = key(
         Either(
-            Made(_MANIFEST, lambda path: (ManifestSource(path),)),
+            Made(MANIFEST, lambda path: (ManifestSource(path),)),
             Made(_MANIFEST_TABLE, lambda source: (source,)),
-            ListOf(Either(Made(_MANIFEST, ManifestSource), _MANIFEST_TABLE)),
+            ListOf(Either(Made(MANIFEST, ManifestSource), _MANIFEST_TABLE)),
         ),
         "A `manifest.py`, or a list of them, whose modules and packages go to the root of the image.",
         [],
@@ -344,13 +247,13 @@ class Settings(Model):
         ListOf(Text("a mip package")), "mip packages, which go into `lib-dir`; `romfs.lock` pins them.", []
     )
     filename: str = key(
-        Text("the name of a file", check=_filename_problem, pattern=r'^[^/\\:*?"<>|]+$'),
+        Text("the name of a file", check=filename_problem, pattern=r'^[^/\\:*?"<>|]+$'),
         "The artifact's name in the build's output folder; `{name}` and `{version}` are the project's, and `{image}` is"
         " that of one of several images, whose default is `{name}-{image}.romfs`.",
         "{name}.romfs",
     )
     size: int | None = key(
-        Either(Int(1, MAX_SIZE), Made(_SIZE_TEXT, parse_size)),
+        Either(Int(1, MAX_SIZE), Made(SIZE_TEXT, parse_size)),
         "The partition's size, in bytes or such as `128 KiB`: an image that does not fit fails the build.",
     )
     metadata: bool = key(
@@ -377,7 +280,7 @@ class Settings(Model):
         default=False,
     )
     embed: bool | str = key(
-        Either(Bool(), Text("the path of a file in the wheel", check=_file_problem, pattern=r"^[^/\\][^\\]*$")),
+        Either(Bool(), Text("the path of a file in the wheel", check=file_problem, pattern=r"^[^/\\][^\\]*$")),
         "Whether the wheel carries the image too, in the package that is named as the project; or the path there.",
         default=False,
     )

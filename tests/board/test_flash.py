@@ -14,7 +14,7 @@ from hatch_romfs.board.sim import SimOptions, SimulatedBoard
 from hatch_romfs.formats import open_image
 from hatch_romfs.formats.micropython.layout import lay_out
 from hatch_romfs.formats.micropython.writer import image_chunks
-from hatch_romfs.settings.model import ARCHS
+from hatch_romfs.settings.kinds import ARCHS
 from tests.board.boards import (
     BLOCK,
     FAMILIES,

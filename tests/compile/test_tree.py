@@ -7,7 +7,8 @@ import pytest
 
 from hatch_romfs.compile import compile_tree
 from hatch_romfs.errors import BuildError
-from hatch_romfs.settings.model import ARCHS, Mpy
+from hatch_romfs.settings.kinds import ARCHS
+from hatch_romfs.settings.model import Mpy
 from hatch_romfs.tree import Directory, File, Held, files, walk
 from tests.compile.support import NATIVE, REAL, by_hand, compiled, tree_of
 

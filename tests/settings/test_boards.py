@@ -11,7 +11,8 @@ from hatch_romfs import BuildError, build, open_image
 from hatch_romfs.formats.image import stored
 from hatch_romfs.formats.micropython.layout import lay_out
 from hatch_romfs.settings.boards import boards, with_known
-from hatch_romfs.settings.model import ARCHS, Alignment, Mpy, Settings
+from hatch_romfs.settings.kinds import ARCHS, Alignment
+from hatch_romfs.settings.model import Mpy, Settings
 from hatch_romfs.settings.toml import loads
 from hatch_romfs.tree import Directory, File, OnDisk
 from tests.judges import REPO

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from hatch_romfs.errors import SettingsError
-from hatch_romfs.settings.model import Alignment, Settings
+from hatch_romfs.settings.kinds import Alignment
+from hatch_romfs.settings.model import Settings
 from hatch_romfs.settings.project import Project, has_table, load, merged, read_project, read_settings
 from tests.settings.support import HINT, ROOT, problems_of, project_of
 

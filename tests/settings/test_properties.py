@@ -8,7 +8,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hatch_romfs.errors import SettingsError
-from hatch_romfs.settings.model import ARCHS, Linux, Mpy, Settings, Source
+from hatch_romfs.settings.kinds import ARCHS
+from hatch_romfs.settings.model import Linux, Mpy, Settings, Source
 from hatch_romfs.settings.project import Project, read_project
 from hatch_romfs.settings.schema import tool_schema
 from hatch_romfs.settings.values import Model

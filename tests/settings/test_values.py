@@ -5,7 +5,8 @@ import datetime as dt
 import pytest
 
 from hatch_romfs.errors import SettingsError
-from hatch_romfs.settings.model import ARCHS, Alignment, Device, Linux, ManifestSource, Mpy, Settings, Source
+from hatch_romfs.settings.kinds import ARCHS, Alignment, Device
+from hatch_romfs.settings.model import Linux, ManifestSource, Mpy, Settings, Source
 from tests.settings.support import problems_of, settings_of
 
 ROMFS = "tool.romfs"

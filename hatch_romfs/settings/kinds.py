@@ -1,0 +1,137 @@
+"""What the values of ``[tool.romfs]`` may be: sizes, patterns, paths, devices, each with what is wrong with another."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from hatch_romfs.settings.patterns import pattern_problem
+from hatch_romfs.settings.values import Either, Int, Made, Patterns, Text
+from hatch_romfs.tree import path_problem
+
+FORMATS = ("micropython", "linux")
+ARCHS = (
+    "x86", "x64", "armv6", "armv6m", "armv7m", "armv7em", "armv7emsp", "armv7emdp", "xtensa", "xtensawin",
+    "rv32imc", "rv64imc",
+)  # fmt: skip
+"""What ``mpy-cross -march`` takes, in the order of the numbers that a .mpy file has for them, from 1."""
+MAX_ALIGNMENT = 1 << 20
+MAX_SIZE = 0xFFFF_FFFF
+MAX_PARTITION = 255
+
+MAX_VOLUME = 127
+MAX_DEVICE = 0xFFFF
+
+_NUMBERS = "[bc] [0-9]{1,5} [0-9]{1,5}"
+_UNITS = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20}
+_SIZE = "([1-9][0-9]{0,9}) ?(B|KiB|MiB)"
+RELEASE = r"[0-9]{1,3}\.[0-9]{1,3}(\.[0-9]{1,3})?"
+_PLACEHOLDER = r"\{([^{}]*)\}"
+
+
+def _size_problem(text: str) -> str | None:
+    if not re.fullmatch(_SIZE, text):
+        return f'must be a size such as "128 KiB" or "24 MiB", not {text!r}'
+    return None if parse_size(text) <= MAX_SIZE else f"must be less than 4 GiB, not {text!r}"
+
+
+def parse_size(text: str) -> int:
+    """Return the bytes of a size such as ``128 KiB``, which was checked."""
+    count = text.rstrip("BKMi ")
+    return int(count) * _UNITS[text[len(count) :].strip()]
+
+
+def release_problem(text: str) -> str | None:
+    """Say what is wrong with a MicroPython release, or return None."""
+    return None if re.fullmatch(RELEASE, text) else f'must be a MicroPython release such as "1.27", not {text!r}'
+
+
+def filename_problem(text: str) -> str | None:
+    """Say what is wrong with the name of an artifact, or return None."""
+    unknown = [name for name in re.findall(_PLACEHOLDER, text) if name not in ("name", "version", "image")]
+    if unknown:
+        return f"knows {{name}}, {{version}} and {{image}}, not {{{unknown[0]}}}"
+    plain = re.sub(_PLACEHOLDER, "x", text)
+    if not plain or plain in (".", "..") or re.search(r'[/\\:*?"<>|{}\0]', plain):
+        return f"must be the name of a file, without folders, not {text!r}"
+    return None
+
+
+def _folder_problem(text: str) -> str | None:
+    return "must be the path of a folder" if not text or "\0" in text else None
+
+
+def volume_problem(text: str) -> str | None:
+    """Say what is wrong with the name of a volume, or return None."""
+    size = len(text.encode(errors="surrogatepass"))
+    return None if 0 < size <= MAX_VOLUME and "\0" not in text else f"must be 1 to {MAX_VOLUME} bytes, without a NUL"
+
+
+def file_problem(path: str) -> str | None:
+    """Say what is wrong with the path of a file in an image, or return None."""
+    return path_problem(path) if path else "must not be empty"
+
+
+def variable_problem(name: str) -> str | None:
+    """Say what is wrong with the name of a manifest's variable, or return None."""
+    return None if re.fullmatch("[A-Za-z_][A-Za-z0-9_-]*", name) else f"must be letters, digits and '_', not {name!r}"
+
+
+def _device_problem(text: str) -> str | None:
+    if re.fullmatch(_NUMBERS, text) and max(map(int, text.split()[1:])) <= MAX_DEVICE:
+        return None
+    return f'must be a type (b or c) and two numbers below 65536, such as "c 5 1", not {text!r:.60}'
+
+
+PATTERN = Text("a gitignore pattern", check=pattern_problem, pattern=r"\S")
+IMAGE_PATH = Made(
+    Text(
+        "a path inside the image",
+        check=lambda path: path_problem(path.removesuffix("/") or path),
+        pattern=r"^[^/\\][^\\]*$|^$",
+    ),
+    lambda path: path.removesuffix("/"),
+)
+FOLDER = Text("a folder", check=_folder_problem)
+
+
+class Alignment(NamedTuple):
+    """Boundaries, in bytes, on which file data begins: of the patterns that match the strictest, else the default."""
+
+    default: int = 1
+    patterns: tuple[tuple[str, int], ...] = ()
+
+    @classmethod
+    def of(cls, table: dict[str, int]) -> Alignment:
+        """Make it from a table of patterns and ``default``."""
+        return cls(table.get("default", 1), tuple((name, size) for name, size in table.items() if name != "default"))
+
+
+SIZE_TEXT = Text('a size such as "128 KiB"', check=_size_problem, pattern=f"^{_SIZE}$")
+BOUNDARY = Int(1, MAX_ALIGNMENT, power=True)
+ALIGNMENT = Either(Made(BOUNDARY, Alignment), Made(Patterns(BOUNDARY, pattern_problem), Alignment.of))
+MANIFEST = Text("the path of a manifest.py")
+IMAGE_NAME = "[A-Za-z0-9_-]{1,50}"
+
+
+class Device(NamedTuple):
+    """A device, as ``mknod`` is told of it."""
+
+    kind: str
+    major: int
+    minor: int
+
+    @classmethod
+    def of(cls, text: str) -> Device:
+        """Make it from a text such as ``c 5 1``, which was checked."""
+        letter, major, minor = text.split()
+        return cls({"b": "block device"}.get(letter, "character device"), int(major), int(minor))
+
+
+DEVICE = Made(
+    Text(
+        'a type (b or c) and two numbers below 65536, such as "c 5 1"', check=_device_problem, pattern=f"^{_NUMBERS}$"
+    ),
+    Device.of,
+)
+FILE_PATH = Text("a path inside the image", check=file_problem, pattern=r"^[^/\\][^\\]*$")
