@@ -48,8 +48,10 @@ def build(  # noqa: PLR0913 - the options of a command
             return _emitted(Path(source), Path(out or Path(source).with_suffix(".c")), emit)
     jobs = _jobs(Path(source), overrides or {})
     if image not in jobs:
-        named = ", ".join(filter(None, jobs)) or "one without a name"
-        raise SettingsError(f"{source} has no image {image!r}; its images: {named}", hint="Name one of them.")
+        named = ", ".join(filter(None, jobs))
+        what = f"has no image {image!r}" if image else "has several images"
+        listed = f"{what}: {named}" if not image else f"{what}; its images: {named}" if named else f"{what}, only one"
+        raise SettingsError(f"{source} {listed}", hint="Name one with --image." if named else None)
     job = jobs[image] if out is None else jobs[image]._replace(out=Path(out))
     if emit is not None:
         job = job._replace(emit=emit, out=job.out if out else job.out.with_suffix(".c"))

@@ -17,6 +17,12 @@ C_START = b"const unsigned char "
 _PER_LINE = 16
 
 
+_KEYWORDS = frozenset(
+    "auto break case char const continue default do double else enum extern float for goto if inline int long register"  # noqa: SIM905
+    " restrict return short signed sizeof static struct switch typedef union unsigned void volatile while".split()
+)
+
+
 class CArray(NamedTuple):
     """How an array is named, and the linker section that it is put into, if one is asked for."""
 
@@ -25,7 +31,7 @@ class CArray(NamedTuple):
 
     def check(self) -> None:
         """Raise SettingsError for what C or the linker would not take."""
-        if not re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", self.symbol):
+        if not re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", self.symbol) or self.symbol in _KEYWORDS:
             raise SettingsError(f"--symbol: {self.symbol!r} is not a name in C")
         if self.section is not None and not re.fullmatch(r"[A-Za-z0-9_.$-]+", self.section):
             raise SettingsError(f"--section: {self.section!r} is not a section's name", hint="--section .rodata.romfs")

@@ -205,12 +205,15 @@ def _check_outputs(job: Job) -> None:
 
 def check_replaceable(out: Path, what: str, *starts: bytes) -> None:
     """Refuse to put something where a file is that does not start as that does."""
-    if not out.exists():
-        return
-    if not out.is_file():
-        raise SettingsError(f"{out} is there, and is no file", hint="Name another file.")
-    with out.open("rb") as file:
-        start = file.read(32)
+    try:
+        if not out.exists():
+            return
+        if not out.is_file():
+            raise SettingsError(f"{out} is there, and is no file", hint="Name another file.")
+        with out.open("rb") as file:
+            start = file.read(32)
+    except OSError as error:
+        raise BuildError(f"cannot read {out}, which is to be replaced: {error.strerror}") from error
     if start and not start.startswith(starts):
         raise SettingsError(f"{out} is there, and is no {what}", hint="Name another file, or remove this one.")
 

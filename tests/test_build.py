@@ -239,6 +239,15 @@ def test_a_file_that_changes_during_the_build_is_an_error(project, monkeypatch):
     assert not list((project / "dist").iterdir())
 
 
+def test_an_artifact_that_may_not_be_read_is_named(project):
+    if os.geteuid() == 0:
+        pytest.skip("root reads everything")
+    built = build(project)
+    built.path.chmod(0)
+    with pytest.raises(BuildError, match="cannot read .*, which is to be replaced: Permission denied"):
+        build(project)
+
+
 @pytest.mark.parametrize(
     ("document", "message"),
     [

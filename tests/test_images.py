@@ -70,14 +70,15 @@ def test_several_images_are_built_in_one_go(two):
 
 def test_one_of_several_is_named(two, tmp_path):
     assert build(two, image="assets").sha256 == build_all(two)["assets"].sha256
-    with pytest.raises(SettingsError, match="has no image ''; its images: code, assets"):
+    with pytest.raises(SettingsError, match="has several images: code, assets"):
         build(two)
     said = romfs_image("build", two).stdout.splitlines()
     assert [line.split()[0].rpartition("/")[2] for line in said] == ["My-app-code.romfs", "My-app-assets.romfs"]
     documents = json.loads(romfs_image("build", two, "--json").stdout)["images"]
     assert sorted(documents) == ["assets", "code"]
     romfs_image("build", two, "--image", "code", "-o", tmp_path / "x.romfs")
-    assert "its images: code, assets" in romfs_image("build", two, "-o", tmp_path / "x.romfs", status=2).stderr
+    assert "several images: code, assets" in romfs_image("build", two, "-o", tmp_path / "x.romfs", status=2).stderr
+    assert "has no image 'x'; its images: code" in romfs_image("build", two, "--image", "x", status=2).stderr
 
 
 @pytest.mark.parametrize(
@@ -86,6 +87,7 @@ def test_one_of_several_is_named(two, tmp_path):
         ('[tool.romfs.images."a b"]', "tool.romfs.images.a b: must be letters, digits, '-' and '_'"),
         ("[tool.romfs.images.a]\nsorces = []", "tool.romfs.images.a.sorces: unknown key; did you mean 'sources'?"),
         ("images = { a = 1 }", "tool.romfs.images.a: must be a table, not an integer"),
+        ('[tool.romfs.images.a]\ndependencies = ["x"]', "tool.romfs.images.a.dependencies: can only be [], for none"),
         ("[tool.romfs.images.a.images.b]", "tool.romfs.images.a.images: an image cannot have further images"),
         (
             'filename = "x.romfs"\nimages = { a = {}, b = {} }',

@@ -256,6 +256,7 @@ def test_c_source_takes_the_place_of_c_source_alone(root, tmp_path):
     [
         (["--emit", "c", "--symbol", "a-b"], "--symbol: 'a-b' is not a name in C"),
         (["--emit", "c", "--section", 'x"'], "--section: 'x\"' is not a section's name"),
+        (["--emit", "c", "--symbol", "int"], "--symbol: 'int' is not a name in C"),
         (["--symbol", "x"], "--symbol is for --emit c"),
         (["--volume", "x"], 'linux: is only for format = "linux"'),
         (["--format", "linux", "--volume", ""], "must be 1 to 127 bytes"),

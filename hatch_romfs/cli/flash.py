@@ -33,15 +33,37 @@ def command(arguments: Sequence[str]) -> None:
     """Run ``romfs-flash`` with ``arguments``; raises RomfsError."""
     options = parser().parse_args(arguments)
     actions = [name for name in ("query", "verify", "read", "erase", "list_ports") if getattr(options, name)]
-    if sum(map(bool, (options.source, options.installed, *actions))) != 1:
+    if options.image and not (options.source or options.installed or actions):
+        options.source = Path()
+    asked = [name for name in ("source", "installed", *actions) if getattr(options, name)]
+    if len(asked) != 1:
+        named = " and ".join("IMAGE" if name == "source" else f"--{name.replace('_', '-')}" for name in asked)
         raise SettingsError(
-            "name an IMAGE to write, or one of --installed, --query, --verify, --read, --erase, --list-ports",
+            f"{named}: only one of these at a time"
+            if asked
+            else "name an IMAGE to write, or one of --installed, --query, --verify, --read, --erase, --list-ports",
             hint="'romfs-flash --help' shows how it is used.",
         )
-    if options.files and not options.query:
-        raise SettingsError("--files is for --query")
+    _check_together(options, asked[0])
     doing = {"query": query, "verify": verify, "read": read, "erase": erase, "list_ports": list_ports}
     (doing[actions[0]] if actions else flash)(options)
+
+
+def _check_together(options: argparse.Namespace, asked: str) -> None:
+    """Refuse options that mean nothing beside what is asked for, before one is taken to have been heeded."""
+    meant = {
+        "files": ("query",),
+        "whole": ("read",),
+        **dict.fromkeys(("dry_run", "full", "force", "no_reset"), ("source", "installed")),
+        "image": ("source", "installed", "verify"),
+    }
+    for name, actions in meant.items():
+        if getattr(options, name) and asked not in actions:
+            alone = " and ".join(f"--{action}" for action in actions if action not in ("source", "installed"))
+            raise SettingsError(f"--{name.replace('_', '-')} is for {alone or 'writing an image'}")
+    source = options.source or options.verify
+    if options.image and source and source.is_file():
+        raise SettingsError(f"--image names one of a project's images, and {source} is an image already")
 
 
 def parser() -> Parser:
@@ -130,7 +152,14 @@ def _image(options: argparse.Namespace, source: Path) -> Iterator[_Image]:
 
     from hatch_romfs.api import build
     from hatch_romfs.cli import show
+    from hatch_romfs.settings.project import has_table, load
 
+    document = load(source)
+    if document is not None and "project" in document and not has_table(document):
+        raise SettingsError(
+            f"{source / 'pyproject.toml'} has no [tool.romfs] table",
+            hint="Add one, or say with 'romfs-image build' that the whole folder is meant.",
+        )
     with tempfile.TemporaryDirectory(prefix="hatch-romfs-") as folder:
         with show.progress(quiet=options.quiet or options.json) as on_progress:
             out = Path(folder) / "image.romfs"

@@ -92,6 +92,7 @@ def build(options: argparse.Namespace) -> None:
     from hatch_romfs.cli import show
 
     overrides, array, cache = _overrides(options), _array(options), not options.no_cache
+    _check_emitted(options, overrides)
     with show.progress(quiet=options.quiet or options.json) as on_progress:
         if options.output is None and options.image is None and array is None:
             made = api.build_all(options.source, overrides=overrides, cache=cache, on_progress=on_progress)
@@ -116,6 +117,12 @@ def build(options: argparse.Namespace) -> None:
             if options.verbose and not options.emit:
                 with _opened(built.path) as image:
                     show.tree(image)
+
+
+def _check_emitted(options: argparse.Namespace, overrides: dict[str, object]) -> None:
+    """Refuse options of a build where an image that is there is only written as C source."""
+    if options.source.is_file() and (overrides or options.image):
+        raise SettingsError(f"{options.source} is an image already: what is built into it cannot be changed any more")
 
 
 def _array(options: argparse.Namespace) -> CArray | None:
@@ -248,7 +255,7 @@ def run_(options: argparse.Namespace) -> None:
     if status:
         raise BuildError(
             f"what ran from {options.image} ended with status {status}",
-            hint="'romfs-image tree' shows what can be imported; native code for a board cannot run here.",
+            hint="Where an import failed: 'romfs-image tree' shows what there is; native code cannot run here.",
         )
 
 

@@ -105,7 +105,10 @@ def fields(document: Mapping[str, object]) -> None:
     width = max(map(len, document)) + 1
     for name, value in document.items():
         if value is not None:
-            text = f"{value:,}" if isinstance(value, int) else printable(str(value))
+            if isinstance(value, bool):
+                text = "yes" if value else "no"
+            else:
+                text = f"{value:,}" if isinstance(value, int) else printable(str(value))
             say(f"{f'{name}:'.ljust(width)} {text}")
 
 

@@ -171,6 +171,10 @@ class _Images:
                 problems.append(Problem(f"{key}.{name}", f"must be a table, not {kind_of(table)}"))
             elif "images" in table:
                 problems.append(Problem(f"{key}.{name}.images", "an image cannot have further images"))
+            elif table.get("dependencies", []) != []:
+                problems.append(
+                    Problem(f"{key}.{name}.dependencies", "can only be [], for none: romfs.lock is one for all images")
+                )
         return raw
 
     def schema(self) -> dict[str, Any]:

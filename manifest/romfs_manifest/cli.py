@@ -161,7 +161,11 @@ def _checked(options: argparse.Namespace) -> tuple[Path, Lock]:
 def _summary(path: Path, lock: Lock) -> str:
     files = [file for package in lock.packages for file in package.files]
     size = sum(file.size for file in files)
-    return f"{path}: {len(lock.packages):,} packages, {len(files):,} files, {size:,} bytes"
+    return f"{path}: {_count(len(lock.packages), 'package')}, {_count(len(files), 'file')}, {size:,} bytes"
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
 
 
 def _changes(before: Lock | None, after: Lock, *, everything: bool) -> list[str]:

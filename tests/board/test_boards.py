@@ -170,7 +170,7 @@ def test_two_images_of_one_project_each_to_its_partition(tmp_path, romfs_flash):
         assert b"app1-code" in held(board, 0)
         assert b"app1-more" in held(board, 1)
         ran = romfs_flash(source, "--port", board.port)
-        assert (ran.status, "its images: code, more" in ran.err) == (2, True)
+        assert (ran.status, "has several images: code, more\nName one with --image." in ran.err) == (2, True)
         assert board.violations == ()
 
 

@@ -608,9 +608,8 @@ def test_no_such_file_and_no_such_combination(tmp_path, romfs_flash):
         f"error: cannot read {tmp_path / 'none'}: No such file or directory\n",
     )
     usage = "error: name an IMAGE to write, or one of --installed, --query, --verify, --read, --erase, --list-ports\n"
-    for arguments in ([], ["image", "--query"], ["image", "--erase"]):
-        ran = romfs_flash(*arguments)
-        assert (ran.status, ran.err.startswith(usage)) == (2, True)
+    ran = romfs_flash()
+    assert (ran.status, ran.err.startswith(usage)) == (2, True)
     assert romfs_flash("--query", "--erase").status == 2
     assert romfs_flash("--query", "--port", "sim:?famly=rp2").status == 2
 
@@ -776,3 +775,29 @@ def test_mpremote_agrees(family, image, tmp_path):
         with open_image(other) as opened:
             assert mpremote(board.port, "exec", f"import vfs;{code}").strip() == str(opened.file("data.bin").size)
         assert verify(other, board.port)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--erase", "--dry-run"), "--dry-run is for writing an image"),
+        (("--query", "--full"), "--full is for writing an image"),
+        (("image", "--whole"), "--whole is for --read"),
+        (("image", "--query"), "IMAGE and --query: only one of these at a time"),
+        (("--installed", "app", "--erase"), "--installed and --erase: only one of these at a time"),
+        (("--erase", "--image", "x"), "--image is for --verify"),
+        (("--erase", "--files"), "--files is for --query"),
+    ],
+)
+def test_options_that_mean_nothing_together(arguments, message, tmp_path, romfs_flash):
+    file = put(tmp_path / "rom.bin", b"\xd2\xcd\x31\x00" + ERASED * (SIZE - 4))
+    ran = romfs_flash(*arguments, "--port", f"sim:{file}")
+    assert (ran.status, ran.out) == (2, "")
+    assert ran.err.startswith(f"error: {message}\n")
+    assert file.read_bytes()[:3] == b"\xd2\xcd\x31"
+
+
+def test_a_project_without_a_table_is_not_written_to_a_board(tmp_path, romfs_flash):
+    (tmp_path / "pyproject.toml").write_text('[project]\nname = "app"\n')
+    ran = romfs_flash(tmp_path, "--port", "sim:")
+    assert (ran.status, "has no [tool.romfs] table" in ran.err) == (2, True)
