@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from hatch_romfs.errors import SettingsError
 from hatch_romfs.formats.image import Stored, stored
 from hatch_romfs.pipeline import Built, Job, build_image, check_replaceable, project_jobs, unheard, write_artifact
+from hatch_romfs.settings.kinds import MAX_ALIGNMENT
 from hatch_romfs.settings.project import has_table, load, read_project, read_settings
 from hatch_romfs.tree import files
 
@@ -87,7 +88,7 @@ def _emitted(path: Path, out: Path, array: CArray) -> Built:
     with open_image(path) as image:
         image.check()
         contents = [stored(file) for _, file in files(image.root)]
-        alignment = min(max((content.alignment for content in contents), default=1), 4096)
+        alignment = min(max((content.alignment for content in contents), default=1), MAX_ALIGNMENT)
         whole = Stored(image.view, 0, image.size)
         write_artifact(out, c_source(whole.chunks(), image.size, array, alignment))
         return Built(out, image.size, image.sha256(), len(contents), (), None)

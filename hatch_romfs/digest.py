@@ -23,6 +23,7 @@ class Digest:
     def __init__(self) -> None:
         self._digest = hashlib.sha256()
         self._seen = 0
+        self._failure: BaseException | None = None
         self._queue: Queue[bytes | memoryview | None] | None = None
         self._thread: Thread | None = None
 
@@ -42,19 +43,26 @@ class Digest:
             from queue import Queue  # noqa: PLC0415 - for large images
             from threading import Thread  # noqa: PLC0415
 
-            self._queue = Queue(_AHEAD)
-            self._thread = Thread(target=self._work, args=(self._queue,), daemon=True)
-            self._thread.start()
+            queue: Queue[bytes | memoryview | None] = Queue(_AHEAD)
+            thread = Thread(target=self._work, args=(queue,), daemon=True)
+            thread.start()
+            self._queue, self._thread = queue, thread
         self._queue.put(chunk)
 
     def hexdigest(self) -> str:
         """Return the hash of everything as 64 hex digits."""
         self._join()
+        if self._failure is not None:
+            raise self._failure
         return self._digest.hexdigest()
 
     def _work(self, queue: Queue[bytes | memoryview | None]) -> None:
         while (chunk := queue.get()) is not None:
-            self._digest.update(chunk)
+            if self._failure is None:
+                try:
+                    self._digest.update(chunk)
+                except BaseException as error:  # noqa: BLE001 - it is raised where the hash is asked for
+                    self._failure = error
 
     def _join(self) -> None:
         if self._queue is not None and self._thread is not None:

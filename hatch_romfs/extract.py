@@ -40,8 +40,7 @@ def extract(image: Image, out: Path) -> Extracted:
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         # Equal data may be stored once for any number of files, so that an image can grow without bounds here.
-        once = {id(file): file.size for _, file in files(image.root)}
-        needed, free = sum(once.values()), shutil.disk_usage(out.parent).free
+        needed, free = sum(file.size for _, file in files(image.root)), shutil.disk_usage(out.parent).free
         if needed > free:
             raise BuildError(f"the files take {needed:,} bytes, and {out.parent} has {free:,} left")
         passing = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
@@ -77,7 +76,7 @@ def _write(root: Directory, folder: Path) -> Extracted:
     # Links come last, so that nothing can be written through one.
     nodes = sorted(walk(root), key=lambda found: isinstance(found[1], Symlink))
     for path, node in nodes:
-        target = folder.joinpath(*path.split("/"))
+        target = folder / os.fsdecode(path.encode())  # whatever the locale is
         try:
             if isinstance(node, Directory):
                 target.mkdir()

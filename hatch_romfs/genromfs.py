@@ -8,6 +8,7 @@ Patterns match as its do, but ``-x`` leaves ``.`` and ``..`` alone, without whic
 from __future__ import annotations
 
 import fnmatch
+import os
 import re
 import stat
 from pathlib import Path
@@ -31,6 +32,10 @@ if TYPE_CHECKING:
 
 _DEVICE = r"@([A-Za-z0-9_+-]+),(.),\s*([+-]?[0-9]+),\s*([+-]?[0-9]+)"
 """What genromfs's ``sscanf`` takes; anything may follow."""
+_CLASSES = {
+    "alnum": "A-Za-z0-9", "alpha": "A-Za-z", "digit": "0-9", "lower": "a-z", "space": " \t\n\r\f\v", "upper": "A-Z",
+    "xdigit": "0-9A-Fa-f",
+}  # fmt: skip
 _KINDS = {"b": "block device", "c": "character device", "u": "character device", "p": "fifo"}
 
 
@@ -50,7 +55,7 @@ def command(arguments: Sequence[str]) -> None:
 
     def excluded(path: str) -> bool:
         path = path.rstrip("/")
-        return any(matches(pattern, path) for pattern in options.x) or (source / path).absolute() == out.absolute()
+        return any(matches(pattern, path) for pattern in options.x) or _same(source / os.fsdecode(path.encode()), out)
 
     def align(path: str, node: Node | None) -> int:
         asked = [boundary.size for boundary in boundaries if matches(boundary.pattern, path)]
@@ -118,7 +123,14 @@ def _matches_name(pattern: str, name: str) -> bool:
     if name.startswith(".") and not pattern.lstrip("\\").startswith("."):
         return False
     plain = re.sub(r"\\(.)", lambda found: f"[{found[1]}]" if found[1] in "*?[" else found[1], pattern)
+    plain = plain.replace("[^", "[!")
+    for kind, characters in _CLASSES.items():
+        plain = plain.replace(f"[:{kind}:]", characters)
     return fnmatch.fnmatchcase(name, plain)
+
+
+def _same(path: Path, out: Path) -> bool:
+    return path.name == out.name and out.exists() and path.samefile(out)
 
 
 def _make_devices(directory: Directory, path: str) -> None:
@@ -142,7 +154,7 @@ def _disk_order(source: Path) -> Order:
     from hatch_romfs.collect.readdir import listed  # noqa: PLC0415 - for comparing with the original alone
 
     def order(path: str, directory: Directory) -> list[str]:
-        found = listed(source / path)
+        found = listed(source / os.fsdecode(path.encode()))
         if not path:
             found = [".", "..", *(name for name in found if name not in (".", ".."))]
         devices = {name: match[1] for name in found if (match := re.match(_DEVICE, name))}

@@ -17,11 +17,11 @@ def installed_image(name: str, image: str | None = None) -> Path:
     """
     try:
         files = metadata.files(name) or []
-    except metadata.PackageNotFoundError:
+    except (metadata.PackageNotFoundError, ValueError):
         raise SettingsError(f"{name} is not installed here", hint=f"pip install {name}") from None
     found = sorted({path for file in files if _is_image(path := Path(str(file.locate())))})
     if image is not None:
-        found = [path for path in found if path.name == image or path.stem.endswith(image)]
+        found = [path for path in found if image in (path.name, path.stem) or path.stem.endswith(f"-{image}")]
     if not found:
         raise SettingsError(
             f"{name} has brought no image{f' {image!r}' if image else ''}", hint="embed = true does that."

@@ -20,10 +20,14 @@ if TYPE_CHECKING:
 
 
 class Packed(NamedTuple):
-    """An image of ``size`` bytes, which is also what a file of another image holds; ``make`` yields its bytes."""
+    """An image of ``size`` bytes, which is also what a file of another image holds; ``make`` yields its bytes.
+
+    Where it begins on ``boundary``, in bytes, those of its files hold.
+    """
 
     size: int
     make: Callable[[], Iterator[bytes | memoryview]]
+    boundary: int
 
     def chunks(self) -> Iterator[bytes | memoryview]:
         """Yield the image's bytes in order; raises BuildError when a file is no longer what was collected."""
@@ -38,14 +42,14 @@ def micropython(
     from hatch_romfs.formats.micropython.metadata import Metadata
     from hatch_romfs.formats.micropython.writer import image_chunks
 
-    align = alignment_of(settings.alignment)
+    align = _align(settings.alignment, boundaries)
     layout = lay_out(
         tree,
-        align=(lambda path: max(align(path), boundaries.get(path, 1))) if boundaries else align,
+        align=align,
         same=equal_files(tree, smallest=SHARED_FROM) if settings.share else {},
         metadata=Metadata(name, version) if settings.metadata else None,
     )
-    return Packed(layout.size, lambda: image_chunks(layout))
+    return Packed(layout.size, lambda: image_chunks(layout), _strictest(tree, settings.alignment, align, boundaries))
 
 
 def linux(tree: Directory, settings: Settings, name: str | None, boundaries: Mapping[str, int]) -> Packed:
@@ -53,14 +57,12 @@ def linux(tree: Directory, settings: Settings, name: str | None, boundaries: Map
     from hatch_romfs.formats.linux.layout import lay_out
     from hatch_romfs.formats.linux.writer import image_chunks
 
-    same = (equal_files(tree, smallest=1) if settings.share else {}) | hard_links(tree)
-    align = alignment_of(settings.alignment)
-    aligns: dict[str, int] = {}
-    if boundaries or settings.alignment != Alignment():
-        aligns = strictest(tree, lambda path: max(align(path), boundaries.get(path, 1)), same)
+    same = hard_links(tree) | (equal_files(tree, smallest=1) if settings.share else {})
+    align = _align(settings.alignment, boundaries)
+    aligns = strictest(tree, align, same) if boundaries or settings.alignment != Alignment() else {}
     volume = settings.linux.volume or name or "rom"
     layout = lay_out(tree, volume, align=lambda path, _: aligns.get(path, 1), same=same)
-    return Packed(layout.padded, lambda: image_chunks(layout))
+    return Packed(layout.padded, lambda: image_chunks(layout), max(aligns.values(), default=1))
 
 
 def alignment_of(alignment: Alignment) -> Callable[[str], int]:
@@ -74,23 +76,30 @@ def alignment_of(alignment: Alignment) -> Callable[[str], int]:
     return align
 
 
-def boundary_of(tree: Directory, alignment: Alignment) -> int:
-    """Return the boundary that an image of ``tree`` must begin on, so that those of its files hold wherever it lies."""
+def _align(alignment: Alignment, boundaries: Mapping[str, int]) -> Callable[[str], int]:
     align = alignment_of(alignment)
+    return (lambda path: max(align(path), boundaries.get(path, 1))) if boundaries else align
+
+
+def _strictest(
+    tree: Directory, alignment: Alignment, align: Callable[[str], int], boundaries: Mapping[str, int]
+) -> int:
+    if not boundaries and alignment == Alignment():
+        return 1
     return max((align(path) for path, _ in files(tree)), default=1)
 
 
-def unmatched(settings: Settings, tree: Directory) -> list[str]:
+def unmatched(alignment: Alignment, board: str | None, tree: Directory) -> list[str]:
     """Return a warning for each pattern that no file matches: that boundary is kept by nothing.
 
     What is known of the board is for files that not every image has.
     """
     known: dict[str, int] = {}
-    if settings.board and settings.alignment.patterns:
+    if board and alignment.patterns:
         from hatch_romfs.settings.boards import boards
 
-        known = boards()[settings.board].alignment
-    patterns = [pattern for pattern, boundary in settings.alignment.patterns if known.get(pattern) != boundary]
+        known = boards()[board].alignment
+    patterns = [pattern for pattern, boundary in alignment.patterns if known.get(pattern) != boundary]
     paths = [path for path, _ in files(tree)] if patterns else []
     return [
         f"no file of the image matches the pattern {pattern!r} of tool.romfs.alignment"

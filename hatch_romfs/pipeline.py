@@ -8,14 +8,14 @@ import re
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from hatch_romfs.collect import add, collect, collect_folder
+from hatch_romfs.collect import collect, collect_folder, replace
 from hatch_romfs.compile import check_ready, compile_tree
 from hatch_romfs.compile.cache import Cache
 from hatch_romfs.digest import Digest
 from hatch_romfs.emit import C_START, c_source
 from hatch_romfs.errors import BuildError, SettingsError
 from hatch_romfs.formats import MAGICS, open_image
-from hatch_romfs.packing import boundary_of, linux, micropython, unmatched
+from hatch_romfs.packing import linux, micropython, unmatched
 from hatch_romfs.settings.kinds import MAX_SIZE
 from hatch_romfs.settings.patterns import PASSING
 from hatch_romfs.tree import CHUNK, File, files
@@ -55,6 +55,7 @@ class Job(NamedTuple):
     name: str | None = None
     version: str | None = None
     project: str | None = None
+    image: str = ""
     emit: CArray | None = None
 
     @property
@@ -79,14 +80,30 @@ def project_jobs(project: Project, directory: Path, dynamic: Callable[[], str]) 
         filename = settings.filename.replace("{name}", project.name).replace("{version}", version)
         out = directory / filename.replace("{image}", image)
         name = f"{project.name}-{image}" if image else project.name
-        jobs[image] = Job(project.root, settings, out, name, version, project.name)
+        jobs[image] = Job(project.root, settings, out, name, version, project.name, image)
+    _check_distinct(jobs)
     return jobs
+
+
+def _check_distinct(jobs: dict[str, Job]) -> None:
+    """Refuse images that would take one another's place, on any system; raises SettingsError."""
+    taken: dict[str, str] = {}
+    for image, job in jobs.items():
+        outputs = [str(path) for path in job.outputs]
+        embedded = [f"{embedded_path(job)} in the wheel"] if job.settings.embed else []
+        for place in (*outputs, *embedded):
+            other = taken.setdefault(place.casefold(), image)
+            if other != image:
+                raise SettingsError(
+                    f"tool.romfs.images: {other} and {image} would both become {place}",
+                    hint="Give each its own filename, and its own path in the wheel, or {image} in both.",
+                )
 
 
 def embedded_path(job: Job) -> str:
     """Return where in a wheel its image goes: by default into the package that is named as the project."""
     if isinstance(job.settings.embed, str):
-        return job.settings.embed
+        return job.settings.embed.replace("{image}", job.image)
     return f"{re.sub('[-_.]+', '_', job.project or '').lower()}/{job.out.name}"
 
 
@@ -120,10 +137,13 @@ def build_image(job: Job, *, cache: bool = True, on_progress: Progress = unheard
     compiling = partial(_compiled, cache=Cache.of_user() if cache else None, on_progress=on_progress)
     tree = collected.tree
     boundaries: dict[str, int] = {}
+    warnings = list(collected.warnings)
     for inner in collected.nested:
         inside = compiling(inner.tree, inner.settings.mpy)
-        boundaries[inner.path] = boundary_of(inside, inner.settings.alignment)
-        add(tree, inner.path, File(micropython(inside, inner.settings, job.name, job.version, {}), inner.origin))
+        image = micropython(inside, inner.settings, job.name, job.version, {})
+        boundaries[inner.path] = image.boundary
+        replace(tree, inner.path, File(image, inner.origin))
+        warnings += unmatched(inner.settings.alignment, settings.board, inside)
     tree = compiling(tree, settings.mpy)
     if settings.format == "linux":
         packed = linux(tree, settings, job.name, boundaries)
@@ -132,10 +152,18 @@ def build_image(job: Job, *, cache: bool = True, on_progress: Progress = unheard
     if packed.size > (settings.size or MAX_SIZE):
         raise _too_big(packed.size, settings, tree)
     sha256 = _write_outputs(job, packed, tree, on_progress)
-    warnings = (*collected.warnings, *unmatched(settings, tree))
+    warnings += unmatched(settings.alignment, settings.board, tree)
     count = sum(1 for _ in files(tree))
     return Built(
-        job.out, packed.size, sha256, count, warnings, settings.size, settings.board, settings.partition, job.inventory
+        job.out,
+        packed.size,
+        sha256,
+        count,
+        tuple(warnings),
+        settings.size,
+        settings.board,
+        settings.partition,
+        job.inventory,
     )
 
 
@@ -151,8 +179,7 @@ def _write_outputs(job: Job, packed: Packed, tree: Directory, on_progress: Progr
     with Digest() as digest:
         chunks = _watched(_gathered(packed.chunks()), digest, packed.size, on_progress)
         if job.emit:
-            boundaries = [boundary for _, boundary in job.settings.alignment.patterns]
-            chunks = c_source(chunks, packed.size, job.emit, max(job.settings.alignment.default, *boundaries, 1))
+            chunks = c_source(chunks, packed.size, job.emit, packed.boundary)
         with replacing(job.out) as passing:
             _write(passing, chunks)
             if job.inventory:

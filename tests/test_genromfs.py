@@ -117,6 +117,14 @@ def test_two_runs_give_the_same(folder, tmp_path):
     assert (tmp_path / "one").read_bytes()[16:20] == b"rom\0"
 
 
+def test_the_disks_order_under_any_locale(folder, tmp_path):
+    front("-d", folder, "-f", tmp_path / "one", "--readdir-order")
+    command = [sys.executable, "-m", "hatch_romfs.genromfs", "-d", folder, "-f", tmp_path / "two", "--readdir-order"]
+    locale = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    subprocess.run(command, env=os.environ | locale, check=True)
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+
+
 def test_devices_by_name(folder, tmp_path):
     assert front("-v", "-d", folder, "-f", tmp_path / "i").stdout.count("\n") == 10
     with open_image(tmp_path / "i") as image:
@@ -135,7 +143,7 @@ def test_boundaries_that_crash_the_original(folder, tmp_path):
 
 def test_its_own_output_stays_out(folder):
     front("-d", folder, "-f", folder / "rom.img")
-    front("-d", folder, "-f", folder / "rom.img")
+    front("-d", folder, "-f", folder / "../a folder/rom.img")
     with open_image(folder / "rom.img") as image:
         assert "rom.img" not in image.root.entries
 

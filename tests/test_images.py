@@ -90,10 +90,6 @@ def test_one_of_several_is_named(two, tmp_path):
         ('[tool.romfs.images.a]\ndependencies = ["x"]', "tool.romfs.images.a.dependencies: can only be [], for none"),
         ("[tool.romfs.images.a.images.b]", "tool.romfs.images.a.images: an image cannot have further images"),
         (
-            'filename = "x.romfs"\nimages = { a = {}, b = {} }',
-            "tool.romfs.images.b.filename: is that of the image a",
-        ),
-        (
             'sources = [{ path = "src", image = {} }]',
             "tool.romfs.sources[0].to: must name the file",
         ),
@@ -104,6 +100,35 @@ def test_tables_of_images_that_are_wrong(table, text, tmp_path):
         build_all(project(tmp_path / "project", table))
     assert [str(problem) for problem in caught.value.problems if str(problem).startswith(text)]
     assert len(caught.value.problems) == 1
+
+
+@pytest.mark.parametrize(
+    ("table", "place"),
+    [
+        ('filename = "x.romfs"\nimages = { a = {}, b = {} }', "x.romfs"),
+        ("images = { Code = {}, code = {} }", "My-app-code.romfs"),
+        ('images.a.filename = "{name}-1.0.romfs"\nimages.b.filename = "My-app-{version}.romfs"', "My-app-1.0.romfs"),
+        ('embed = "my_app/x.romfs"\nimages = { a = {}, b = {} }', "my_app/x.romfs in the wheel"),
+    ],
+)
+def test_images_that_would_take_one_anothers_place(table, place, tmp_path):
+    with pytest.raises(SettingsError, match="would both become .*") as caught:
+        build_all(project(tmp_path / "project", table))
+    assert place in str(caught.value)
+    assert not (tmp_path / "project/dist").exists()
+
+
+def test_what_images_share_need_not_fit_together_by_itself(tmp_path):
+    table = """mpy = { emit = "native" }
+[tool.romfs.images.one]
+mpy = { emit = "native", arch = "armv6m" }
+[tool.romfs.images.two]
+format = "linux"
+mpy = false
+linux = { volume = "v" }
+"""
+    made = build_all(project(tmp_path / "project", table))
+    assert list(made) == ["one", "two"]
 
 
 # An image inside the image
@@ -151,6 +176,43 @@ def test_the_image_around_it_says_what_the_inner_does_not(tmp_path):
         assert inner.file("b/c.bin").content.offset % 64 == 0
 
 
+def test_an_inner_image_adds_to_what_is_said_around_it(tmp_path):
+    table = (
+        'board = "OPENMV_N6"\n'
+        'sources = [{ path = "assets", to = "a.romfs",'
+        ' image = { alignment = { "*.bin" = 64 }, mpy = { optimize = 3 } } }]\n'
+    )
+    native = "import micropython\n@micropython.native\ndef f():\n    return 1\n"
+    built = build(project(tmp_path / "project", table, **{"assets/n.py": native}))
+    assert built.warnings == ()
+    with open_image(built.path) as image:
+        assert image.file("a.romfs").content.offset % 64 == 0
+        inner = RomImage(image.file("a.romfs").read())
+        assert inner.file("a.tflite").content.offset % 32 == 0
+        assert inner.file("b/c.bin").content.offset % 64 == 0
+
+
+def test_an_inner_image_is_checked_like_all_else(tmp_path):
+    root = project(
+        tmp_path / "project", 'sources = [{ path = "empty", to = "a.romfs", image = { alignment = { "*.x" = 4 } } }]\n'
+    )
+    (root / "empty").mkdir()
+    first, second = build(root).warnings
+    assert first == "a.romfs is an empty image: empty holds nothing"
+    assert "'*.x'" in second
+    deep = "a/" * 300 + "x.romfs"
+    with pytest.raises(Exception, match="folders are nested more than 255 deep"):
+        build(project(tmp_path / "deep", f'sources = [{{ path = "assets", to = "{deep}", image = {{}} }}]\n'))
+
+
+def test_c_source_keeps_the_boundaries_of_inner_images(tmp_path):
+    from hatch_romfs import CArray
+
+    table = 'sources = ["src", { path = "assets", to = "a.romfs", image = { alignment = { "*.tflite" = 256 } } }]\n'
+    built = build(project(tmp_path / "project", table), emit=CArray())
+    assert "aligned(256)" in built.path.read_text().splitlines()[0]
+
+
 def test_an_inner_image_and_a_file_of_its_name(tmp_path):
     table = 'sources = ["src", { path = "assets", to = "app.py", image = {} }]\n'
     with pytest.raises(Exception, match="two sources for 'app.py' in the image"):
@@ -190,7 +252,11 @@ def test_hatch_builds_one_or_all(two):
 
 
 def test_an_sdist_carries_all_that_images_need(two, tmp_path):
-    (two / ".gitignore").write_text("assets/\nromfs.lock\n")
+    (two / ".gitignore").write_text("assets/\nromfs.lock\nsp*\n/manifest.py\nextra.py\n")
+    put(two, {"sp [1]/y.txt": "y", "manifest.py": 'module("extra.py")\n', "extra.py": "z = 1\n"})
+    text = (two / "pyproject.toml").read_text()
+    code = '[tool.romfs.images.code]\nsources = ["./src", "sp [1]/"]\nmanifest = "manifest.py"\n'
+    (two / "pyproject.toml").write_text(text.replace("[tool.romfs.images.code]\n", code))
     subprocess.run([judges.command("git"), "init", "-q", two], check=True)
     first = {name: built.sha256 for name, built in build_all(two).items()}
     hatchling(two, "-t", "sdist")

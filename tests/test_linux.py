@@ -151,6 +151,23 @@ def as_nobody(code, source, out):
     return done.stdout
 
 
+def test_equal_files_and_hard_links_are_one_file(project):
+    (project / "src/a").write_bytes(b"same" * 100)
+    (project / "src/b").write_bytes(b"same" * 100)
+    os.link(project / "src/b", project / "src/c")
+    setting(project, 'share = true\nalignment = { "c" = 4096 }\n')
+    with open_image(build(project).path) as image:
+        assert image.find("a") is image.find("b") is image.find("c")
+        assert image.file("a").content.offset % 4096 == 0
+
+
+def test_compiled_files_keep_their_exec_bits(project):
+    (project / "src/bin/tool.py").write_text("x = 1\n")
+    setting(project, 'mpy = true\nlinux = { executable = ["bin/*"] }\n')
+    with open_image(build(project).path) as image:
+        assert image.file("bin/tool.mpy").executable
+
+
 def test_the_same_bytes_everywhere(project, tmp_path):
     """In another folder, made in another order, at another time, under another umask and by another user."""
     first = build(project).sha256

@@ -12,7 +12,7 @@ from hatch_romfs.collect.linux import make_executable, special_files
 from hatch_romfs.collect.manifest import LOCK, manifest_files, manifest_sources, package_files
 from hatch_romfs.errors import BuildError, Problem, SettingsError
 from hatch_romfs.settings.patterns import compiled, excluded
-from hatch_romfs.tree import MAX_DEPTH, MAX_PATH, Directory, File, files, join, walk
+from hatch_romfs.tree import MAX_DEPTH, MAX_PATH, Directory, File, Held, files, join, walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from hatch_romfs.settings.model import Nested, Settings, Source
     from hatch_romfs.tree import Node
 
-__all__ = ["LOCK", "Collected", "Inner", "add", "collect", "collect_folder", "manifest_sources", "read_sources"]
+__all__ = ["LOCK", "Collected", "Inner", "collect", "collect_folder", "manifest_sources", "read_sources", "replace"]
 
 _OUTPUTS = ("/dist", "/build", "/PKG-INFO", "/setup.cfg")
 """Where build tools put what they make, the last two in sdists; left out where the project's own folder is a source."""
@@ -57,6 +57,7 @@ def collect(settings: Settings, root: Path, outputs: Sequence[Path] = ()) -> Col
         path = join(below, source.to).strip("/")
         if source.image:
             nested.append(Inner(path, found, source.image, source.path))
+            add(tree, path, File(Held(b""), source.path))  # until it is made
         elif found.entries:
             _merge(_at(tree, below, source.to), found, path)
     warnings: list[str] = []
@@ -66,6 +67,9 @@ def collect(settings: Settings, root: Path, outputs: Sequence[Path] = ()) -> Col
         add(tree, join(settings.lib_dir, path), file)
     for path, _ in walk(tree):  # which `to` and `lib-dir` may have moved
         _check_bound(path)
+    warnings += [
+        f"{inner.path} is an empty image: {inner.origin} holds nothing" for inner in nested if not inner.tree.entries
+    ]
     return _collected(settings, tree, warnings)._replace(nested=tuple(nested))
 
 
@@ -110,6 +114,12 @@ def _collected(settings: Settings, tree: Directory, warnings: list[str]) -> Coll
         _check_bound(path)
         add(tree, path, node)
     return Collected(tree, tuple(warnings) if tree.entries else (*warnings, _EMPTY))
+
+
+def replace(tree: Directory, path: str, node: Node) -> None:
+    """Put a node in the place of the one at a path."""
+    above, _, name = path.rpartition("/")
+    _at(tree, above).entries[name] = node
 
 
 def add(tree: Directory, path: str, node: Node) -> None:

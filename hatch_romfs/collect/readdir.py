@@ -22,7 +22,7 @@ def listed(folder: Path) -> list[str]:
     """Return the names in a folder in the disk's order; raises OSError."""
     if not sys.platform.startswith("linux") or ctypes.sizeof(ctypes.c_void_p) != 8:  # noqa: PLR2004 - bytes
         with os.scandir(folder) as found:
-            return [".", "..", *(entry.name for entry in found)]
+            return [".", "..", *(_decoded(os.fsencode(entry.name)) for entry in found)]
     library = ctypes.CDLL(None, use_errno=True)
     library.opendir.restype = library.readdir.restype = ctypes.c_void_p
     stream = ctypes.c_void_p(library.opendir(os.fsencode(folder)))
@@ -30,6 +30,11 @@ def listed(folder: Path) -> list[str]:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), str(folder))
     names = []
     while entry := library.readdir(stream):
-        names.append(os.fsdecode(ctypes.string_at(entry + _NAME_AT)))
+        names.append(_decoded(ctypes.string_at(entry + _NAME_AT)))
     library.closedir(stream)
     return names
+
+
+def _decoded(name: bytes) -> str:
+    """Return a name as trees have it, whatever the locale is; one that is not UTF-8 is in no tree."""
+    return name.decode(errors="surrogateescape")

@@ -148,7 +148,7 @@ def _replaced(directory: Directory, made: dict[str, Held], path: str = "") -> Di
         if isinstance(node, Directory):
             entries[name] = _replaced(node, made, here)
         elif isinstance(node, File) and here in made:
-            entries[_compiled_name(name)] = File(made[here], node.origin, source=node.source, optimize=node.optimize)
+            entries[_compiled_name(name)] = node._replace(content=made[here])
         else:
             entries[name] = node
-    return Directory(entries)
+    return Directory(entries, executable=directory.executable)

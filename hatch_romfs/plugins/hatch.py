@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from hatchling.builders.config import BuilderConfig
@@ -77,12 +78,20 @@ class RomfsBuildHook(BuildHookInterface[BuilderConfig]):
         needed = {f"/{LOCK}"}
         for job in self._jobs().values():
             settings = job.settings
-            needed |= {f"/{source.path}/**" for source in (*settings.sources, *settings.lib)}
+            for source in (*settings.sources, *settings.lib):
+                folder = PurePosixPath(source.path)
+                if ".." not in folder.parts and not folder.is_absolute():
+                    needed.add(f"/{_escaped(folder.as_posix())}/**")
             with edge.failures(self.app.abort):
                 named = manifest_sources(settings, job.root)
             root = job.root.resolve()
-            needed |= {f"/{path.relative_to(root).as_posix()}" for path in named if path.is_relative_to(root)}
-        return sorted(pattern for pattern in needed if ".." not in pattern)
+            needed |= {f"/{_escaped(path.relative_to(root).as_posix())}" for path in named if path.is_relative_to(root)}
+        return sorted(needed)
+
+
+def _escaped(path: str) -> str:
+    """Return a path as a gitignore pattern of that path alone."""
+    return re.sub(r"([*?\[\]\\!# ])", r"\\\1", path)
 
 
 @hookimpl

@@ -63,7 +63,10 @@ def _folder_problem(text: str) -> str | None:
 
 def volume_problem(text: str) -> str | None:
     """Say what is wrong with the name of a volume, or return None."""
-    size = len(text.encode(errors="surrogatepass"))
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError:
+        return "must be valid UTF-8"
     return None if 0 < size <= MAX_VOLUME and "\0" not in text else f"must be 1 to {MAX_VOLUME} bytes, without a NUL"
 
 

@@ -84,8 +84,9 @@ def read_settings(table: Mapping[str, Any]) -> Settings:
 
 def _images(table: object, overrides: Mapping[str, Any], problems: list[Problem]) -> dict[str, Settings]:
     """Read every image of a table; a mistake in the part that they share is reported once."""
-    settings = _read(merged(table, overrides), "tool.romfs", problems)
-    if problems or not settings.images or not isinstance(table, dict):
+    several = isinstance(table, dict) and bool(table.get("images"))
+    settings = _read(merged(table, overrides), "tool.romfs", problems, whole=not several)
+    if problems or not several or not isinstance(table, dict):
         return {"": settings}
     shared = {"filename": "{name}-{image}.romfs"} | {key: value for key, value in table.items() if key != "images"}
     images = {}
@@ -93,15 +94,11 @@ def _images(table: object, overrides: Mapping[str, Any], problems: list[Problem]
         found: list[Problem] = []
         images[name] = _read(merged(shared | own, overrides), f"tool.romfs.images.{name}", found)
         problems += found
-    taken: dict[str, str] = {}
-    for name, image in images.items() if not problems else ():
-        other = taken.setdefault(image.filename.replace("{image}", name), name)
-        if other != name:
-            problems.append(Problem(f"tool.romfs.images.{name}.filename", f"is that of the image {other} too"))
     return images
 
 
-def _read(table: object, at: str, problems: list[Problem]) -> Settings:
+def _read(table: object, at: str, problems: list[Problem], *, whole: bool = True) -> Settings:
+    """Read a table; one that is not ``whole`` is only the part that images share, which need not fit together."""
     if isinstance(table, dict):
         if table.get("format") == "linux":
             table = {"mpy": False, "share": False} | table
@@ -112,7 +109,7 @@ def _read(table: object, at: str, problems: list[Problem]) -> Settings:
         inherited = {key: table[key] for key in Nested.keys if key in table}
         table = table | {key: _inheriting(table[key], inherited) for key in ("sources", "lib") if key in table}
     settings: Settings = read(Table(Settings), table, at, problems)
-    if settings is not INVALID:
+    if settings is not INVALID and whole:
         problems += [Problem(f"{at}.{entry.key}", entry.text) for entry in _contradictions(settings)]
     return settings
 
@@ -122,14 +119,23 @@ def _inheriting(sources: object, inherited: Mapping[str, object]) -> object:
     if not isinstance(sources, list):
         return sources
     return [
-        source | {"image": inherited | source["image"]}
+        source | {"image": _added(inherited, source["image"])}
         if isinstance(source, dict) and isinstance(source.get("image"), dict)
         else source
         for source in sources
     ]
 
 
-def merged(table: object, overrides: Mapping[str, Any]) -> object:
+def _added(inherited: Mapping[str, object], own: dict[str, Any]) -> dict[str, object]:
+    """Return what an inner image says, added to what is said around it: single keys of ``mpy``, single boundaries."""
+    mpy = inherited.get("mpy")
+    result = dict(merged(dict(inherited), own)) if isinstance(own.get("alignment", {}), dict) else {**inherited, **own}
+    if isinstance(mpy, dict) and isinstance(own.get("mpy"), dict):
+        result["mpy"] = mpy | own["mpy"]
+    return result
+
+
+def merged(table: object, overrides: Mapping[str, Any]) -> Any:  # noqa: ANN401 - TOML is any of its types
     """Return a table with other values for some of its keys.
 
     Boundaries are added to those of the table, what is said of ``linux`` to what it says of that, and ``mpy = true``

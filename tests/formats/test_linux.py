@@ -237,6 +237,19 @@ def test_hard_links_to_what_is_none(to, what, sound):
     assert (error.what, error.offset) == (what, at["hard"] + 4)
 
 
+def test_a_long_chain_of_hard_links_takes_few_steps():
+    root = tree({"a": b"x"})
+    names = [f"l{number:05}" for number in range(20_000)]
+    root.entries |= dict.fromkeys(names, root.entries["a"])
+    image = bytearray(image_of(root))
+    at = heads(image)
+    for link, to in zip(names, [*names[1:], "a"], strict=True):
+        struct.pack_into(">I", image, at[link] + 4, at[to])
+        resum(image, at[link])
+    with LinuxImage(bytes(image)) as opened:
+        assert opened.root.entries["l00000"] is opened.root.entries["a"]
+
+
 def test_a_chain_of_hard_links_is_followed(sound):
     at = heads(sound)
     patch(sound, at["hard2"] + 4, at["hard"])

@@ -83,9 +83,12 @@ def lay_out(
     for the path of anything but a directory the path of what it is a hard link to. Raises BuildError for what the
     format cannot hold, with every name.
     """
-    encoded = volume.encode()
-    if len(encoded) > headers.MAX_NAME or b"\0" in encoded:
-        raise BuildError(f"the volume's name is longer than {headers.MAX_NAME} bytes, or has a NUL in it")
+    encoded = volume.encode(errors="replace")
+    if len(encoded) > headers.MAX_NAME or b"\0" in encoded or encoded.decode() != volume:
+        raise BuildError(
+            f"the volume's name is longer than {headers.MAX_NAME} bytes, has a NUL in it, or is not valid UTF-8",
+            hint="Set a shorter one: tool.romfs.linux.volume, --volume or -V.",
+        )
     run = _Pass(align, same or {}, order)
     run.at = headers.header_size(encoded)
     run.fill(root, "", own=run.place(".", None), above=run.place(".", None))

@@ -182,7 +182,7 @@ class _Reader:
 
     def resolve(self) -> None:
         """Put what hard links mean in their places."""
-        targets = {header.offset: header for header, _, _ in self.links}
+        targets = {header.offset: header.info for header, _, _ in self.links}
         for header, directory, name in self.links:
             seen = {header.offset}
             at = header.info
@@ -190,7 +190,9 @@ class _Reader:
                 if at in seen:
                     raise ImageError("hard links that lead to one another: a loop", offset=header.offset)
                 seen.add(at)
-                at = targets[at].info
+                at = targets[at]
+            for link in seen:  # a chain is walked once
+                targets[link] = at
             node = self.nodes.get(at)
             if node is None or isinstance(node, StoredDirectory):
                 what = "a directory" if node else "no header that is part of the tree"
