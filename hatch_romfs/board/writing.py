@@ -214,10 +214,17 @@ class Writer:
     def _empty(self, at: int, blank: bytes) -> None:
         """Erase a range for good."""
         if self.geometry.erasing == "nothing":
-            for start in range(0, len(blank), self.channel.frame):
+            start = 0
+            while start < len(blank):
                 piece = blank[start : start + self.channel.frame]
-                with suppress(RefusedError):  # which of them it was shows below
+                try:
                     self.channel.write(at + start, piece, len(piece))
+                except RefusedError as error:
+                    if error.for_memory and self.channel.frame > LEAST_FRAME:
+                        self.channel.frame //= 2
+                        continue
+                    # Which of them it was shows below.
+                start += len(piece)
         else:
             self._erase(at, len(blank))
         wrong = self._wrong(at, blank)
