@@ -454,3 +454,19 @@ def test_a_refused_image_is_not_half_written(file, tmp_path):
         with pytest.raises(BoardError):
             flash(put(tmp_path / "large", image_bytes(SIZE + 2)), board.port)
         assert held(board).startswith(OLD)
+
+
+def test_erasing_makes_do_with_the_memory_there_is(file, image, monkeypatch):
+    """Where erasing is overwriting, a frame that does not fit into the board's memory is halved."""
+    write = channel.StreamChannel.write
+
+    def tight(self, at, data, size):
+        if len(data) > 512:
+            raise channel.RefusedError("MemoryError: memory allocation failed")
+        return write(self, at, data, size)
+
+    with FaultyBoard(options("alif", file)) as board:
+        flash(image, board.port)
+        monkeypatch.setattr(channel.StreamChannel, "write", tight)
+        erase(board.port)
+        assert read(board.port, whole=True) == b"\xff" * SIZE
