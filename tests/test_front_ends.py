@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,38 @@ def test_every_front_end_builds_the_same_image(command, project, reference, whee
     assert sha256(project / "dist/My.app.romfs") == reference
     left = {path.relative_to(project).parts[0] for path in project.rglob("*")}
     assert left == {"pyproject.toml", "src", "vendor", "dist"}
+
+
+def embedding(project: Path) -> Path:
+    """Have the project's wheel bring the image, which pip would else leave behind in a temporary folder."""
+    text = (project / "pyproject.toml").read_text(encoding="utf-8")
+    (project / "pyproject.toml").write_text(f'{text}embed = "app/My.app.romfs"\n', encoding="utf-8")
+    return project
+
+
+def test_pip_wheel_brings_the_image(project, reference, wheelhouse, tmp_path):
+    run(sys.executable, "-m", "pip", "wheel", "--no-deps", "-w", tmp_path / "out", embedding(project), cwd=tmp_path)
+    (wheel,) = (tmp_path / "out").glob("*.whl")
+    image = zipfile.ZipFile(wheel).read("app/My.app.romfs")
+    assert hashlib.sha256(image).hexdigest() == reference
+    assert not (project / "dist").exists()
+
+
+def test_pip_installs_the_image_from_an_sdist(project, reference, wheelhouse, tmp_path):
+    run(judges.command("hatchling"), "build", "-t", "sdist", cwd=embedding(project))
+    (sdist,) = (project / "dist").glob("*.tar.gz")
+    environment = tmp_path / "environment"
+    run(sys.executable, "-m", "venv", environment, cwd=tmp_path)
+    python = environment / ("Scripts" if os.name == "nt" else "bin") / "python"
+    run(python, "-m", "pip", "install", "--disable-pip-version-check", sdist, "hatch-romfs", cwd=tmp_path)
+    code = "import hatch_romfs; print(hatch_romfs.installed_image('my.app'))"
+    installed = Path(run(python, "-c", code, cwd=tmp_path).strip())
+    assert sha256(installed) == reference
+    assert environment in installed.parents
+    board = f"sim:{tmp_path / 'rom.bin'}?family=rp2&size=64K"
+    run(python, "-m", "pip", "install", "--disable-pip-version-check", "hatch-romfs[sim]", cwd=tmp_path)
+    run(python.with_name("romfs-flash"), "--installed", "my.app", "--port", board, cwd=tmp_path)
+    assert (tmp_path / "rom.bin").read_bytes().startswith(installed.read_bytes())
 
 
 def test_the_wheel_is_untouched_by_the_hook(project, wheelhouse, tmp_path):
