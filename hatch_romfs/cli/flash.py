@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import sys
 from contextlib import contextmanager
-from itertools import zip_longest
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from hatch_romfs.cli.edge import Parser, Version, add_common_options, print_json, printable, run, say
 from hatch_romfs.errors import SettingsError
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 
     from hatch_romfs.board.link import Trace
     from hatch_romfs.board.listing import Listed
-    from hatch_romfs.board.probe import Board, Partition
+    from hatch_romfs.board.probe import Board
     from hatch_romfs.board.session import PortOptions
 
 # What a command needs is imported when it runs: --help, and every start, would wait for the rest.
@@ -231,6 +230,7 @@ def query(options: argparse.Namespace) -> None:
     """Say what a board is."""
     from hatch_romfs.board.flash import query as ask
     from hatch_romfs.board.listing import list_files
+    from hatch_romfs.cli import boards
 
     listed: tuple[Listed, ...] = ()
     if options.files:
@@ -238,64 +238,9 @@ def query(options: argparse.Namespace) -> None:
     else:
         board = ask(_port(options), trace=_trace(options))
     if options.json:
-        print_json(_board_document(board, listed))
+        print_json(boards.document(board, listed))
     elif not options.quiet:
-        _show_board(board, listed)
-
-
-def _board_document(board: Board, listed: tuple[Listed, ...]) -> dict[str, Any]:
-    from dataclasses import asdict
-
-    from hatch_romfs.cli import show
-
-    document = asdict(board)
-    document["arch"] = board.arch
-    document["mpy_version"] = ".".join(map(str, board.mpy_version))
-    for entry, partition in zip(document["partitions"] or (), board.partitions or (), strict=True):
-        entry["metadata"] = partition.metadata and partition.metadata._asdict()
-    for entry, one in zip(document["partitions"] or (), listed, strict=False):
-        entry.update(show.listed_document(one))
-    return document
-
-
-def _show_board(board: Board, listed: tuple[Listed, ...]) -> None:
-    version, sub_version = board.mpy_version
-    say(f"{printable(board.machine)}, MicroPython {printable(board.version)}")
-    say(f"loads .mpy {version}.{sub_version}, native code: {board.arch or 'none'}; {board.free:,} bytes of memory free")
-    if board.partitions is None:
-        say("no ROMFS in this firmware")
-    elif not board.partitions:
-        say("ROMFS, but no partition reserved for it")
-    for partition, one in zip_longest(board.partitions or (), listed):
-        say(_partition_line(partition))
-        if one is not None:
-            _show_listed(one)
-
-
-def _show_listed(listed: Listed) -> None:
-    from hatch_romfs.cli import show
-
-    partition = listed.partition
-    if listed.problem is not None:
-        say(f"its files cannot be listed: {printable(listed.problem.message)}")
-    elif listed.root is not None:
-        known = partition.metadata and (partition.metadata.name, partition.metadata.version)
-        show.listing(listed.root, partition.image_size or 0, known or (), partition.address)
-
-
-def _partition_line(partition: Partition) -> str:
-    geometry = partition.geometry
-    held = "no image"
-    if partition.image_size is not None:
-        held = f"an image of {partition.image_size:,} bytes"
-    if partition.metadata is not None:
-        known = " ".join(filter(None, (partition.metadata.name, partition.metadata.version)))
-        content = f"content {partition.metadata.sha256[:16]}"
-        held += f": {printable(', '.join(filter(None, (known, content))))}"
-    return (
-        f"partition {partition.number}: {geometry.size:,} bytes, blocks of {geometry.block:,}, written in units of"
-        f" {geometry.unit}, {partition.family}; holds {held}"
-    )
+        boards.show_board(board, listed)
 
 
 def verify(options: argparse.Namespace) -> None:

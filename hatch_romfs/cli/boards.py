@@ -1,0 +1,65 @@
+"""How boards look: lines for people, documents for machines."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from itertools import zip_longest
+from typing import TYPE_CHECKING, Any
+
+from hatch_romfs.cli import show
+from hatch_romfs.cli.edge import printable, say
+
+if TYPE_CHECKING:
+    from hatch_romfs.board.listing import Listed
+    from hatch_romfs.board.probe import Board, Partition
+
+
+def document(board: Board, listed: tuple[Listed, ...]) -> dict[str, Any]:
+    """Return what a board is for machines."""
+    found = asdict(board)
+    found["arch"] = board.arch
+    found["mpy_version"] = ".".join(map(str, board.mpy_version))
+    for entry, partition in zip(found["partitions"] or (), board.partitions or (), strict=True):
+        entry["metadata"] = partition.metadata and partition.metadata._asdict()
+    for entry, one in zip(found["partitions"] or (), listed, strict=False):
+        entry.update(show.listed_document(one))
+    return found
+
+
+def show_board(board: Board, listed: tuple[Listed, ...]) -> None:
+    """Say what a board is, and what its partitions hold, with their files if these were listed."""
+    version, sub_version = board.mpy_version
+    say(f"{printable(board.machine)}, MicroPython {printable(board.version)}")
+    say(f"loads .mpy {version}.{sub_version}, native code: {board.arch or 'none'}; {board.free:,} bytes of memory free")
+    if board.partitions is None:
+        say("no ROMFS in this firmware")
+    elif not board.partitions:
+        say("ROMFS, but no partition reserved for it")
+    for partition, one in zip_longest(board.partitions or (), listed):
+        say(_partition_line(partition))
+        if one is not None:
+            _show_listed(one)
+
+
+def _show_listed(listed: Listed) -> None:
+    partition = listed.partition
+    if listed.problem is not None:
+        say(f"its files cannot be listed: {printable(listed.problem.message)}")
+    elif listed.root is not None:
+        known = partition.metadata and (partition.metadata.name, partition.metadata.version)
+        show.listing(listed.root, partition.image_size or 0, known or (), partition.address)
+
+
+def _partition_line(partition: Partition) -> str:
+    geometry = partition.geometry
+    held = "no image"
+    if partition.image_size is not None:
+        held = f"an image of {partition.image_size:,} bytes"
+    if partition.metadata is not None:
+        known = " ".join(filter(None, (partition.metadata.name, partition.metadata.version)))
+        content = f"content {partition.metadata.sha256[:16]}"
+        held += f": {printable(', '.join(filter(None, (known, content))))}"
+    return (
+        f"partition {partition.number}: {geometry.size:,} bytes, blocks of {geometry.block:,}, written in units of"
+        f" {geometry.unit}, {partition.family}; holds {held}"
+    )
