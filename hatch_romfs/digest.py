@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 _AHEAD = 32
 """Chunks that wait for being hashed, at most, so that memory stays bounded."""
-_ALONE = 4
+_ALONE = 32
 """Chunks that are hashed at once: a small image is not worth a thread."""
 
 

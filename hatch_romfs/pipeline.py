@@ -134,7 +134,7 @@ def build_image(job: Job, *, cache: bool = True, on_progress: Progress = unheard
     settings = job.settings
     _check_outputs(job)
     collected = (collect if job.name else collect_folder)(settings, job.root, job.outputs)
-    compiling = partial(_compiled, cache=Cache.of_user() if cache else None, on_progress=on_progress)
+    compiling = partial(_compiled, cache=cache, on_progress=on_progress)
     tree = collected.tree
     boundaries: dict[str, int] = {}
     warnings = list(collected.warnings)
@@ -167,11 +167,16 @@ def build_image(job: Job, *, cache: bool = True, on_progress: Progress = unheard
     )
 
 
-def _compiled(tree: Directory, mpy: Mpy | None, *, cache: Cache | None, on_progress: Progress) -> Directory:
+def _compiled(tree: Directory, mpy: Mpy | None, *, cache: bool, on_progress: Progress) -> Directory:
     check_ready(tree, mpy)
     if mpy is None:
         return tree
-    return compile_tree(tree, mpy, cache=cache, on_progress=lambda done, total: on_progress("compiling", done, total))
+    return compile_tree(
+        tree,
+        mpy,
+        cache=Cache.of_user() if cache else None,
+        on_progress=lambda done, total: on_progress("compiling", done, total),
+    )
 
 
 def _write_outputs(job: Job, packed: Packed, tree: Directory, on_progress: Progress) -> str:

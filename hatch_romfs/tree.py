@@ -74,13 +74,13 @@ class OnDisk(NamedTuple):
         total = 0
         try:
             with open(self.path, "rb", buffering=0) as file:  # noqa: PTH123 - there are many files
-                while chunk := file.read(CHUNK):
+                while total < self.size and (chunk := file.read(CHUNK)):
                     total += len(chunk)
                     yield chunk
                 status = os.fstat(file.fileno())
         except OSError as error:
             raise BuildError(f"cannot read {self.path}: {error.strerror}") from error
-        if total != self.size or status.st_mtime_ns != self.mtime_ns:
+        if not total == self.size == status.st_size or status.st_mtime_ns != self.mtime_ns:
             raise BuildError(f"{self.path} changed while the image was being built", hint="Build again.")
 
 

@@ -35,7 +35,8 @@ def parser() -> Parser:
     """Return the parser of ``romfs-image``."""
     top = Parser(prog="romfs-image", description="Build ROMFS images for MicroPython boards, and look into them.")
     top.add_argument("--version", action=Version, nargs=0, help="print the version and end")
-    commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    # With prog given argparse need not lay out a help text to find it.
+    commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True, prog=top.prog)
 
     def add(name: str, run_it: Callable[[argparse.Namespace], None], help_: str, *, image: bool = True) -> Parser:
         added: Parser = commands.add_parser(name, help=help_, description=f"{help_[0].upper()}{help_[1:]}.")

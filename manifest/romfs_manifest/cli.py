@@ -33,7 +33,7 @@ def command(arguments: Sequence[str]) -> None:
 def parser() -> Parser:
     """Return the parser of ``romfs-manifest``."""
     top = Parser(prog="romfs-manifest", description="Lock and fetch mip packages, and look into manifest.py files.")
-    commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True, prog=top.prog)
 
     def add(name: str, run_it: Callable[[argparse.Namespace], None], help_: str, *, project: bool = True) -> Parser:
         added: Parser = commands.add_parser(name, help=help_, description=f"{help_[0].upper()}{help_[1:]}.")
