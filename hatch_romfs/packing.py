@@ -42,14 +42,13 @@ def micropython(
     from hatch_romfs.formats.micropython.metadata import Metadata
     from hatch_romfs.formats.micropython.writer import image_chunks
 
-    align = _align(settings.alignment, boundaries)
     layout = lay_out(
         tree,
-        align=align,
+        align=_align(settings.alignment, boundaries),
         same=equal_files(tree, smallest=SHARED_FROM) if settings.share else {},
         metadata=Metadata(name, version) if settings.metadata else None,
     )
-    return Packed(layout.size, lambda: image_chunks(layout), _strictest(tree, settings.alignment, align, boundaries))
+    return Packed(layout.size, lambda: image_chunks(layout), layout.boundary)
 
 
 def linux(tree: Directory, settings: Settings, name: str | None, boundaries: Mapping[str, int]) -> Packed:
@@ -79,14 +78,6 @@ def alignment_of(alignment: Alignment) -> Callable[[str], int]:
 def _align(alignment: Alignment, boundaries: Mapping[str, int]) -> Callable[[str], int]:
     align = alignment_of(alignment)
     return (lambda path: max(align(path), boundaries.get(path, 1))) if boundaries else align
-
-
-def _strictest(
-    tree: Directory, alignment: Alignment, align: Callable[[str], int], boundaries: Mapping[str, int]
-) -> int:
-    if not boundaries and alignment == Alignment():
-        return 1
-    return max((align(path) for path, _ in files(tree)), default=1)
 
 
 def unmatched(alignment: Alignment, board: str | None, tree: Directory) -> list[str]:

@@ -21,8 +21,6 @@ MAX_DEPTH = 255
 MAX_PATH = 4096
 """Bytes of a path inside an image, at most: what walks a tree builds the path of everything in it."""
 
-SPECIAL = ("block device", "character device", "socket", "fifo")
-
 CHUNK = 1 << 18
 """Bytes handed on at a time when a file's data is streamed."""
 
@@ -120,7 +118,7 @@ class Symlink(NamedTuple):
 
 
 class Special(NamedTuple):
-    """A device with its numbers, a fifo or a socket: ``kind`` is one of SPECIAL."""
+    """A special file: ``kind`` is ``socket``, ``fifo``, or ``block device`` or ``character device`` with its numbers."""
 
     kind: str
     origin: str

@@ -9,6 +9,7 @@ import pytest
 
 from hatch_romfs import build
 from tests import judges
+from tests.manifest.server import Index
 
 CACHES = {"UV_CACHE_DIR": "uv", "PIP_CACHE_DIR": "pip"}
 
@@ -81,6 +82,14 @@ FILES = {
     "src/ünï cödé/text.txt": "grüße\n".encode(),
     "vendor/util.py": b"def who():\n    return 'world'\n",
 }
+
+
+@pytest.fixture
+def index():
+    """An index of mip packages, served on this machine."""
+    served = Index()
+    yield served
+    served.close()
 
 
 @pytest.fixture

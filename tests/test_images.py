@@ -252,8 +252,11 @@ def test_hatch_builds_one_or_all(two):
 
 
 def test_an_sdist_carries_all_that_images_need(two, tmp_path):
-    (two / ".gitignore").write_text("assets/\nromfs.lock\nsp*\n/manifest.py\nextra.py\n")
-    put(two, {"sp [1]/y.txt": "y", "manifest.py": 'module("extra.py")\n', "extra.py": "z = 1\n"})
+    (two / ".gitignore").write_text("assets/\nromfs.lock\nsp*\nmanifest.py\nextra.py\n")
+    put(two, {"sp [1]/y.txt": "y", "manifest.py": 'include("between")\n', "extra.py": "z = 1\n"})
+    put(
+        two, {"between/manifest.py": 'include("../last")\n', "last/manifest.py": 'module("extra.py", base_path="..")\n'}
+    )
     text = (two / "pyproject.toml").read_text()
     code = '[tool.romfs.images.code]\nsources = ["./src", "sp [1]/"]\nmanifest = "manifest.py"\n'
     (two / "pyproject.toml").write_text(text.replace("[tool.romfs.images.code]\n", code))

@@ -12,16 +12,8 @@ from hatch_romfs import BuildError, build, open_image
 from romfs_manifest import make_lock, read_lock, user_cache, write_lock
 from tests import judges
 from tests.compile.support import by_hand
-from tests.manifest.server import Index
 from tests.manifest.support import put
 from tests.test_cli import romfs_image
-
-
-@pytest.fixture
-def index():
-    served = Index()
-    yield served
-    served.close()
 
 
 @pytest.fixture

@@ -44,9 +44,7 @@ def manifest_sources(settings: Settings, root: Path) -> set[Path]:
     for source in settings.manifest:
         for path in (source.path, *source.provided):
             made = _evaluated(root / path, source, root)
-            asked = root / path
-            sources.add(asked / "manifest.py" if asked.is_dir() else asked)
-            sources |= {path for entry in made.entries for path in (entry.source, entry.manifest)}
+            sources |= {*made.manifests, *(entry.source for entry in made.entries)}
     return {path.resolve() for path in sources}
 
 

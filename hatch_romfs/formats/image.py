@@ -89,6 +89,15 @@ class Image:
     def __init__(self, buffer: bytes | memoryview | mmap.mmap) -> None:
         self._buffer = buffer
         self.view = memoryview(buffer).toreadonly()
+        try:
+            self._read()
+        except ImageError:
+            self.close()
+            raise
+
+    def _read(self) -> None:
+        """Read the tree, the size and what the image says of itself; raises ImageError where it is not sound."""
+        raise NotImplementedError
 
     def __enter__(self) -> Self:
         return self

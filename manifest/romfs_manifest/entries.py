@@ -37,11 +37,15 @@ class Entry(NamedTuple):
 
 
 class Manifest(NamedTuple):
-    """A manifest and all that it includes: its own metadata, the files by target, and what its user should hear."""
+    """A manifest and all that it includes: its own metadata, the files by target, and what its user should hear.
+
+    ``manifests`` are the files that were read for it, absolute, each once.
+    """
 
     metadata: dict[str, object]
     entries: tuple[Entry, ...]
     warnings: tuple[str, ...]
+    manifests: tuple[Path, ...]
 
 
 def read_entry(entry: Entry) -> bytes:

@@ -51,7 +51,9 @@ def evaluate(
     evaluation = _Evaluation(variables)
     evaluation.add_libraries(libraries)
     metadata = evaluation.run(_manifest(_absolute(path)), dict(options), None, 0)
-    return Manifest(metadata, evaluation.entries.sorted(), tuple(evaluation.warnings))
+    return Manifest(
+        metadata, evaluation.entries.sorted(), tuple(evaluation.warnings), tuple(sorted(evaluation.included))
+    )
 
 
 class _Frame(NamedTuple):
@@ -69,10 +71,11 @@ class _Evaluation:
     def __init__(self, variables: Mapping[str, str | Path]) -> None:
         self.entries = Entries()
         self.warnings: list[str] = []
+        self.included: dict[Path, dict[str, object]] = {}
+        """The options of each manifest that was read."""
         self._disk = Disk()
         self._libraries = Libraries(self._disk)
         self._variables = {name: _variable(value) for name, value in variables.items()}
-        self._included: dict[Path, dict[str, object]] = {}
 
     def add_libraries(self, libraries: Mapping[str, Path]) -> None:
         """Add the official libraries, as far as they are there, and then ``libraries``."""
@@ -88,7 +91,7 @@ class _Evaluation:
         """Carry out the calls of a manifest, and return its metadata; ``version`` is that of the package it is in."""
         if depth > MAX_INCLUDED:
             raise ManifestError(f"manifests include one another more than {MAX_INCLUDED} deep", hint="Include fewer.")
-        self._included[path] = options
+        self.included[path] = options
         metadata: dict[str, object] = {}
         for index, call in enumerate(parse(read(path, MAX_MANIFEST), path)):
             with _placed(call.place):
@@ -142,7 +145,7 @@ class _Evaluation:
 
     def _include(self, frame: _Frame, path: Path, version: str | None) -> None:
         path = _manifest(path)
-        before = self._included.get(path)
+        before = self.included.get(path)
         if before is None:
             self.run(path, frame.options, version, frame.depth + 1)
         elif before != frame.options:

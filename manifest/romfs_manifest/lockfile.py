@@ -5,7 +5,6 @@ It carries a SHA-256 of what it says: whatever changes it by hand, or merges two
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import re
@@ -16,6 +15,7 @@ from romfs_manifest.errors import ManifestError
 from romfs_manifest.lock import MAX_FILE, MAX_FILES, MAX_PACKAGES, Lock, LockedFile, LockedPackage, check_conflicts
 from romfs_manifest.names import requests_of
 from romfs_manifest.package import check_target
+from romfs_manifest.store import replacing
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,18 +38,11 @@ def write_lock(path: Path, lock: Lock) -> None:
 
     document = _document(lock)
     text = _HEADER + tomli_w.dumps({"checksum": _checksum(document)} | document)
-    passing = path.with_name(f".{path.name}.{os.urandom(4).hex()}")
     try:
-        try:
-            with passing.open("xb") as file:
-                file.write(text.encode())
-                file.flush()
-                os.fsync(file.fileno())
-            passing.replace(path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                passing.unlink()
-            raise
+        with replacing(path) as passing, passing.open("xb") as file:
+            file.write(text.encode())
+            file.flush()
+            os.fsync(file.fileno())
     except OSError as error:
         raise ManifestError(f"cannot write {path}: {error.strerror}") from error
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from romfs_manifest.errors import ManifestError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 
@@ -43,16 +44,23 @@ def get(cache: Path, sha256: str, size: int) -> bytes | None:
 def put(cache: Path, sha256: str, data: bytes) -> None:
     """Keep ``data``, whose hash is ``sha256``; raises ManifestError where the folder does not take it."""
     path = cache / sha256
-    passing = cache / f"{sha256}.{os.urandom(4).hex()}"
     try:
         cache.mkdir(parents=True, exist_ok=True)
-        try:
+        with replacing(path) as passing:
             passing.write_bytes(data)
-            passing.replace(path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                passing.unlink()
-            raise
     except OSError as error:
         if get(cache, sha256, len(data)) is None:  # else another process has just put it there, and holds it open
             raise ManifestError(f"cannot write {path}: {error.strerror}") from error
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield the path of a file beside ``path`` that takes its place once it was written; raises OSError."""
+    passing = path.with_name(f".{path.name}.{os.urandom(4).hex()}")
+    try:
+        yield passing
+        passing.replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            passing.unlink()
+        raise

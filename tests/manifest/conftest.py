@@ -6,13 +6,6 @@ from tests.manifest.server import Index
 
 
 @pytest.fixture
-def index():
-    served = Index()
-    yield served
-    served.close()
-
-
-@pytest.fixture
 def other():
     """Another site than the index's."""
     served = Index()

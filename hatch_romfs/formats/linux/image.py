@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from hatch_romfs.errors import ImageError
 from hatch_romfs.formats.image import Image, check_trailing
 from hatch_romfs.formats.linux import headers, reader
-
-if TYPE_CHECKING:
-    import mmap
 
 
 class LinuxImage(Image):
@@ -20,20 +15,11 @@ class LinuxImage(Image):
 
     format = "linux"
 
-    def __init__(self, buffer: bytes | memoryview | mmap.mmap) -> None:
-        super().__init__(buffer)
-        try:
-            parsed = reader.parse(self.view)
-            self.size = min(headers.padded(parsed.size, headers.BLOCK), len(self.view))
-            _check_padding(self.view[parsed.size : self.size], parsed.size)
-            check_trailing(self.view, self.size)
-        except ImageError:
-            self.close()
-            raise
+    def _read(self) -> None:
+        parsed = reader.parse(self.view)
         self.root = parsed.root
         self.name = parsed.volume
-
-
-def _check_padding(padding: memoryview, start: int) -> None:
-    if any(bytes(padding)):
-        raise ImageError("the padding behind the image is not zero", offset=start)
+        self.size = min(headers.padded(parsed.size, headers.BLOCK), len(self.view))
+        if any(bytes(self.view[parsed.size : self.size])):
+            raise ImageError("the padding behind the image is not zero", offset=parsed.size)
+        check_trailing(self.view, self.size)

@@ -18,7 +18,6 @@ from hatch_romfs.formats.micropython import reader
 from hatch_romfs.tree import File
 
 if TYPE_CHECKING:
-    import mmap
     from collections.abc import Iterator
 
     from typing_extensions import Buffer
@@ -40,13 +39,8 @@ class RomImage(Image):
 
     format = "micropython"
 
-    def __init__(self, buffer: bytes | memoryview | mmap.mmap) -> None:
-        super().__init__(buffer)
-        try:
-            parsed = reader.parse(self.view)
-        except ImageError:
-            self.close()
-            raise
+    def _read(self) -> None:
+        parsed = reader.parse(self.view)
         self.root: StoredDirectory = parsed.root
         self.size = parsed.size
         self._content_offset = parsed.content_offset

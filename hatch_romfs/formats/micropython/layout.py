@@ -49,11 +49,15 @@ class Record(NamedTuple):
 
 
 class Layout(NamedTuple):
-    """An image of ``size`` bytes; with metadata, ``records[1]`` is the comment that holds them."""
+    """An image of ``size`` bytes; with metadata, ``records[1]`` is the comment that holds them.
+
+    Where it begins on ``boundary``, the strictest that a file asks for, those of all files hold.
+    """
 
     size: int
     records: tuple[Record, ...]
     metadata: Metadata | None
+    boundary: int
 
 
 def lay_out(
@@ -109,12 +113,13 @@ class _Pass:
             comment = bytes([records.PADDING]) + varuint(len(payload)) + payload
             self._add(Record(records.PADDING, ROOT, self.at, comment))
         self._fill(root, ROOT)
-        if self.at % 2 and max(self.aligns.values(), default=1) > 1:
+        boundary = max(self.aligns.values(), default=1)
+        if self.at % 2 and boundary > 1:
             # An aligned file keeps its place whatever stands before it, so the odd byte is made up for here.
             self._pad(3, ROOT)
         length = self._leave(ROOT, len(records.MAGIC))
         self.records.insert(0, Record(records.DIRECTORY, ROOT, 0, records.MAGIC + length))
-        return Layout(self.at, tuple(self.records), metadata)
+        return Layout(self.at, tuple(self.records), metadata, boundary)
 
     def _enter(self, kind_size: int, path: str) -> None:
         self.at += kind_size + self.widths.setdefault(path, 1)
