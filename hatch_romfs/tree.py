@@ -118,7 +118,7 @@ class Symlink(NamedTuple):
 
 
 class Special(NamedTuple):
-    """A special file: ``kind`` is ``socket``, ``fifo``, or ``block device`` or ``character device`` with its numbers."""
+    """A special file: ``kind`` is ``socket`` or ``fifo``, or ``block device`` or ``character device`` with numbers."""
 
     kind: str
     origin: str

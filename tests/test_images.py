@@ -291,6 +291,22 @@ def test_a_wheel_that_brings_its_image(embed, path, tmp_path):
     assert bytes.fromhex(done.stdout.strip()) == built.path.read_bytes()
 
 
+def test_a_package_that_has_brought_several(tmp_path, monkeypatch):
+    from hatch_romfs import installed_image
+
+    image = b"\xd2\xcd\x31\x00"
+    names = ["app/app-code.romfs", "app/app-barcode.romfs", "app/__init__.py"]
+    put(tmp_path, {"app-1.dist-info/METADATA": "Name: app\nVersion: 1\n", **dict.fromkeys(names, image)})
+    put(tmp_path, {"app-1.dist-info/RECORD": "".join(f"{name},,\n" for name in names)})
+    monkeypatch.syspath_prepend(tmp_path)
+    assert installed_image("app", "code").name == installed_image("app", "app-code").name == "app-code.romfs"
+    assert installed_image("app", "app-barcode.romfs").name == "app-barcode.romfs"
+    with pytest.raises(SettingsError, match="several images: app-barcode.romfs, app-code.romfs"):
+        installed_image("app")
+    with pytest.raises(SettingsError, match="has brought no image 'ode'"):
+        installed_image("app", "ode")
+
+
 def test_packages_that_have_brought_none():
     from hatch_romfs import installed_image
 

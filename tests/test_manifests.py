@@ -223,6 +223,14 @@ def test_native_code_from_an_index_must_be_for_the_board(arch, taken, make, inde
         build(root)
 
 
+def test_modules_of_another_format_from_an_index(make, index, tmp_path):
+    index.add("old", files={"old.mpy": b"M\x05" + by_hand("old.py", b"x = 1\n", tmp_path)[2:]})
+    root = make('dependencies = ["old"]\n', {})
+    write_lock(root / "romfs.lock", make_lock(["old"], index=index.url, cache=user_cache()))
+    with pytest.raises(BuildError, match="lib/old.mpy, old 1.0 of romfs.lock, is .mpy version 5; boards load 6"):
+        build(root)
+
+
 def test_the_command_makes_what_the_build_reads(make, index):
     index.add("thing")
     root = make('dependencies = ["thing"]\n', {})

@@ -133,6 +133,32 @@ def test_an_sdist_has_what_setuptools_takes_and_what_the_image_needs(project, py
     assert build(unpacked(made, tmp_path)).sha256 == build(project).sha256
 
 
+def test_an_sdist_has_manifests_and_the_lock(project, python, tmp_path):
+    text = (project / "pyproject.toml").read_text(encoding="utf-8") + 'manifest = "boards/manifest.py"\n'
+    make_project(
+        project,
+        {
+            "pyproject.toml": text.encode(),
+            "boards/manifest.py": b'include("../more")\n',
+            "more/manifest.py": b'module("extra.py")\n',
+            "more/extra.py": b"x = 1\n",
+            "romfs.lock": b"# kept\n",
+        },
+    )
+    hook(python, "build_sdist", project)
+    (archive,) = (project / "dist").glob("*.tar.gz")
+    root = unpacked(archive, tmp_path)
+    assert (root / "romfs.lock").read_bytes() == b"# kept\n"
+    assert build(root).sha256 == build(project).sha256
+
+
+def test_setuptools_embeds_no_image(project, python):
+    text = (project / "pyproject.toml").read_text(encoding="utf-8")
+    (project / "pyproject.toml").write_text(f"{text}embed = true\n", encoding="utf-8")
+    assert "error: tool.romfs.embed is for Hatch" in hook(python, "build_wheel", project, status=2)
+    assert not list((project / "dist").iterdir())
+
+
 def names(archive):
     with tarfile.open(archive) as opened:
         return opened.getnames()

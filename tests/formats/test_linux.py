@@ -332,6 +332,7 @@ def test_images_that_are_cut_short(sound):
     for size in (0, 5, 8, 16, 31, 100, 512, len(sound) - 1024):
         error = refusal(sound[:size])
         assert ("cut short" in error.what) == (size >= 8)
+    assert refusal(sound + b"\xff\xffx").offset == len(sound) + 2
     sound[-1] = 1
     assert refusal(sound).what == "the padding behind the image is not zero"
 
@@ -364,6 +365,19 @@ def test_deep_trees():
         assert image.file("d/" * 255 + "f").read() == b"x"
     with pytest.raises(ImageError, match="nested more than 255 deep"):
         LinuxImage(image_of(Directory({"d": root})))
+
+
+def test_paths_are_bounded():
+    root = Directory({"f": file(b"x")})
+    for _ in range(33):  # of 128 bytes each
+        root = Directory({"n" * 127: root})
+    assert refusal(image_of(root)).what == "a path is longer than 4096 bytes"
+
+
+def test_what_links_lead_to_is_bounded():
+    image_of(Directory({"l": Symlink("x" * 4095, "t")}))
+    error = refusal(image_of(Directory({"l": Symlink("x" * 4096, "t")})))
+    assert error.what == "a symbolic link leads to a path of 4096 bytes"
 
 
 def test_links_and_devices_have_no_place_in_micropythons_format():
