@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from hatch_romfs import build, list_files
 from hatch_romfs.board.flash import flash
-from hatch_romfs.board.sim import SimOptions, SimulatedBoard
+from hatch_romfs.sim.board import SimOptions, SimulatedBoard
 from hatch_romfs.tree import files
 
 if TYPE_CHECKING:

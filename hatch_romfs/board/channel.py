@@ -92,7 +92,9 @@ HASHES: Final[dict[str, Callable[[bytes | memoryview], str]]] = {
 @cache
 def agent_code(name: str) -> tuple[str, ...]:
     """Return the statements of a part of the agent: without docstrings and comments, indented by one space."""
-    tree = ast.parse(resources.files("hatch_romfs.board").joinpath(f"{name}.py").read_text(encoding="utf-8"))
+    tree = ast.parse(
+        resources.files("hatch_romfs.board").joinpath("micropython", f"{name}.py").read_text(encoding="utf-8")
+    )
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.Module) and ast.get_docstring(node) is not None:
             del node.body[0]

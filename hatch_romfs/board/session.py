@@ -82,7 +82,7 @@ def session(options: PortOptions, trace: Trace | None = None) -> Iterator[Sessio
     with ExitStack() as stack:
         name = choose_port(options.port)
         if name.startswith("sim:"):
-            from hatch_romfs.board.sim import SimulatedBoard, parse_sim_url  # noqa: PLC0415 - not where boards are real
+            from hatch_romfs.sim.board import SimulatedBoard, parse_sim_url  # noqa: PLC0415 - not where boards are real
 
             name = stack.enter_context(SimulatedBoard(parse_sim_url(name))).port
         link = open_link(name, baudrate=options.baudrate, dtr=options.dtr, rts=options.rts, trace=trace)

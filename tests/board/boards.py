@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from hatch_romfs.board.session import PortOptions, session
-from hatch_romfs.board.sim import SimOptions, SimulatedBoard
 from hatch_romfs.errors import ImageError
 from hatch_romfs.formats.micropython.image import RomImage
 from hatch_romfs.formats.micropython.layout import lay_out
 from hatch_romfs.formats.micropython.metadata import Metadata
 from hatch_romfs.formats.micropython.records import MAGIC
 from hatch_romfs.formats.micropython.writer import image_chunks
+from hatch_romfs.sim.board import SimOptions, SimulatedBoard
 from tests import judges
 from tests.trees import tree
 

@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from hatch_romfs.board.sim import SimOptions, SimulatedBoard
-from hatch_romfs.board.sim_relay import RAW_BANNER, Relay
+from hatch_romfs.sim.board import SimOptions, SimulatedBoard
+from hatch_romfs.sim.relay import RAW_BANNER, Relay
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -4,12 +4,12 @@ import random
 from pathlib import Path
 from typing import Any
 
-from hatch_romfs.board.sim import SimOptions
 from hatch_romfs.errors import ImageError
 from hatch_romfs.formats.micropython.image import RomImage
 from hatch_romfs.formats.micropython.layout import lay_out
 from hatch_romfs.formats.micropython.metadata import Metadata
 from hatch_romfs.formats.micropython.writer import image_chunks
+from hatch_romfs.sim.board import SimOptions
 from tests import judges
 from tests.trees import tree
 

@@ -5,9 +5,9 @@ import pytest
 from hatch_romfs.board.checks import unlike
 from hatch_romfs.board.plan import Geometry
 from hatch_romfs.board.probe import Board, Partition
-from hatch_romfs.board.sim import SimOptions, SimulatedBoard
 from hatch_romfs.settings.boards import boards
 from hatch_romfs.settings.kinds import ARCHS
+from hatch_romfs.sim.board import SimOptions, SimulatedBoard
 from tests.board.boards import SIZE, held, on_board
 from tests.board.faulty import Faults, FaultyBoard
 

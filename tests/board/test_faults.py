@@ -10,8 +10,8 @@ from hatch_romfs import BoardError, LinkError, VerifyError, flash
 from hatch_romfs.board import channel, probe
 from hatch_romfs.board import flash as flashing
 from hatch_romfs.board.flash import erase, read, verify
-from hatch_romfs.board.sim import SimulatedBoard
 from hatch_romfs.errors import RomfsError
+from hatch_romfs.sim.board import SimulatedBoard
 from tests.board.boards import (
     BLOCK,
     FAMILIES,

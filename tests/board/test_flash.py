@@ -10,11 +10,11 @@ import pytest
 from hatch_romfs import errors, flash
 from hatch_romfs.board.flash import erase, query, read, verify
 from hatch_romfs.board.session import PortOptions, session
-from hatch_romfs.board.sim import SimOptions, SimulatedBoard
 from hatch_romfs.formats import open_image
 from hatch_romfs.formats.micropython.layout import lay_out
 from hatch_romfs.formats.micropython.writer import image_chunks
 from hatch_romfs.settings.kinds import ARCHS
+from hatch_romfs.sim.board import SimOptions, SimulatedBoard
 from tests.board.boards import (
     BLOCK,
     FAMILIES,

@@ -16,7 +16,6 @@ from hatch_romfs.board.channel import READ
 from hatch_romfs.board.listing import MOST, Window
 from hatch_romfs.board.listing import _listed as listed_in
 from hatch_romfs.board.session import PortOptions, session
-from hatch_romfs.board.sim import FAMILIES, SimOptions, SimulatedBoard
 from hatch_romfs.formats.image import stored
 from hatch_romfs.formats.micropython import reader
 from hatch_romfs.formats.micropython.layout import SHARED_FROM, lay_out
@@ -24,6 +23,7 @@ from hatch_romfs.formats.micropython.metadata import Metadata
 from hatch_romfs.formats.micropython.records import MAGIC, varuint
 from hatch_romfs.formats.micropython.writer import image_chunks
 from hatch_romfs.formats.sharing import equal_files
+from hatch_romfs.sim.board import FAMILIES, SimOptions, SimulatedBoard
 from hatch_romfs.tree import Directory, File, files, walk
 from tests.board.boards import SIZE, options, put
 from tests.trees import tree, trees

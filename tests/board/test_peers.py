@@ -12,7 +12,7 @@ import pytest
 
 from benchmarks.flash import compare, make_image
 from hatch_romfs import build, flash, query, verify
-from hatch_romfs.board.sim import SimOptions, SimulatedBoard
+from hatch_romfs.sim.board import SimOptions, SimulatedBoard
 from tests.board.faulty import Faults, FaultyBoard
 from tests.board.support import make_image as make_small
 from tests.board.support import options

@@ -3,8 +3,8 @@
 import pytest
 
 from hatch_romfs import BoardError, LinkError, VerifyError, flash
-from hatch_romfs.board.sim import SimulatedBoard
 from hatch_romfs.errors import RomfsError
+from hatch_romfs.sim.board import SimulatedBoard
 from tests.board.faulty import ALWAYS, Faults, FaultyBoard, Kill, Stuck, When
 from tests.board.support import (
     FAMILIES,

@@ -17,9 +17,9 @@ import pytest
 from mpremote.transport import TransportExecError
 from mpremote.transport_serial import SerialTransport
 
-from hatch_romfs.board import sim
-from hatch_romfs.board.sim import SimOptions, SimulatedBoard, parse_sim_url
 from hatch_romfs.errors import RomfsError, SettingsError
+from hatch_romfs.sim import board as sim
+from hatch_romfs.sim.board import SimOptions, SimulatedBoard, parse_sim_url
 from tests import judges
 from tests.board.faulty import ALWAYS, Faults, FaultyBoard, Kill, Stuck, When
 
@@ -414,7 +414,7 @@ class TestTidiness:
     def test_a_board_does_not_outlive_its_owner(self, tmp_path):
         code = """
 import time
-from hatch_romfs.board.sim import *
+from hatch_romfs.sim.board import *
 board = SimulatedBoard()
 board.start()
 print(board.port, flush=True)

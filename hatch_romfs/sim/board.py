@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl
 
-from hatch_romfs.board.sim_relay import READY, Relay
 from hatch_romfs.errors import Problem, SettingsError
 from hatch_romfs.settings.values import did_you_mean
+from hatch_romfs.sim.relay import READY, Relay
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -144,7 +144,7 @@ class SimulatedBoard:
     """A board for as long as a ``with`` block: ``port`` is what to open, by pyserial or any other serial program."""
 
     start_module = "sim_boot"
-    folders: tuple[Path, ...] = (Path(__file__).parent,)
+    folders: tuple[Path, ...] = (Path(__file__).parent / "micropython",)
     """The module that MicroPython starts the board with, and where its imports are."""
 
     def __init__(self, options: SimOptions | None = None) -> None:
