@@ -71,6 +71,10 @@ class LinkError(RomfsError):
     status = 4
 
 
+class LostLinkError(LinkError):
+    """The port itself is gone: unplugged, or closed from the other side."""
+
+
 class BoardError(RomfsError):
     """The board cannot take this image."""
 
@@ -81,3 +85,7 @@ class VerifyError(RomfsError):
     """The board does not hold what it should, or an image not what its inventory says."""
 
     status = 6
+
+
+class FlashInterrupted(KeyboardInterrupt):  # noqa: N818 - it is an interrupt, not an error
+    """Ctrl-C while a partition was being written; the text says what the partition holds now."""

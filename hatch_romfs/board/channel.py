@@ -1,4 +1,4 @@
-"""Ways to have the agent work: over a stream of frames, or statement by statement through the raw REPL."""
+"""Calls to the agent on the board: as frames on its standard input, or as statements of the raw REPL."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ import hashlib
 import zlib
 from functools import cache
 from importlib import resources
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
+from hatch_romfs.board.errno import describe
 from hatch_romfs.board.plan import Block
 from hatch_romfs.board.repl import RaisedError
-from hatch_romfs.errors import LinkError
+from hatch_romfs.errors import LinkError, LostLinkError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -29,57 +30,65 @@ FRAMES: Final = (
     (24 << 10, 2 << 10),
     (0, 1 << 10),
 )
-"""Free memory of the board in bytes, and the bytes of image that go into one frame then."""
+"""Free memory of the board in bytes, and the bytes of the image in one frame."""
+STATEMENT: Final = 2 << 10
+"""Bytes of the image in one statement at most."""
 LITTLE: Final = 32 << 10
-"""Bytes of free memory below which a board gets the agent statement by statement."""
+"""Bytes of free memory below which a board gets the agent one function at a time: compiling needs memory too."""
 ANSWER: Final = 10.0
-"""Seconds for any answer, beside those for the work."""
+"""Seconds allowed for any answer, in addition to those for the work."""
+ASK: Final = 2.0
+"""Seconds in which the board asks for a frame's data: it may have to collect garbage first."""
 SLOWEST: Final = {"sha256": 50_000, "crc32": 100_000, "bytes": 2_000}
-"""Bytes a second that the slowest board hashes; ``bytes`` come back over the line."""
+"""Bytes per second that the slowest board hashes; with "bytes" they come back over the line."""
 SLOWEST_ERASE: Final = 10_000
-"""Bytes a second that the slowest flash erases: data sheets allow 0.4 seconds for 4 KiB."""
+"""Bytes per second that the slowest flash erases: data sheets allow 0.4 seconds for 4 KiB."""
+SLOWEST_PROGRAM: Final = 10_000
+"""Bytes per second that the slowest flash programs."""
 READ: Final = 2048
 """Bytes that one read of a partition brings back."""
+RESENDS: Final = 3
+"""How often in a row the head or the data of a frame is sent again before frames are given up."""
+MOST_LOST: Final = 30
+"""Lost frames after which a line counts as unfit for frames."""
 
 
 class RefusedError(Exception):
-    """The board said that something went wrong: ``reason`` is a negative errno, or an exception."""
+    """The board reported an error: ``reason`` is a negative error number, or an exception."""
 
     def __init__(self, reason: str) -> None:
-        super().__init__(f"the board answers {reason}")
+        number = reason.lstrip("-").isdigit()
+        super().__init__(f"the board answers {describe(int(reason))}" if number else f"the board answers {reason}")
+        self.reason = reason
 
     @property
-    def for_memory(self) -> bool:
-        """Say whether the frame was too large for the board; nothing says whether some of it was written."""
-        return "MemoryError" in str(self)
+    def is_memory_error(self) -> bool:
+        """Whether the frame was too large for the board's memory; some of it may have been written."""
+        return "MemoryError" in self.reason
 
 
-class Channel(Protocol):
-    """The agent's functions, called from here. Each raises RefusedError or LinkError."""
+class LostFrameError(RefusedError):
+    """A frame or its answer was lost or damaged on the line; the board may have carried it out or not."""
 
-    frame: int
-    """Bytes of image for one call of ``write``."""
+    def __init__(self) -> None:
+        super().__init__("a damaged frame")
 
-    def erase(self, at: int, size: int) -> None:
-        """Erase ``size`` bytes at ``at``."""
-        ...
 
-    def write(self, at: int, data: bytes, size: int) -> str:
-        """Write ``data``; return the hash of its first ``size`` bytes as the board reads them."""
-        ...
+class DiffersError(RefusedError):
+    """What the flash holds after a write is not what was written."""
 
-    def digest(self, at: int, size: int) -> str:
-        """Return the hash of what is there."""
-        ...
-
-    def close(self) -> None:
-        """Let the agent go; the raw REPL has its prompt again."""
-        ...
+    def __init__(self) -> None:
+        super().__init__("differs")
 
 
 def algorithm(board: Board) -> str:
     """Return the best hash that the board has; ``bytes`` for none."""
     return "sha256" if board.sha256 else "crc32" if board.crc32 else "bytes"
+
+
+def fast_algorithm(board: Board) -> str:
+    """Return the fastest hash, good enough to decide what to write: a SHA-256 proves the result."""
+    return "crc32" if board.crc32 else algorithm(board)
 
 
 HASHES: Final[dict[str, Callable[[bytes | memoryview], str]]] = {
@@ -92,9 +101,8 @@ HASHES: Final[dict[str, Callable[[bytes | memoryview], str]]] = {
 @cache
 def agent_code(name: str) -> tuple[str, ...]:
     """Return the statements of a part of the agent: without docstrings and comments, indented by one space."""
-    tree = ast.parse(
-        resources.files("hatch_romfs.board").joinpath("micropython", f"{name}.py").read_text(encoding="utf-8")
-    )
+    folder = resources.files("hatch_romfs.board").joinpath("micropython")
+    tree = ast.parse(folder.joinpath(f"{name}.py").read_text(encoding="utf-8"))
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.Module) and ast.get_docstring(node) is not None:
             del node.body[0]
@@ -107,92 +115,189 @@ def _indented_by_one(code: str) -> str:
 
 
 def _install(repl: RawRepl, board: Board, name: str) -> None:
-    """Send a part of the agent; bit by bit to one with little memory, for compiling takes more than code."""
+    """Send a part of the agent; sending it twice does no harm, so a damaged line gets a second try."""
     code = agent_code(name)
     for part in code if board.free < LITTLE else ("\n".join(code),):
-        repl.run(part)
+        repl.run_again(part)
 
 
 def attach(repl: RawRepl, board: Board, partition: Partition) -> None:
-    """Send the part of the agent that looks, and have it take a partition."""
+    """Send the part of the agent that reads, and choose the partition; raises LinkError where that failed."""
     _install(repl, board, "agent")
-    ranged = partition.family in ("ranged", "mram")
-    repl.run(f"attach({partition.number},{partition.geometry.block},{algorithm(board)!r},{ranged})")
+    ranged = partition.access == "ranged" and partition.geometry.erasing == "blocks"
+    number, block, how = partition.number, partition.geometry.block, algorithm(board)
+    answer = repl.run_again(f"attach({number},{block},{how!r},{ranged})")
+    if answer.split() != [str(number), str(block), how, str(int(ranged))]:
+        raise LinkError(
+            f"{repl.link.name}: the board did not understand which partition to use: {answer[:200]!r}",
+            hint="Run the same command again.",
+        )
 
 
-def scan(repl: RawRepl, board: Board, size: int, block: int) -> list[Block]:
-    """Return what the partition's blocks hold, as far as an image of ``size`` bytes would reach."""
-    speed = SLOWEST[algorithm(board)]
-    said = repl.run(f"scan({size},{block})", ANSWER + 2 * size / speed, most=_most(size) + 80 * (size // block))
-    found = [line.partition(" =") for line in said.splitlines()]
-    if len(found) != -(-size // block) or any(blank not in ("0", "1") for blank, _, _ in found):
-        raise LinkError(f"{repl.link.name}: the board's list of blocks makes no sense: {said[:200]!r}")
-    return [Block(digest, blank == "1") for blank, _, digest in found]
+def scan(repl: RawRepl, partition: Partition, size: int, how: str) -> list[Block]:
+    """Return the state of the partition's blocks that an image of ``size`` bytes covers, hashed by ``how``."""
+    block, limit = partition.geometry.block, partition.geometry.size
+    most = 80 * -(-size // block) + (_most(size) if how == "bytes" else 0) + 4096
+    timeout = ANSWER + 2 * size / SLOWEST[how] + repl.link.seconds_for(most)
+    code = f"scan({how!r},{size},{block},{limit})"
+    for left in (1, 0):
+        answer = repl.run_again(code, timeout, most=most)
+        lines = answer.splitlines()
+        if len(lines) == -(-size // block) and all(line == "-" or line[:1] == "=" for line in lines):
+            break
+        if not left:
+            raise LinkError(f"{repl.link.name}: the board's list of blocks is not one: {answer[:200]!r}")
+    hashed = HASHES[how]
+    return [
+        Block(hashed(b"\xff" * min(block, size - at)) if line == "-" else line[1:], line == "-")
+        for at, line in zip(range(0, size, block), lines, strict=True)
+    ]
 
 
 def fetch(repl: RawRepl, at: int, size: int) -> Iterator[bytes]:
-    """Read what is there, piece by piece."""
+    """Read a range, piece by piece."""
     for start in range(at, at + size, READ):
         part = min(READ, at + size - start)
-        said = repl.run(f"for t in hexes({start},{part}):print(t)", ANSWER + part)
+        answer = repl.run_again(f"for t in hexes({start},{part}):print(t)", ANSWER + part / 200)
         try:
-            data = bytes.fromhex(said)
+            data = bytes.fromhex(answer)
         except ValueError:
             data = b""
         if len(data) != part:
-            raise LinkError(f"{repl.link.name}: the board answered {said[:200]!r}, which is no part of its partition")
+            raise LinkError(
+                f"{repl.link.name}: the board answered {answer[:200]!r} instead of a part of its partition",
+                hint="Run the same command again.",
+            )
         yield data
 
 
-def told(repl: RawRepl, board: Board, size: int) -> str:
+def partition_hash(repl: RawRepl, board: Board, size: int) -> str:
     """Return the hash of the partition's first ``size`` bytes."""
-    said = repl.run(f"tell('=',0,{size})", ANSWER + size / SLOWEST[algorithm(board)], most=_most(size))
+    how = algorithm(board)
+    answer = repl.run_again(f"tell({how!r},0,{size})", ANSWER + size / SLOWEST[how], most=_most(size))
     try:
-        return _answer(said)
+        return _result(answer)
     except RefusedError as error:
         raise LinkError(f"{repl.link.name}: the board cannot read its partition: {error}") from None
 
 
 def _most(size: int) -> int:
-    """Return how long the answer to a question for ``size`` bytes is at most, where they come back themselves."""
+    """Return the length of the longest answer to a question for the hash of ``size`` bytes."""
     return 4 * size + 4096
 
 
 def open_channel(repl: RawRepl, board: Board) -> Channel:
     """Send the part of the agent that writes, and open the best channel that the board has."""
     _install(repl, board, "agent_write")
+    channel = Channel(repl, board)
     if board.stream:
-        channel = StreamChannel(repl, board)
-        if channel.begin():
-            return channel
-    return StatementChannel(repl, board)
+        channel.start_frames()
+    return channel
 
 
-def _frame(board: Board) -> int:
+def _frame_size(board: Board) -> int:
     return next(frame for free, frame in FRAMES if board.free >= free)
 
 
-def _deflated(data: bytes) -> tuple[bytes, int]:
+def _deflate(data: bytes) -> tuple[bytes, int]:
     """Return raw deflated data, and the logarithm of the window that it needs."""
     wbits = max(9, min(15, (len(data) - 1).bit_length()))
     packer = zlib.compressobj(9, zlib.DEFLATED, -wbits, 9)
     return packer.compress(data) + packer.flush(), wbits
 
 
-class StreamChannel:
-    """Frames on the agent's standard input: what goes up is deflated, and the board asks for each frame.
+def _without_interrupts(data: bytes) -> tuple[bytes, int]:
+    """Return data whose bytes 0x03, which would interrupt the board, are 0x02, with their places after it."""
+    places = [at for at, byte in enumerate(data) if byte == 3]  # noqa: PLR2004 - Ctrl-C
+    tail = b"".join(bytes((0x80 | at >> 14, 0x80 | at >> 7 & 0x7F, 0x80 | at & 0x7F)) for at in places)
+    return data.replace(b"\x03", b"\x02") + tail, len(places)
 
-    There is no flow control on a UART: the next frame goes out only when the last one has been answered.
+
+def _sign(head: bytes) -> bytes:
+    """Return the check sum of a frame's head, as the agent computes it."""
+    total = 0
+    for byte in head:
+        total = (total * 31 + byte) & 0xFFFFFF
+    return b"%06x" % total
+
+
+class Channel:
+    """The agent's functions, called from the host. Each raises RefusedError or LinkError.
+
+    Frames are the fast way: a head; the board allocates what the frame needs and asks for the data; the host sends it;
+    the board says that it is complete, and then what came of it. A UART has no flow control: nothing is ever sent
+    while the board is not waiting for it. A frame that is lost costs one frame. On a line that keeps losing them, each
+    call becomes a statement of the raw REPL, which has flow control of its own.
+
+    ``frame`` is the number of bytes of the image for one call of ``write``; ``resent`` counts lost frames.
     """
 
     def __init__(self, repl: RawRepl, board: Board) -> None:
-        self.frame = _frame(board)
+        self.frame = min(_frame_size(board), STATEMENT)
+        self.resent = 0
         self._repl = repl
-        self._deflate = board.deflate
+        self._board = board
+        self._frames = False
+        self._lost_in_a_row = 0
         self._speed = SLOWEST[algorithm(board)]
 
-    def begin(self) -> bool:
-        """Start the agent's loop; say whether it answers."""
+    def start_frames(self) -> None:
+        """Start the agent's loop; where it does not answer, calls stay statements."""
+        self._frames = self._start_loop()
+        if self._frames:
+            self.frame = _frame_size(self._board)
+
+    def erase(self, at: int, size: int) -> None:
+        """Erase ``size`` bytes at ``at``."""
+        self._call(b"E", at, size, f"print(erase({at},{size}))", size / SLOWEST_ERASE)
+
+    def write(self, at: int, data: bytes, *, check: bool = True) -> None:
+        """Write ``data``; with ``check``, have the board compare what its flash holds then.
+
+        Raises DiffersError where it holds something else, LostFrameError where nobody knows.
+        """
+        packed, wbits = _deflate(data) if self._board.deflate else (data, 0)
+        if len(packed) >= len(data):
+            packed, wbits = data, 0
+        seconds = len(data) / SLOWEST_PROGRAM
+        if self._frames:
+            self._send_data(b"W" if check else b"P", at, len(data), packed, wbits, seconds)
+        else:
+            code = f"print(program({at},inflate({self._literal(packed)},{wbits},{len(data)}),{check}))"
+            self._run(code, seconds)
+
+    def digest(self, at: int, size: int) -> str:
+        """Return the hash of a range."""
+        code = f"tell({algorithm(self._board)!r},{at},{size})"
+        return self._call(b"H", at, size, code, size / self._speed, most=_most(size))
+
+    def close(self) -> None:
+        """End the agent's loop; the raw REPL has its prompt again."""
+        if not self._frames:
+            return
+        self._frames = False
+        try:
+            self._send_head(b"Q", 0, 0)
+            self._receive_result(0.0, 4096)
+            self._repl.finish(ANSWER)
+        except LostLinkError:
+            raise
+        except (_DamagedError, LinkError):
+            self._repl.enter()
+
+    def _call(self, kind: bytes, at: int, size: int, code: str, seconds: float, most: int = 4096) -> str:  # noqa: PLR0913
+        """Return the answer to a frame without data, or to a statement; either may be repeated without harm."""
+        while self._frames:
+            try:
+                self._send_head(kind, at, size)
+                return self._receive_result(seconds, most)
+            except _DamagedError:
+                self._restart()
+        return self._run(code, seconds, most)
+
+    # Frames
+
+    def _start_loop(self) -> bool:
         self._repl.send("serve()")
         try:
             self._repl.link.read_until(b"+", 3.0)
@@ -202,83 +307,98 @@ class StreamChannel:
             return False
         return True
 
-    def erase(self, at: int, size: int) -> None:
-        """Erase."""
-        self._call(b"E", (at, size, 0), b"", size / SLOWEST_ERASE)
+    def _restart(self) -> None:
+        """Recover from a lost frame; after too many of them, use statements."""
+        self.resent += 1
+        self._lost_in_a_row += 1
+        self._repl.enter()
+        if self._repl.run_again("print('serve' in globals())").strip() != "True":
+            raise LinkError(
+                f"{self._repl.link.name}: the board restarted in the middle of the work",
+                hint="Does a watchdog run on it? Run the same command again: what is already right is not sent again.",
+            )
+        if self._lost_in_a_row > RESENDS or self.resent > MOST_LOST or not self._start_loop():
+            self._frames = False
+            self.frame = min(self.frame, STATEMENT)
 
-    def write(self, at: int, data: bytes, size: int) -> str:
-        """Write and return the hash."""
-        wbits = 0
-        if self._deflate:
-            packed, window = _deflated(data)
-            if len(packed) < len(data):
-                data, wbits = packed, window
-        escaped = data.replace(b"\x1b", b"\x1b[").replace(b"\x03", b"\x1bC")
-        return self._call(b"W", (at, size, wbits), escaped, size / self._speed)
-
-    def digest(self, at: int, size: int) -> str:
-        """Return the hash."""
-        return self._call(b"H", (at, size, 0), b"", size / self._speed)
-
-    def close(self) -> None:
-        """End the agent's loop."""
-        self._repl.link.write(b"Q" + b"0" * 32)
-        self._repl.finish(ANSWER)
-
-    def _call(self, kind: bytes, numbers: tuple[int, int, int], data: bytes, seconds: float) -> str:
+    def _send_data(self, kind: bytes, at: int, size: int, data: bytes, wbits: int, seconds: float) -> None:
+        """Send a frame with data once the board asks for it."""
+        payload, patches = _without_interrupts(data)
+        crc = (binascii.crc32(payload) or 1) if self._board.crc32 else 0
         link = self._repl.link
-        link.write(kind + b"%08x%08x%08x%08x" % (*numbers, len(data)) + data)
-        timeout = ANSWER + seconds + len(data) / 2_000
-        return _answer(link.read_until(b"\n", timeout, most=_most(numbers[1])).decode(errors="replace"))
-
-
-class StatementChannel:
-    """Calls as statements of the raw REPL, for boards whose standard input has no binary side."""
-
-    def __init__(self, repl: RawRepl, board: Board) -> None:
-        self.frame = min(_frame(board), 2 << 10)
-        self._repl = repl
-        self._board = board
-        self._speed = SLOWEST[algorithm(board)]
-
-    def erase(self, at: int, size: int) -> None:
-        """Erase."""
-        self._call(f"erase({at},{size})", 0, 0, size / SLOWEST_ERASE)
-
-    def write(self, at: int, data: bytes, size: int) -> str:
-        """Write and return the hash."""
-        wbits = 0
-        if self._board.deflate:
-            packed, window = _deflated(data)
-            if len(packed) < len(data):
-                data, wbits = packed, window
-        if self._board.base64:
-            literal = f"__import__('binascii').a2b_base64({base64.b64encode(data)!r})"
-        elif self._board.fromhex:
-            literal = f"bytes.fromhex({data.hex()!r})"
-        else:
-            literal = repr(data)
-        return self._call(f"write({at},{literal},{wbits})", at, size, size / self._speed)
-
-    def digest(self, at: int, size: int) -> str:
-        """Return the hash."""
-        return self._call("'='", at, size, size / self._speed)
-
-    def close(self) -> None:
-        """Do nothing: the prompt is there."""
-
-    def _call(self, call: str, at: int, size: int, seconds: float) -> str:
-        code = f"try:\n tell({call},{at},{size})\nexcept Exception as e:print('!'+repr(e))"
         try:
-            return _answer(self._repl.run(code, ANSWER + seconds + len(code) / 2_000, most=_most(size)))
-        except RaisedError as error:  # while it was compiled: there is no memory for the literal
+            self._send_head(kind, at, size, len(data), patches, wbits, crc)
+            self._expect(b">", ASK)
+            link.write(payload)
+            self._expect(b".", 1.0 + 1.5 * link.seconds_for(len(payload)))
+            self._receive_result(seconds, 4096)
+        except _DamagedError:
+            self._restart()
+            raise LostFrameError from None
+
+    def _send_head(self, kind: bytes, at: int, size: int, *more: int) -> None:
+        """Send a frame's head; ``more``: bytes of data, patches, window, CRC-32."""
+        length, patches, wbits, crc = more or (0, 0, 0, 0)
+        head = kind + b"%08x%08x%08x%04x%01x%08x" % (at, size, length, patches, wbits, crc)
+        self._repl.link.write(head + _sign(head))
+
+    def _expect(self, sign: bytes, timeout: float) -> None:
+        """Wait for a one-byte answer. Raises RefusedError for a refusal, _DamagedError for anything else."""
+        link = self._repl.link
+        try:
+            found = link.read(1, timeout)
+            if found == b"!":
+                raise RefusedError(link.read_until(b"\n", ANSWER, most=4096).decode(errors="replace").strip())
+        except LostLinkError:
+            raise
+        except LinkError:
+            raise _DamagedError from None
+        if found != sign:
+            raise _DamagedError
+
+    def _receive_result(self, seconds: float, most: int) -> str:
+        """Return a frame's final answer."""
+        link = self._repl.link
+        timeout = ANSWER + seconds + link.seconds_for(most if most > 1 << 16 else 0)
+        try:
+            line = link.read_until(b"\n", timeout, most=most).decode(errors="replace")
+        except LostLinkError:
+            raise
+        except LinkError:
+            raise _DamagedError from None
+        answer = line.strip()
+        if answer[:1] not in ("=", "!"):
+            raise _DamagedError
+        self._lost_in_a_row = 0
+        return _result(answer)
+
+    # Statements
+
+    def _literal(self, data: bytes) -> str:
+        if self._board.base64:
+            return f"__import__('binascii').a2b_base64({base64.b64encode(data)!r})"
+        if self._board.fromhex:
+            return f"bytes.fromhex({data.hex()!r})"
+        return repr(data)
+
+    def _run(self, call: str, seconds: float, most: int = 4096) -> str:
+        code = f"try:\n {call}\nexcept Exception as e:print('!'+repr(e))"
+        timeout = ANSWER + seconds + len(code) / 2_000
+        try:
+            return _result(self._repl.run(code, timeout, most=most))
+        except RaisedError as error:  # while it was compiled: there is no memory for the literal, or it was damaged
             raise RefusedError(error.last) from None
 
 
-def _answer(said: str) -> str:
-    good, bad, reason = said.strip().partition("!")
-    if bad and good[:1] in ("", "="):  # what goes wrong while it hashes comes behind the =
-        raise RefusedError(reason)
+class _DamagedError(Exception):
+    """Something else arrived than should have, or nothing."""
+
+
+def _result(answer: str) -> str:
+    """Return what follows ``=`` in an answer; raises RefusedError for ``!``, and LinkError for anything else."""
+    good, bad, reason = answer.strip().partition("!")
+    if bad and good[:1] in ("", "="):  # an error while hashing follows the =
+        raise DiffersError if reason == "differs" else RefusedError(reason)
     if good.startswith("="):
         return good[1:]
-    raise LinkError(f"the board answered {said[:200]!r}", hint="Run the same command again.")
+    raise LinkError(f"the board answered {answer[:200]!r}", hint="Run the same command again.")

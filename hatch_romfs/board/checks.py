@@ -30,8 +30,16 @@ def choose_partition(board: Board, number: int) -> Partition:
             hint="A partition is reserved when the firmware is built; for rp2 and esp32 a build must set its size.",
         )
     if not 0 <= number < len(board.partitions):
-        raise SettingsError(f"{board.machine} has partitions 0 to {len(board.partitions) - 1}, not {number}")
-    return board.partitions[number]
+        last = len(board.partitions) - 1
+        there = f"partitions 0 to {last}" if last else "only partition 0"
+        raise SettingsError(f"{board.machine} has {there}, not partition {number}")
+    partition = board.partitions[number]
+    if partition.problem:
+        raise BoardError(
+            f"partition {number} of {board.machine} cannot be used: {partition.problem}",
+            hint="Its firmware describes it so. 'romfs-flash --query' lists all partitions.",
+        )
+    return partition
 
 
 def unlike(board: Board, known: Known) -> list[str]:

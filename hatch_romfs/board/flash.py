@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-import errno
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Final
 
 from hatch_romfs.board import checks
-from hatch_romfs.board.channel import HASHES, algorithm, attach, fetch, open_channel, scan, told
-from hatch_romfs.board.plan import Block, digests, make_plan
+from hatch_romfs.board.channel import (
+    HASHES,
+    algorithm,
+    attach,
+    fast_algorithm,
+    fetch,
+    open_channel,
+    partition_hash,
+    scan,
+)
+from hatch_romfs.board.errno import EINVAL, describe
+from hatch_romfs.board.plan import Block, digests, make_plan, spans
 from hatch_romfs.board.session import PortOptions, session
-from hatch_romfs.board.writing import Writer
-from hatch_romfs.errors import BoardError, LinkError, VerifyError
+from hatch_romfs.board.writer import Writer
+from hatch_romfs.errors import BoardError, FlashInterrupted, LinkError, VerifyError
 from hatch_romfs.formats import open_image
 
 if TYPE_CHECKING:
@@ -21,9 +31,10 @@ if TYPE_CHECKING:
 
     from hatch_romfs.board.channel import Channel
     from hatch_romfs.board.link import Trace
-    from hatch_romfs.board.plan import Plan
+    from hatch_romfs.board.plan import Geometry, Plan
     from hatch_romfs.board.probe import Board, Partition
     from hatch_romfs.board.session import Session
+    from hatch_romfs.board.writer import State
     from hatch_romfs.formats.image import Image
 
     OnBoard = Callable[[Board], None]
@@ -43,7 +54,7 @@ class Flashed:
     """What was done: the board and its partition, the plan, and what it cost.
 
     ``size`` is the image's in bytes, ``sent`` and ``received`` are bytes on the wire, ``rewritten`` counts how often
-    a block had to be written again, ``mounted`` says whether the board was seen to mount the image after its reset,
+    a block had to be written again, ``resent`` how many frames the line lost, ``mounted`` says whether the board was seen to mount the image after its reset,
     None where that was left out.
     """
 
@@ -55,6 +66,7 @@ class Flashed:
     received: int
     rewritten: int
     mounted: bool | None
+    resent: int = 0
 
 
 def query(port: str | PortOptions | None = None, *, trace: Trace | None = None) -> Board:
@@ -100,10 +112,11 @@ def flash(  # noqa: PLR0913 - the options of a command
             checks.check_fits(len(data), target)
             if not force:
                 checks.check_code(opened, found.board)
-            plan, rewritten = _write(found, target, data, full=full, dry_run=dry_run, on_event=on_event)
+            plan, writer = _write(found, target, data, full=full, dry_run=dry_run, on_event=on_event)
             mounted = _reset(found, len(data), on_event) if reset and not dry_run and partition == 0 else None
             sent, received = found.link.sent, found.link.received
-            return Flashed(found.board, target, plan, len(data), sent, received, rewritten, mounted)
+            rewritten, resent = (writer.rewritten, writer.channel.resent) if writer else (0, 0)
+            return Flashed(found.board, target, plan, len(data), sent, received, rewritten, mounted, resent)
 
 
 def _copied(image: Image) -> memoryview:
@@ -113,45 +126,77 @@ def _copied(image: Image) -> memoryview:
 
 def _write(  # noqa: PLR0913 - what flash was asked for
     found: Session, target: Partition, image: memoryview, *, full: bool, dry_run: bool, on_event: OnEvent
-) -> tuple[Plan, int]:
-    """Plan and carry it out; return the plan and how many blocks were written again."""
+) -> tuple[Plan, Writer | None]:
+    """Plan and carry it out; return the plan, and what carried it out if anything had to be written."""
     found.quiesce()
     attach(found.repl, found.board, target)
-    hashed = HASHES[algorithm(found.board)]
-    geometry = target.geometry
-    wanted = digests(image, geometry.block, hashed)
-
-    def planned() -> Plan:
-        return make_plan(
-            len(image), wanted, scan(found.repl, found.board, len(image), geometry.block), geometry, full=full
-        )
-
-    on_event("comparing", 0, len(image))
-    plan = planned()
-    on_event("comparing", len(image), len(image))
+    hash_of = HASHES[algorithm(found.board)]
+    plan = _compare(found, target, image, full=full, on_event=on_event)
     if dry_run:
-        return plan, 0
+        return plan, None
     if not plan.writes:
-        return plan, 0  # the comparison has shown that every byte is right
+        # The comparison was a quick one: this is the proof.
+        if partition_hash(found.repl, found.board, len(image)) == hash_of(image):
+            return plan, None
+        plan = _full_plan(image, target.geometry)
     with _channel(found) as channel:
-        writer = Writer(channel, image, geometry, hashed, on_event)
-        writer.carry_out(plan, lambda: make_plan(len(image), wanted, _unknown(wanted), geometry, full=True))
+        writer = Writer(channel, image, target.geometry, hash_of, on_event, target.head)
+        with _reporting_state(writer, target.number):
+            writer.carry_out(plan, partial(_full_plan, image))
     _complete(found, target.number)
-    return plan, writer.rewritten
+    return plan, writer
+
+
+def _compare(found: Session, target: Partition, image: memoryview, *, full: bool, on_event: OnEvent) -> Plan:
+    """Compare the partition with the image and plan what has to be done."""
+    on_event("comparing", 0, len(image))
+    how = fast_algorithm(found.board)
+    wanted = digests(image, target.geometry.block, HASHES[how])
+    there = scan(found.repl, target, len(image), how)
+    on_event("comparing", len(image), len(image))
+    return make_plan(len(image), wanted, there, target.geometry, full=full)
+
+
+def _full_plan(image: memoryview, geometry: Geometry) -> Plan:
+    """Return the plan that writes everything, whatever the partition holds."""
+    count = len(spans(len(image), geometry.block))
+    return make_plan(len(image), [""] * count, [Block("", blank=False)] * count, geometry, full=True)
+
+
+STATES: Final[dict[State, str]] = {
+    "unchanged": "still holds what it did before",
+    "erasing": "holds what it did before, or no image",
+    "invalid": "holds no image now",
+    "committing": "holds the new image, or none",
+    "complete": "holds the new image",
+    "unknown": "still shows a header, which the board may mount",
+}
+
+
+@contextmanager
+def _reporting_state(writer: Writer, partition: int) -> Iterator[None]:
+    """Make whatever ends the work early say what the partition holds now."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        state = f"partition {partition} {STATES[writer.state]}"
+        again = "" if writer.state in ("unchanged", "complete") else "; run the same command again to finish"
+        raise FlashInterrupted(f"{state}{again}") from None
+    except LinkError as error:
+        error.hint = f"{error.hint or 'Run the same command again.'}\nPartition {partition} {STATES[writer.state]}."
+        raise
 
 
 def _complete(found: Session, partition: int) -> None:
     """Tell the port that writing is over; most ports know no such operation and answer -22."""
-    answer = found.repl.value(f"try:print(io_(5,{partition}))\nexcept Exception as e:print(repr(repr(e)))")
-    if isinstance(answer, str) or (isinstance(answer, int) and answer < 0 and answer != -errno.EINVAL):
+    answer = found.repl.run(f"try:print(io_(5,{partition}))\nexcept Exception as e:print(repr(e))").strip()
+    number = int(answer) if answer.removeprefix("-").isdigit() and len(answer) < 10 else None  # noqa: PLR2004
+    if answer != "None" and (number is None or (number < 0 and number != -EINVAL)):
         raise VerifyError(
-            f"every byte is in the partition, but the board could not complete writing it: {answer}",
+            "every byte is in the partition, but the board could not complete writing it:"
+            f" {answer if number is None else describe(number)}",
             hint="Run the same command again.",
         )
-
-
-def _unknown(wanted: list[str]) -> list[Block]:
-    return [Block("", blank=False) for _ in wanted]
 
 
 @contextmanager
@@ -171,15 +216,15 @@ def _channel(found: Session) -> Iterator[Channel]:
 
 
 def _reset(found: Session, size: int, on_event: OnEvent) -> bool:
-    """Reset the board and see whether it mounts the image."""
+    """Reset the board and check that it mounts the image."""
     on_event("resetting", 0, 1)
     found.restart()
-    blocks = found.repl.value("import os\ntry:print(os.statvfs('/rom')[2])\nexcept OSError:print(-1)")
+    answer = found.repl.run_again("import os\ntry:print(os.statvfs('/rom')[2])\nexcept OSError:print(-1)").strip()
     on_event("resetting", 1, 1)
-    if not isinstance(blocks, int) or not 0 <= size - blocks < 16:  # noqa: PLR2004 - the header's length
+    if not (answer.isdigit() and len(answer) < 11 and 0 <= size - int(answer) < 17):  # noqa: PLR2004 - the header
         raise VerifyError(
             "the image is in the partition, whole, but the board does not mount it at /rom",
-            hint="Does its boot.py unmount it, or mount something else there?",
+            hint="Does this firmware mount ROM filesystems at another place, or none at all?",
         )
     return True
 
@@ -205,7 +250,7 @@ def verify(  # noqa: PLR0913 - the options of a command
         attach(found.repl, found.board, target)
         on_event("comparing", 0, len(data))
         wanted = digests(data, target.geometry.block, HASHES[algorithm(found.board)])
-        there = scan(found.repl, found.board, len(data), target.geometry.block)
+        there = scan(found.repl, target, len(data), algorithm(found.board))
         on_event("comparing", len(data), len(data))
     differing = [number for number, want in enumerate(wanted) if there[number].digest != want]
     if differing:
@@ -238,8 +283,8 @@ def read(
             data += piece
             on_event("reading", len(data), size)
         how = algorithm(found.board)
-        if how != "bytes" and told(found.repl, found.board, size) != HASHES[how](bytes(data)):
-            raise VerifyError("what came over the line is not what the board holds", hint="Run the same command again.")
+        if how != "bytes" and partition_hash(found.repl, found.board, size) != HASHES[how](bytes(data)):
+            raise VerifyError("the data that arrived is not what the board holds", hint="Run the same command again.")
         return bytes(data)
 
 
@@ -258,5 +303,8 @@ def erase(
         found.quiesce()
         attach(found.repl, found.board, target)
         with _channel(found) as channel:
-            Writer(channel, memoryview(b""), target.geometry, HASHES[algorithm(found.board)], on_event).clear()
+            hash_of = HASHES[algorithm(found.board)]
+            writer = Writer(channel, memoryview(b""), target.geometry, hash_of, on_event, target.head)
+            with _reporting_state(writer, target.number):
+                writer.clear()
         return found.board

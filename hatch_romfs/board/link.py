@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import serial
 
-from hatch_romfs.errors import LinkError
+from hatch_romfs.errors import LinkError, LostLinkError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -44,6 +44,10 @@ class Link:
         self.received = 0
         self._trace = trace
         self._waiting = bytearray()
+
+    def seconds_for(self, size: int) -> float:
+        """Return the seconds that ``size`` bytes take at the port's speed, ten bits for each byte."""
+        return size * 10 / int(self.port.baudrate)
 
     def write(self, data: bytes) -> None:
         """Send everything; raises LinkError."""
@@ -120,7 +124,7 @@ class Link:
         try:
             yield
         except (serial.SerialException, OSError) as error:
-            raise LinkError(
+            raise LostLinkError(
                 f"{self.name}: the link was lost: {error}", hint="Check the cable, and run the same command again."
             ) from error
 

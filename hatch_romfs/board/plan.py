@@ -1,8 +1,8 @@
-"""What has to be done to a partition, worked out from plain data before anything is.
+"""The steps that bring an image into a partition, decided from plain data before anything is changed.
 
-At any moment a cut of power leaves either the old image whole (nothing erased yet), or no valid header, or the
-new image whole: the header's block is erased first, everything else is written and read back, and the header's
-first unit, without which nothing mounts, is written last.
+A power cut at any moment leaves the old image (nothing was erased yet), or no valid header, or the new image: the
+header is made invalid first, everything else is written and verified, and the magic, without which nothing mounts,
+is written last.
 """
 
 from __future__ import annotations
@@ -11,25 +11,40 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
+from hatch_romfs.formats.micropython.records import MAGIC
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 ERASE_AT_ONCE: Final = 64 << 10
-"""Bytes erased by one call, where blocks are no larger: no call on a board takes long."""
+"""Bytes erased by one call, unless a block is larger: no call on a board takes long."""
 
 Erasing: TypeAlias = Literal["blocks", "all", "nothing", "never"]
 """What can be erased: blocks, everything from the start, nothing because it can be overwritten; or read-only."""
-Action: TypeAlias = Literal["invalidate", "erase", "write", "verify", "commit"]
+Reprogramming: TypeAlias = Literal["any", "clear", "once", "none"]
+"""What a second write to programmed bytes can do without an erase.
+
+``any``: replace them (MRAM). ``clear``: clear bits, any number of times (plain NOR flash). ``once``: clear bits, but
+each word takes only two writes (nRF). ``none``: nothing (flash with error correction, encrypted flash).
+"""
+Action: TypeAlias = Literal["clear", "invalidate", "erase", "write", "prepare", "verify", "commit"]
+"""What a step does.
+
+``clear`` makes the header invalid by clearing the bits of its magic, ``invalidate`` by erasing its block.
+``prepare`` writes the header's unit without the magic, which ``commit`` adds; without a ``prepare``, ``commit``
+writes the whole unit.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Geometry:
-    """A partition: ``size``, ``block`` (what is erased and compared at once) and ``unit`` (of writing) in bytes."""
+    """A partition: ``size``, ``block`` (erased and compared at once) and ``unit`` (of writing) in bytes."""
 
     size: int
     block: int
     unit: int
     erasing: Erasing
+    reprogramming: Reprogramming = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +61,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """What a block of the partition holds now: the hash of the image's part of it, and whether all of it is erased."""
+    """State of one block on the board: the hash of the bytes that the image covers, and whether it is all erased."""
 
     digest: str
     blank: bool
@@ -54,14 +69,14 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Steps in their order; without any but ``verify`` the partition holds the image already."""
+    """Steps in their order. Without any but ``verify``, the partition seems to hold the image already."""
 
     steps: tuple[Step, ...]
     kept: int
 
     @property
     def writes(self) -> int:
-        """How many bytes of the image will be written."""
+        """The number of bytes of the image that will be written."""
         return sum(step.length for step in self.steps if step.action in ("write", "commit"))
 
 
@@ -71,7 +86,7 @@ def spans(size: int, block: int) -> list[tuple[int, int]]:
 
 
 def digests(image: memoryview, block: int, algorithm: Callable[[memoryview], str] | None = None) -> list[str]:
-    """Return the hash of the image's part of each block, as boards give it."""
+    """Return the hash of the image's part of each block, as boards compute it."""
     algorithm = algorithm or (lambda data: hashlib.sha256(data).hexdigest())
     return [algorithm(image[start : start + size]) for start, size in spans(len(image), block)]
 
@@ -81,7 +96,7 @@ def make_plan(
 ) -> Plan:
     """Decide how an image of ``size`` bytes gets into a partition.
 
-    ``wanted`` are the hashes of the image's blocks, ``there`` what the partition's blocks hold; ``full`` writes
+    ``wanted`` are the hashes of the image's blocks, ``there`` is the state of the partition's blocks; ``full`` writes
     every block, whatever is there.
     """
     parts = spans(size, geometry.block)
@@ -90,9 +105,11 @@ def make_plan(
         return Plan((Step("verify", 0, size),), kept=len(parts))
     head = min(geometry.unit, size)
     if geometry.erasing == "all":
-        return _all_or_nothing(size, parts, differing, there, head)
+        return _all_or_nothing(size, parts, differing, there, geometry)
     erase = geometry.erasing == "blocks"
-    steps = [Step("invalidate", 0, geometry.block if erase else head)]
+    steps = list(_beginning(geometry))
+    if erase:
+        steps.append(Step("invalidate", 0, geometry.block))
     for start, stop in _runs([n for n in differing if n], max(1, ERASE_AT_ONCE // geometry.block)):
         offset = parts[start][0]
         if erase:
@@ -101,29 +118,41 @@ def make_plan(
     rest = parts[0][1] - head
     if rest and (erase or 0 in differing):
         steps.append(Step("write", head, rest))
-    return Plan((*steps, *_end(size, head)), kept=len(parts) - len({0, *differing}))
+    return Plan((*steps, *_end(size, geometry)), kept=len(parts) - len({0, *differing}))
 
 
 def _all_or_nothing(
-    size: int, parts: list[tuple[int, int]], differing: list[int], there: Sequence[Block], head: int
+    size: int, parts: list[tuple[int, int]], differing: list[int], there: Sequence[Block], geometry: Geometry
 ) -> Plan:
     """Plan for a partition that can only be erased from the start.
 
     After a cut, blocks that are still erased can be written without erasing again, if the header's is one.
     """
+    head = min(geometry.unit, size)
     resume = there[0].blank and all(there[n].blank for n in differing)
     todo = differing if resume else list(range(len(parts)))
-    steps = [] if resume else [Step("invalidate", 0, size)]
-    for start, stop in _runs([n for n in todo if n], len(parts)):  # long ones: there is more in them to deflate
+    steps = [] if resume else [*_beginning(geometry), Step("invalidate", 0, size)]
+    for start, stop in _runs([n for n in todo if n], len(parts)):  # long runs: there is more in them to deflate
         steps.append(Step("write", parts[start][0], parts[stop - 1][0] + parts[stop - 1][1] - parts[start][0]))
     if parts[0][1] > head:
         steps.append(Step("write", head, parts[0][1] - head))
-    return Plan((*steps, *_end(size, head)), kept=len(parts) - len({0, *todo}))
+    return Plan((*steps, *_end(size, geometry)), kept=len(parts) - len({0, *todo}))
 
 
-def _end(size: int, head: int) -> tuple[Step, ...]:
+def _beginning(geometry: Geometry) -> tuple[Step, ...]:
+    """Make the header invalid without an erase, where that works: an erase that is cut short can leave anything."""
+    return (Step("clear", 0, len(MAGIC)),) if geometry.reprogramming in ("any", "clear") else ()
+
+
+def _end(size: int, geometry: Geometry) -> tuple[Step, ...]:
+    """Verify everything that can be there before the commit, and the header's block after it."""
+    head = min(geometry.unit, size)
+    last = Step("verify", 0, min(geometry.block, size))
+    if geometry.reprogramming != "none":
+        magic = len(MAGIC)
+        return (Step("prepare", 0, head), Step("verify", magic, size - magic), Step("commit", 0, head), last)
     before = (Step("verify", head, size - head),) if size > head else ()
-    return (*before, Step("commit", 0, head), Step("verify", 0, size))
+    return (*before, Step("commit", 0, head), last)
 
 
 def _runs(numbers: list[int], longest: int) -> list[tuple[int, int]]:

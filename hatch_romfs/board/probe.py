@@ -1,12 +1,15 @@
-"""One round trip that says what a board is, what its partitions are, and what it has to offer."""
+"""One round trip that tells what a board is, what its partitions are, and what it can do.
+
+A board's answer is data: lines of a name and a value. It is bounded and checked before anything is made of it.
+"""
 
 from __future__ import annotations
 
-import errno
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, Literal
 
-from hatch_romfs.board.plan import Geometry
+from hatch_romfs.board.errno import EINVAL
+from hatch_romfs.board.plan import Erasing, Geometry, Reprogramming
 from hatch_romfs.errors import LinkError
 from hatch_romfs.formats.micropython.metadata import Metadata, decode
 from hatch_romfs.formats.micropython.records import MAGIC, PADDING
@@ -20,9 +23,22 @@ HEAD: Final = 512
 GROUP: Final = 4096
 """Bytes compared at once where what is erased at once is smaller, or nothing is."""
 OBJECT_UNIT: Final = 256
-"""Bytes that partitions of the object family are written in: a page of NOR flash, the largest unit among them."""
+"""Bytes that object partitions are written in: a page of NOR flash, the largest unit among them."""
+LEAST_UNIT: Final = 32
+"""Bytes of the smallest unit for flash behind a memoryview: STM32H7 states 16 and takes only multiples of 32."""
+LARGEST_UNIT: Final = 4096
+"""Bytes of the largest unit of writing that is believed."""
+LARGEST: Final = 1 << 32
+"""Bytes of the largest partition that is believed: boards have 32-bit addresses."""
+PARTITIONS: Final = 16
+"""Partitions that are looked at; boards have one or two."""
+ANSWER: Final = 32 << 10
+"""Bytes of the longest answer."""
+INTERNAL_UNIT: Final = 16
+"""The unit that stm32 states for internal flash, which has error correction; it states 4 for external NOR flash."""
 
-Family = Literal["object", "ranged", "whole", "mram", "read-only"]
+Access = Literal["object", "ranged", "whole", "mram", "read-only", "unusable"]
+"""How a partition is reached: the five forms of ``vfs.rom_ioctl``, or not at all."""
 
 # Sizes: of a block by op 6; the unit of writing by op 3, which erases nothing when it is asked for no bytes.
 CODE: Final = f"""\
@@ -31,63 +47,82 @@ def h(n,*a):
  try:
   m=__import__(n)
   for x in a:m=getattr(m,x)
-  return 1
- except Exception:return 0
+  print('has','.'.join((n,)+a))
+ except Exception:pass
 def t(f,*a):
  try:return f(*a)
- except Exception:return None
+ except Exception as e:return e
 def a(d):
  from uctypes import addressof
  return addressof(d)
+def p(k,v):print('part',n,k,v)
 i=sys.implementation
-r={{'machine':getattr(i,'_machine',sys.platform),
-'version':'.'.join(str(x)for x in i.version[:3]),'mpy':getattr(i,'_mpy',0),
-'sha256':h('hashlib','sha256'),'crc32':h('binascii','crc32'),'deflate':h('deflate','DeflateIO'),'base64':h('binascii','a2b_base64'),
-'fromhex':int(hasattr(bytes,'fromhex')),'stream':h('sys','stdin','buffer'),'parts':None}}
+print('machine',getattr(i,'_machine',sys.platform))
+print('version','.'.join(str(x)for x in i.version[:3]))
+print('platform',sys.platform)
+print('mpy',getattr(i,'_mpy',0))
+h('hashlib','sha256')
+h('binascii','crc32')
+h('deflate','DeflateIO')
+h('binascii','a2b_base64')
+h('sys','stdin','buffer')
+if hasattr(bytes,'fromhex'):print('has fromhex')
 try:
  from vfs import rom_ioctl as q
- r['parts']=[]
- for n in range(t(q,1)or 0):
-  d=q(2,n)
-  p={{'object':int(hasattr(d,'ioctl')),'at':t(a,d)}}
-  if p['object']:
-   c,b=d.ioctl(4,0),d.ioctl(5,0)
-   p['size'],p['block']=c*b,b
-   e=bytearray(min({HEAD},b));d.readblocks(0,e)
-  else:
-   p['size'],p['op6']=len(d),t(q,6,n)
-   p['op3']=t(q,3,n,0,0)if(p['op6']or-1)>0 else t(q,3,n,0)
-   e=bytes(memoryview(d)[:{HEAD}])
-  p['head']=bytes(e)
-  r['parts'].append(p)
+ c=t(q,1)
+ print('parts',c if isinstance(c,int)else 0)
+ for n in range(min(c,{PARTITIONS})if isinstance(c,int)else 0):
+  try:
+   d=q(2,n)
+   if d is None or isinstance(d,int):raise ValueError(d)
+   p('address',t(a,d))
+   if hasattr(d,'ioctl'):
+    p('object',1)
+    b=d.ioctl(5,0)
+    p('block',b)
+    p('size',d.ioctl(4,0)*b)
+    e=bytearray(min({HEAD},b))
+    d.readblocks(0,e)
+    if hasattr(d,'info'):p('encrypted',t(lambda:int(d.info()[5])))
+   else:
+    p('size',len(d))
+    o=t(q,6,n)
+    p('block',o)
+    p('unit',t(q,3,n,0,0)if isinstance(o,int)and o>0 else t(q,3,n,0))
+    e=bytes(memoryview(d)[:{HEAD}])
+   p('head',''.join('%02x'%x for x in e))
+  except Exception as x:p('problem',repr(x))
 except (ImportError,AttributeError):pass
 gc.collect()
-r['free']=gc.mem_free()
-print(r)
+print('free',gc.mem_free())
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Partition:
-    """A ROMFS partition: its family, its geometry, and what it holds: an image's size in bytes and its metadata.
+    """A ROMFS partition: how it is reached, its geometry, and what it holds: an image's size in bytes and metadata.
 
-    ``address`` is where programs on the board see its first byte, None where the board cannot tell.
+    ``address`` is where programs on the board see its first byte, None where the board cannot tell. ``head`` is its
+    first bytes, 512 at most. ``problem`` says why it cannot be used, "" where it can.
     """
 
     number: int
-    family: Family
+    access: Access
     geometry: Geometry
     image_size: int | None
     metadata: Metadata | None
     address: int | None
+    head: bytes = b""
+    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Board:
-    """A board: what it says of itself, what it can, and its partitions, None where its firmware has no ROMFS."""
+    """A board: what it reports of itself, what it can do, and its partitions, None where its firmware has no ROMFS."""
 
     machine: str
     version: str
+    platform: str
     mpy: int
     free: int
     sha256: bool
@@ -110,64 +145,138 @@ class Board:
         return ARCHS[number - 1] if 0 < number <= len(ARCHS) else None
 
 
+FEATURES: Final = {
+    "hashlib.sha256": "sha256",
+    "binascii.crc32": "crc32",
+    "deflate.DeflateIO": "deflate",
+    "binascii.a2b_base64": "base64",
+    "fromhex": "fromhex",
+    "sys.stdin.buffer": "stream",
+}
+
+
 def probe(repl: RawRepl) -> Board:
-    """Ask the board; raises LinkError where the answer makes no sense."""
-    answer = repl.value(CODE)
+    """Ask the board; raises LinkError where the answer is not a description of a board."""
+    answer = repl.run_again(CODE, most=ANSWER)
     try:
         return _board(answer)
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        raise LinkError(f"the board's description of itself makes no sense: {error!r} in {str(answer)[:200]}") from None
+    except (KeyError, ValueError) as error:
+        raise LinkError(
+            f"{repl.link.name}: the board's description of itself cannot be understood: {error}: {answer[:200]!r}",
+            hint="Is it a MicroPython board? Run the same command again.",
+        ) from None
 
 
-def _board(answer: dict[str, Any]) -> Board:
-    parts = answer["parts"]
-    flags = {name: bool(answer[name]) for name in ("sha256", "crc32", "deflate", "base64", "fromhex", "stream")}
+@dataclass(slots=True)
+class _Answer:
+    """The lines of an answer: values by name, and those of each partition by its number."""
+
+    values: dict[str, str] = field(default_factory=dict)
+    features: set[str] = field(default_factory=set)
+    partitions: dict[int, dict[str, str]] = field(default_factory=dict)
+
+
+def _read(answer: str) -> _Answer:
+    found = _Answer()
+    for line in answer.splitlines():
+        name, _, value = line.partition(" ")
+        if name == "has":
+            found.features.add(value)
+        elif name == "part":
+            number, key, text = value.split(" ", 2)
+            found.partitions.setdefault(_integer(number), {})[key] = text
+        else:
+            found.values[name] = value
+    return found
+
+
+def _integer(text: str, most: int = LARGEST) -> int:
+    """Return a number that a board printed; raises ValueError for anything else or more than ``most``."""
+    digits = text.removeprefix("-")
+    if not (digits.isascii() and digits.isdigit()):
+        raise ValueError(f"{text[:50]!r} is not a number")
+    if len(digits) > 20 or int(digits) > most:  # noqa: PLR2004 - the digits of 64 bits
+        raise ValueError(f"{text[:50]} is too large a number")
+    return int(text)
+
+
+def _board(answer: str) -> Board:
+    found = _read(answer)
+    count = found.values.get("parts")
+    platform = found.values["platform"]
+    partitions = None
+    if count is not None:
+        numbers = range(min(max(_integer(count), 0), PARTITIONS))
+        partitions = tuple(_partition(n, found.partitions.get(n, {}), platform) for n in numbers)
     return Board(
-        machine=str(answer["machine"]),
-        version=str(answer["version"]),
-        mpy=int(answer["mpy"]),
-        free=int(answer["free"]),
-        partitions=None if parts is None else tuple(_partition(n, part) for n, part in enumerate(parts)),
-        **flags,
+        machine=found.values["machine"],
+        version=found.values["version"],
+        platform=platform,
+        mpy=_integer(found.values["mpy"]),
+        free=_integer(found.values["free"]),
+        partitions=partitions,
+        **{name: feature in found.features for feature, name in FEATURES.items()},
     )
 
 
-def _partition(number: int, part: dict[str, Any]) -> Partition:
-    size = int(part["size"])
-    family, block, unit = _family(part)
-    erasing: dict[Family, Any] = {
-        "object": "blocks",
-        "ranged": "blocks",
-        "whole": "all",
-        "mram": "nothing",
-        "read-only": "never",
-    }
-    if min(size, block, unit) <= 0 or block % unit or not isinstance(part["head"], bytes):
-        raise ValueError(f"a partition of {size} bytes with blocks of {block} and units of {unit}")
-    geometry = Geometry(size, block, unit, erasing[family])
-    return Partition(number, family, geometry, *_held(part["head"], size), _address(part["at"]))
+def _partition(number: int, part: dict[str, str], platform: str) -> Partition:
+    """Return a partition; one that cannot be understood is unusable, which is no reason not to use the others."""
+    try:
+        if "problem" in part:
+            raise ValueError(f"the board answers {part['problem']}")
+        size = _integer(part["size"])
+        head = bytes.fromhex(part["head"])
+        access, geometry = _geometry(part, size, platform)
+    except (KeyError, ValueError) as error:
+        reason = f"the board does not tell its {error}" if isinstance(error, KeyError) else str(error)
+        return Partition(number, "unusable", Geometry(0, 1, 1, "never"), None, None, None, problem=reason)
+    return Partition(number, access, geometry, *_content(head, size), _address(part.get("address", "")), head)
 
 
-def _address(told: object) -> int | None:
-    """Return an address that a board has told; older firmware tells the upper half of 32 bits as negative."""
-    return told % (1 << 32 if told < 0 else 1 << 64) if isinstance(told, int) else None
+def _geometry(part: dict[str, str], size: int, platform: str) -> tuple[Access, Geometry]:
+    """Return how a partition is reached, and its geometry as far as it can be trusted; raises ValueError."""
+    if size <= 0:
+        raise ValueError("it is empty")
+    if "object" in part:
+        block = _integer(part["block"])
+        if block <= 0 or size % block:
+            raise ValueError(f"it has {size} bytes in blocks of {block}")
+        # A block device that esp32 encrypts takes no second write; samd's flash is believed to have error correction.
+        again: dict[str, Reprogramming] = {"rp2": "clear", "mimxrt": "clear", "esp32": "clear", "nrf": "once"}
+        how = "none" if part.get("encrypted", "0") not in ("0", "None") else again.get(platform, "none")
+        return "object", Geometry(size, block, min(OBJECT_UNIT, block), "blocks", how)
+    erased, stated = _operation(part["block"]), _operation(part["unit"])
+    if stated is None or stated == -EINVAL:  # any other error is one of the flash, and will show when it is used
+        return "read-only", Geometry(size, GROUP, 1, "never")
+    if stated > LARGEST_UNIT:
+        raise ValueError(f"it is written in units of {stated} bytes")
+    if erased is not None and 0 < erased <= stated:
+        return "mram", Geometry(size, GROUP, max(stated, 4), "nothing", "any")
+    unit = max(LEAST_UNIT, 1 << (stated - 1).bit_length() if stated > 0 else 0)
+    plain = platform in ("stm32", "alif", "esp8266", "samd") and 0 < stated < INTERNAL_UNIT
+    again_: Reprogramming = "clear" if plain else "none"
+    if erased is None or erased <= 0:
+        return "whole", Geometry(size, GROUP, unit, "all", again_)
+    erasing: Erasing = "blocks" if size % erased == 0 and erased % unit == 0 else "all"
+    return "ranged", Geometry(size, erased if erasing == "blocks" else GROUP, unit, erasing, again_)
 
 
-def _family(part: dict[str, Any]) -> tuple[Family, int, int]:
-    """Return the family, the bytes erased or compared at once, and the unit of writing."""
-    if part["object"]:
-        return "object", int(part["block"]), min(OBJECT_UNIT, int(part["block"]))
-    block, unit = part["op6"], part["op3"]
-    if unit is None or unit == -errno.EINVAL:  # any other error is of the flash, and will show again when it is used
-        return "read-only", GROUP, 1
-    unit = max(4, int(unit))
-    if block is None or block <= 0:
-        return "whole", GROUP, unit
-    return ("mram", GROUP, unit) if block <= unit else ("ranged", int(block), unit)
+def _operation(text: str) -> int | None:
+    """Return the number that an operation answered; None for an exception or nothing."""
+    return _integer(text) if text.removeprefix("-").isdigit() else None
 
 
-def _held(head: bytes, size: int) -> tuple[int | None, Metadata | None]:
-    """Return the size of the image that a partition seems to hold, and what it says of itself."""
+def _address(text: str) -> int | None:
+    """Return an address; older firmware prints the upper half of 32 bits as negative."""
+    try:
+        address = _integer(text, 1 << 64)
+    except ValueError:
+        return None
+    return address % (1 << 32 if address < 0 else 1 << 64)
+
+
+def _content(head: bytes, size: int) -> tuple[int | None, Metadata | None]:
+    """Return the size of the image that a partition seems to hold, and its metadata."""
     if not head.startswith(MAGIC):
         return None, None
     length, at = _number(head, len(MAGIC))
@@ -176,7 +285,7 @@ def _held(head: bytes, size: int) -> tuple[int | None, Metadata | None]:
     comment = b""
     if head[at : at + 1] == bytes([PADDING]):
         stop, start = _number(head, at + 1)
-        comment = head[start : start + stop]  # where it is longer than what was looked at, it is no whole JSON
+        comment = head[start : start + stop]  # where it is longer than what was looked at, it is not whole JSON
     return at + length, decode(comment)
 
 

@@ -1,4 +1,4 @@
-"""MicroPython's raw REPL, which runs code and gives back what it prints.
+"""MicroPython's raw REPL, which runs code and returns what it prints.
 
 ``Ctrl-A`` enters it, code ends with ``Ctrl-D``, and the answer is ``OK``, the output, ``Ctrl-D``, the error,
 ``Ctrl-D`` and a prompt. Raw-paste mode, from MicroPython 1.14 on, adds flow control to the code's way up.
@@ -6,11 +6,10 @@
 
 from __future__ import annotations
 
-import ast
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from hatch_romfs.errors import BoardError, LinkError
+from hatch_romfs.errors import BoardError, LinkError, LostLinkError
 
 if TYPE_CHECKING:
     from hatch_romfs.board.link import Link
@@ -18,8 +17,14 @@ if TYPE_CHECKING:
 BANNER = b"raw REPL; CTRL-B to exit\r\n>"
 ENTER_TIMEOUT = 15.0
 """Seconds for getting a prompt out of whatever runs on the board."""
+BOOT_TIMEOUT = 15.0
+"""Seconds that a ``boot.py`` may take before it is interrupted."""
 ANSWER_TIMEOUT = 10.0
 """Seconds for an answer that needs no work."""
+PASTE_TIMEOUT = 3.0
+"""Seconds for an answer of raw-paste mode: the board compiles what it has, and may collect garbage."""
+INTERRUPTS = 0.1
+"""Seconds between two interrupts of a ``boot.py`` that shall not run."""
 QUIET = 0.1
 """Seconds of silence after which a program that was interrupted counts as over."""
 PATIENCE = 0.5
@@ -43,6 +48,7 @@ class RawRepl:
     def __init__(self, link: Link) -> None:
         self.link = link
         self._raw_paste = True
+        self._doubts = 0
 
     def enter(self, timeout: float = ENTER_TIMEOUT) -> None:
         """Interrupt what runs and get a prompt, trying again until ``timeout``; raises LinkError."""
@@ -54,12 +60,15 @@ class RawRepl:
             self.link.write(b"\r\x01")
             try:
                 self.link.read_until(BANNER, timeout=patience)
+            except LostLinkError:
+                raise
             except LinkError as error:
                 patience = min(2 * patience, 4.0)
                 if time.monotonic() > deadline:
                     raise LinkError(
                         f"{self.link.name}: could not enter the raw REPL: {error.message}",
-                        hint="Is it a MicroPython board, and does nothing else hold the port? Reset it and try again.",
+                        hint="Is it a MicroPython board, and does no other program use the port?"
+                        " Reset the board and try again.",
                     ) from error
             else:
                 if patience > PATIENCE:  # the banner may be the answer to an earlier try, with more behind it
@@ -78,26 +87,35 @@ class RawRepl:
         self.send(code)
         return self.finish(timeout, most=most)
 
-    def value(self, code: str, timeout: float = ANSWER_TIMEOUT) -> Any:  # noqa: ANN401 - any literal
-        """Return the literal that code prints: what comes from a board is data, never code."""
-        said = self.run(code, timeout)
+    def run_again(self, code: str, timeout: float = ANSWER_TIMEOUT, *, most: int = MOST) -> str:
+        """Run code that may run twice without harm: once more where the line damaged it or its answer."""
         try:
-            return ast.literal_eval(said.strip())
-        except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
-            raise LinkError(f"{self.link.name}: the board answered {said[:200]!r}, which is no value") from None
+            return self.run(code, timeout, most=most)
+        except LostLinkError:
+            raise
+        except RaisedError as error:
+            if "MemoryError" in error.last:
+                raise
+        except LinkError:
+            self.enter()
+        return self.run(code, timeout, most=most)
 
     def send(self, code: str) -> None:
         """Have code run, without waiting for its end."""
         data = code.encode()
         if self._raw_paste:
             self.link.write(b"\x05A\x01")
-            answer = self.link.read(2, ANSWER_TIMEOUT)
+            answer = self.link.read(2, PASTE_TIMEOUT)
             if answer == b"R\x01":
                 self._paste(data)
                 return
+            if answer != b"R\x00":  # damaged, or firmware before 1.14, which took it for code
+                self.enter()
+                self._doubts += 1
+                if self._doubts == 1:
+                    self.send(code)
+                    return
             self._raw_paste = False
-            if answer != b"R\x00":  # firmware that took it for code: it answers with an error and a prompt
-                self.link.read_until(b">", ANSWER_TIMEOUT)
         for start in range(0, len(data), 256):
             self.link.write(data[start : start + 256])
             time.sleep(0.01)
@@ -115,21 +133,46 @@ class RawRepl:
             raise RaisedError(error.decode(errors="replace"))
         return output.decode(errors="replace")
 
-    def soft_reset(self) -> None:
-        """Start MicroPython anew, which unmounts everything and runs ``boot.py``, and get a prompt again."""
+    def soft_reset(self, *, boot: bool) -> None:
+        """Restart MicroPython, which unmounts everything, and get a prompt again.
+
+        With ``boot``, its ``boot.py`` may run until BOOT_TIMEOUT; otherwise it is interrupted as early as possible.
+        """
         self.link.write(b"\x04")
-        self.link.read_until(b"soft reboot\r\n", ANSWER_TIMEOUT)
         try:
-            self.link.read_until(BANNER, ENTER_TIMEOUT)
-        except LinkError:  # a boot.py that goes on, or a port that vanished for a moment
+            self.link.read_until(b"soft reboot\r\n", ANSWER_TIMEOUT)
+            if boot:
+                self.link.read_until(BANNER, BOOT_TIMEOUT)
+            else:
+                self._interrupt_boot()
+        except LostLinkError:
+            raise
+        except LinkError:  # a boot.py that goes on
             self.enter()
 
+    def _interrupt_boot(self) -> None:
+        deadline = time.monotonic() + ENTER_TIMEOUT
+        while True:
+            self.link.write(b"\x03")
+            try:
+                self.link.read_until(BANNER, INTERRUPTS)
+            except LostLinkError:
+                raise
+            except LinkError:
+                if time.monotonic() > deadline:
+                    raise
+            else:
+                # The raw REPL answers an interrupt at its prompt with nothing; a late one does no harm.
+                return
+
     def _paste(self, data: bytes) -> None:
-        window = left = int.from_bytes(self.link.read(2, ANSWER_TIMEOUT), "little")
+        window = left = int.from_bytes(self.link.read(2, PASTE_TIMEOUT), "little")
+        if not window:
+            raise LinkError(f"{self.link.name}: raw-paste mode offered no room for code")
         at = 0
         while at < len(data):
             if not left:
-                sign = self.link.read(1, ANSWER_TIMEOUT)
+                sign = self.link.read(1, PASTE_TIMEOUT)
                 if sign == b"\x04":  # the board wants no more: a mistake in the code, or no memory for it
                     self.link.write(b"\x04")
                     return
@@ -142,4 +185,4 @@ class RawRepl:
             at += len(piece)
             left -= len(piece)
         self.link.write(b"\x04")
-        self.link.read_until(b"\x04", ANSWER_TIMEOUT)
+        self.link.read_until(b"\x04", PASTE_TIMEOUT)

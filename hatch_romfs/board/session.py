@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from hatch_romfs.board.link import Link, open_link
 from hatch_romfs.board.ports import choose_port
 from hatch_romfs.board.probe import Board, probe
 from hatch_romfs.board.repl import RawRepl
-from hatch_romfs.errors import LinkError
+from hatch_romfs.errors import BoardError, LinkError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from hatch_romfs.board.link import Trace
 
-UNMOUNT = """\
+UNMOUNT: Final = """\
 import os,vfs
 os.chdir('/')
 try:
@@ -32,15 +32,49 @@ except TypeError:
 """
 """Unmounts every ROM filesystem; firmware without a list of mounts has the one at ``/rom``."""
 
+IN_USE: Final = """\
+import sys,vfs
+try:m=[p for f,p in vfs.mount()if isinstance(f,vfs.VfsRom)]
+except TypeError:m=['/rom']
+def w(p):
+ for r in m:
+  if p==r or p.startswith(r+'/'):return 1
+def y(r):
+ import os
+ try:
+  for e in os.ilistdir(r):
+   if e[1]==0x8000:
+    for o in('r','rb'):
+     f=open(r+'/'+e[0],o)
+     yield type(f)
+     f.close()
+    return
+ except OSError:pass
+k=[x for r in m for x in y(r)]
+for n,x in list(sys.modules.items()):
+ f=getattr(x,'__file__','')
+ if isinstance(f,str)and w(f):print(f)
+ else:
+  for a in dir(x):
+   if k and type(getattr(x,a,None))in k:print(n+'.'+a)
+for a,x in list(globals().items()):
+ if k and type(x)in k:print(a)
+"""
+"""Prints the modules that were imported from a ROM filesystem, and the variables that hold one of its open files."""
+
 
 @dataclass(frozen=True, slots=True)
 class PortOptions:
-    """How to reach a board: ``port`` as ``choose_port`` takes it, the speed in baud, DTR and RTS if they matter."""
+    """How to reach a board: ``port`` as ``choose_port`` takes it, the speed in baud, DTR and RTS if they matter.
+
+    ``boot`` says whether its ``boot.py`` may run to its end in the reset before a partition is changed.
+    """
 
     port: str | None = None
     baudrate: int = 115200
     dtr: bool | None = None
     rts: bool | None = None
+    boot: bool = True
 
 
 @dataclass(slots=True)
@@ -50,16 +84,31 @@ class Session:
     link: Link
     repl: RawRepl
     board: Board
+    boot: bool = True
     reset: bool = True
 
     def quiesce(self) -> None:
-        """Start MicroPython anew and unmount every ROM filesystem, so that nothing lies where will be erased."""
-        self.repl.soft_reset()
-        self.repl.run(UNMOUNT)
+        """Restart MicroPython and unmount every ROM filesystem, so that nothing uses what will be erased.
+
+        Whatever ``boot.py`` sets up, such as what feeds a watchdog, is kept where it does not use files of a ROM
+        filesystem: erasing under running code hangs boards. Raises BoardError where they stay in use.
+        """
+        used = ""
+        for boot in (True, False) if self.boot else (False,):
+            self.repl.soft_reset(boot=boot)
+            used = ", ".join(self.repl.run_again(IN_USE).split("\n")[:-1])[:200]
+            if not used:
+                self.repl.run_again(UNMOUNT)
+                return
+        raise BoardError(
+            f"{self.board.machine} uses files of its ROM filesystem right after a reset: {used}",
+            hint="Erasing them could hang the board. Its boot.py imports them before it can be interrupted:"
+            " rename it on the board, reset, and run the same command again.",
+        )
 
     def restart(self) -> None:
-        """Start MicroPython anew, with ``boot.py`` but not yet ``main.py``."""
-        self.repl.soft_reset()
+        """Restart MicroPython, which mounts its partition, without running ``boot.py``."""
+        self.repl.soft_reset(boot=False)
 
     def __enter__(self) -> Self:
         return self
@@ -69,8 +118,8 @@ class Session:
     ) -> None:
         """Leave the board as after a reset, with its ``main.py`` running, or else with its prompt."""
         if isinstance(error, LinkError):
-            return  # who can say what would take it there now
-        with suppress(LinkError):  # what was to be done is done
+            return  # nobody knows what would bring it there now
+        with suppress(LinkError):  # the work is done
             self.repl.leave()
             if self.reset:
                 self.link.write(b"\x04")
@@ -82,11 +131,11 @@ def session(options: PortOptions, trace: Trace | None = None) -> Iterator[Sessio
     with ExitStack() as stack:
         name = choose_port(options.port)
         if name.startswith("sim:"):
-            from hatch_romfs.sim.board import SimulatedBoard, parse_sim_url  # noqa: PLC0415 - not where boards are real
+            from hatch_romfs.sim.board import SimulatedBoard, parse_sim_url  # noqa: PLC0415 - not for real boards
 
             name = stack.enter_context(SimulatedBoard(parse_sim_url(name))).port
         link = open_link(name, baudrate=options.baudrate, dtr=options.dtr, rts=options.rts, trace=trace)
         stack.callback(link.close)
         repl = RawRepl(link)
         repl.enter()
-        yield stack.enter_context(Session(link, repl, probe(repl)))
+        yield stack.enter_context(Session(link, repl, probe(repl), options.boot))

@@ -61,5 +61,5 @@ def _partition_line(partition: Partition) -> str:
         held += f": {printable(', '.join(filter(None, (known, content))))}"
     return (
         f"partition {partition.number}: {geometry.size:,} bytes, blocks of {geometry.block:,}, written in units of"
-        f" {geometry.unit}, {partition.family}; holds {held}"
+        f" {geometry.unit}, {partition.access}; holds {held}"
     )

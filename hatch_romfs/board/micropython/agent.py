@@ -1,6 +1,6 @@
-"""What runs on the board to look at a partition: MicroPython code.
+"""MicroPython code that runs on the board and reads a partition.
 
-It is sent through the raw REPL with its comments and docstrings left out.
+It is sent through the raw REPL without its comments and docstrings.
 """
 
 import sys
@@ -8,6 +8,7 @@ import sys
 import vfs
 
 CHUNK = 1024
+ERASED = b"\xff" * 256
 io_ = vfs.rom_ioctl
 part = at_once = 0
 dev = None
@@ -16,13 +17,14 @@ ranged = False
 
 
 def attach(number, block, how, ranges):
-    """Choose a partition: its block in bytes, the name of the hash, whether erasing takes an offset."""
+    """Choose a partition: its block in bytes, its hash, and whether erasing takes an offset. Print the choice."""
     global part, dev, at_once, hasher, ranged
     part = number
     dev = io_(2, number)
     at_once = block
     hasher = how
     ranged = ranges
+    print(part, at_once, hasher, int(ranged))
 
 
 def look(at, size):
@@ -44,16 +46,16 @@ def pieces(at, size):
         at += size
 
 
-def hashes(at, size):
-    """Yield the hash of what is there in hex; without any hash its bytes."""
-    if hasher == "sha256":
+def hashes(how, at, size):
+    """Yield the hash of a range in hex; with the method "bytes", yield the range itself in hex."""
+    if how == "sha256":
         import hashlib
 
-        made = hashlib.sha256()
+        digest = hashlib.sha256()
         for data in pieces(at, size):
-            made.update(data)
-        yield text(made.digest())
-    elif hasher == "crc32":
+            digest.update(data)
+        yield text(digest.digest())
+    elif how == "crc32":
         import binascii
 
         crc = 0
@@ -65,36 +67,51 @@ def hashes(at, size):
 
 
 def hexes(at, size):
-    """Yield what is there in hex, in parts that fit into little memory."""
+    """Yield a range in hex, in parts that fit into little memory."""
     for data in pieces(at, size):
-        for start in range(0, len(data), 64):
-            yield text(data[start : start + 64])
+        for start in range(0, len(data), 256):
+            yield text(data[start : start + 256])
 
 
-def tell(answer, at, size):
-    """Print an answer, and behind an ``=`` the hash of what is there, if ``size`` bytes of it are meant."""
-    sys.stdout.write(answer)
-    if size and answer == "=":
-        for part in hashes(at, size):
-            sys.stdout.write(part)
+def tell(how, at, size):
+    """Print an ``=`` and the hash of a range."""
+    sys.stdout.write("=")
+    for piece in hashes(how, at, size):
+        sys.stdout.write(piece)
     sys.stdout.write("\n")
 
 
-def text(data):
-    """Return bytes in hex."""
-    digits, made = b"0123456789abcdef", bytearray(2 * len(data))
-    for at, byte in enumerate(data):
-        made[2 * at], made[2 * at + 1] = digits[byte >> 4], digits[byte & 15]
-    return made.decode()
+try:
+    from binascii import hexlify
+
+    def text(data):
+        """Return bytes in hex."""
+        return hexlify(data).decode()
+
+except ImportError:
+
+    def text(data):
+        """Return bytes in hex."""
+        return "".join(["%02x" % byte for byte in data])
 
 
 def blank(at, size):
-    """Say whether everything is erased."""
-    return all(bytes(data) == b"\xff" * len(data) for data in pieces(at, size))
+    """Return whether a range is erased."""
+    for data in pieces(at, size):
+        for start in range(0, len(data), 256):
+            part = data[start : start + 256]
+            if part != (ERASED if len(part) == 256 else b"\xff" * len(part)):
+                return False
+    return True
 
 
-def scan(size, block):
-    """Print for each block of an image of ``size`` bytes whether all of it is erased, and the hash of its part."""
+def scan(how, size, block, limit):
+    """Print a line for each block that an image of ``size`` bytes covers: ``-`` if it is erased, else its hash.
+
+    The hash is that of the bytes which the image covers. No block reaches beyond ``limit``, the partition's size.
+    """
     for at in range(0, size, block):
-        sys.stdout.write("%d " % blank(at, block))
-        tell("=", at, min(block, size - at))
+        if blank(at, min(block, limit - at)):
+            print("-")
+        else:
+            tell(how, at, min(block, size - at))
