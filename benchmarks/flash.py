@@ -99,13 +99,13 @@ def main() -> None:
     """Measure and print a table."""
     with tempfile.TemporaryDirectory() as folder:
         image = make_image(Path(folder))
-        costs = compare(image, lambda: SimulatedBoard(SimOptions(family=FAMILY)))
+        costs = compare(image, lambda: SimulatedBoard(SimOptions(port=FAMILY)))
         peer = costs["mpremote"]
         print(f"image: {image.stat().st_size:,} bytes\n")
         print("| deploy | bytes up the wire | of mpremote's | seconds |\n|---|---|---|---|")
         for name, what in costs.items():
             print(f"| {name} | {what.sent:,} | {what.sent / peer.sent:.3f} | {what.seconds:.2f} |")
-        with SimulatedBoard(SimOptions(family=FAMILY)) as board:
+        with SimulatedBoard(SimOptions(port=FAMILY)) as board:
             print("\n--query --files: {} files, {:,} bytes up, {:,} down".format(*listed(board, image)))
 
 

@@ -76,7 +76,7 @@ def test_pip_installs_the_image_from_an_sdist(project, reference, wheelhouse, tm
     installed = Path(run(python, "-c", code, cwd=tmp_path).strip())
     assert sha256(installed) == reference
     assert environment in installed.parents
-    board = f"sim:{tmp_path / 'rom.bin'}?family=rp2&size=64K"
+    board = f"sim:{tmp_path / 'rom.bin'}?port=rp2&size=64K"
     run(python, "-m", "pip", "install", "--disable-pip-version-check", "hatch-romfs[sim]", cwd=tmp_path)
     run(python.with_name("romfs-flash"), "--installed", "my.app", "--port", board, cwd=tmp_path)
     assert (tmp_path / "rom.bin").read_bytes().startswith(installed.read_bytes())

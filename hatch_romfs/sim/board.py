@@ -30,31 +30,32 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Family:
-    """How the ports of a family show their partition, and their usual erase block and write unit in bytes."""
+class Port:
+    """How a port of MicroPython gives access to its partition, and its usual erase block and write unit in bytes."""
 
-    shape: str
+    access: str
     block: int
     unit: int
 
 
-FAMILIES: Final = {
-    **dict.fromkeys(("rp2", "esp32", "mimxrt", "nrf", "samd"), Family("object", 4096, 256)),
-    "stm32": Family("ranged", 4096, 4),
-    "esp8266": Family("whole", 4096, 4),
-    "renesas-ra": Family("whole", 4096, 4),
-    "alif": Family("mram", 16, 16),
-    "qemu": Family("read-only", 4096, 4),
-    "none": Family("none", 4096, 4),  # firmware with ROMFS, but no partition was reserved in it
-    "no-romfs": Family("no-romfs", 4096, 4),
+PORTS: Final = {
+    **dict.fromkeys(("rp2", "esp32", "mimxrt", "nrf", "samd"), Port("object", 4096, 256)),
+    "stm32": Port("ranged", 4096, 4),
+    "esp8266": Port("whole", 4096, 4),
+    "renesas-ra": Port("whole", 4096, 4),
+    "alif": Port("mram", 16, 16),
+    "qemu": Port("read-only", 4096, 4),
+    "none": Port("none", 4096, 4),  # firmware with ROMFS, but no partition was reserved in it
+    "no-romfs": Port("no-romfs", 4096, 4),
 }
-"""Families by the name of a port; BOARDS.md has the shapes."""
+"""The ports by name."""
 
 LARGEST: Final = 64 << 20
 """Bytes that a partition has at most: MicroPython keeps it in its heap."""
 
 _UNITS = {"": 1, "b": 1, "k": 1 << 10, "kb": 1 << 10, "kib": 1 << 10, "m": 1 << 20, "mb": 1 << 20, "mib": 1 << 20}
 _SCHEME = "sim:"
+_OLD_NAMES = {"family": "port"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +63,11 @@ class SimOptions:
     """What board to simulate; raises SettingsError, with all that is wrong, when it is made.
 
     ``file`` holds the partitions one after the other, None for a temporary one. ``size``, ``block`` (the erase block),
-    ``unit`` (of writing) and ``ram`` (what is free for programs) are bytes; 0 for a block or unit is the family's own.
+    ``unit`` (of writing) and ``ram`` (what is free for programs) are bytes; 0 for a block or unit is the usual one.
     """
 
     file: Path | None = None
-    family: str = "rp2"
+    port: str = "rp2"
     size: int = 512 << 10
     block: int = 0
     unit: int = 0
@@ -75,28 +76,28 @@ class SimOptions:
     machine: str = ""
 
     def __post_init__(self) -> None:
-        if self.family not in FAMILIES:
-            text = f"must be one of {', '.join(FAMILIES)}, not {self.family!r}{did_you_mean(self.family, FAMILIES)}"
-            raise SettingsError([Problem("sim: family", text)])
-        family = FAMILIES[self.family]
-        object.__setattr__(self, "block", self.block or family.block)
-        object.__setattr__(self, "unit", self.unit or family.unit)
-        object.__setattr__(self, "machine", self.machine or f"Simulated board with {self.family}")
+        if self.port not in PORTS:
+            text = f"must be one of {', '.join(PORTS)}, not {self.port!r}{did_you_mean(self.port, PORTS)}"
+            raise SettingsError([Problem("sim: port", text)])
+        port = PORTS[self.port]
+        object.__setattr__(self, "block", self.block or port.block)
+        object.__setattr__(self, "unit", self.unit or port.unit)
+        object.__setattr__(self, "machine", self.machine or f"Simulated board with {self.port}")
         wrong = {
             "block": self.block < 1 and "must be one byte or more",
             "unit": (self.unit < 1 or self.block % self.unit) and f"must divide the block, {self.block} bytes",
             "size": (not 0 < self.size <= LARGEST or self.size % self.block)
             and f"must be whole blocks of {self.block} bytes, at most {LARGEST >> 20} MiB, not {self.size} bytes",
-            "partitions": not 1 <= self.partitions <= 8 and "must be 1 to 8; family 'none' has none",  # noqa: PLR2004
+            "partitions": not 1 <= self.partitions <= 8 and "must be 1 to 8; port 'none' has none",  # noqa: PLR2004
             "ram": not 8 << 10 <= self.ram <= LARGEST and f"must be 8 KiB to {LARGEST >> 20} MiB",
         }
         if problems := [Problem(f"sim: {key}", text) for key, text in wrong.items() if text]:
             raise SettingsError(problems)
 
     @property
-    def shape(self) -> str:
+    def access(self) -> str:
         """The kind of ``vfs.rom_ioctl`` it has."""
-        return FAMILIES[self.family].shape
+        return PORTS[self.port].access
 
 
 def parse_sim_url(url: str) -> SimOptions:
@@ -108,14 +109,15 @@ def parse_sim_url(url: str) -> SimOptions:
     known = [field.name for field in fields(SimOptions) if field.name != "file"]
     given: dict[str, str | int] = {}
     problems: list[Problem] = []
-    for key, value in parse_qsl(query, keep_blank_values=True):
+    for name, value in parse_qsl(query, keep_blank_values=True):
+        key = _OLD_NAMES.get(name, name)
         if key not in known:
             problems.append(
                 Problem(f"sim: {key}", f"unknown key; there are {', '.join(known)}{did_you_mean(key, known)}")
             )
         elif key in given:
             problems.append(Problem(f"sim: {key}", "given twice"))
-        elif key in ("family", "machine"):
+        elif key in ("port", "machine"):
             given[key] = value
         elif (size := _size(value)) is not None:
             given[key] = size
@@ -130,7 +132,7 @@ def parse_sim_url(url: str) -> SimOptions:
     if problems:
         raise SettingsError(
             problems,
-            hint="Such as 'sim:', 'sim:rom.bin?family=rp2&size=512K' or 'sim:?family=stm32&block=128K&unit=16'.",
+            hint="Such as 'sim:', 'sim:rom.bin?port=rp2&size=512K' or 'sim:?port=stm32&block=128K&unit=16'.",
         )
     return options
 
@@ -225,11 +227,11 @@ class SimulatedBoard:
         return {
             "file": str(self.file),
             "root": str(root),
-            "shape": options.shape,
+            "access": options.access,
             "size": options.size,
             "block": options.block,
             "unit": options.unit,
-            "partitions": 0 if options.shape in ("none", "no-romfs") else options.partitions,
+            "partitions": 0 if options.access in ("none", "no-romfs") else options.partitions,
             "ram": options.ram,
             "machine": options.machine,
             "raw": raw,

@@ -51,7 +51,7 @@ def put(path: Path, data: bytes) -> Path:
 
 
 def options(family: str, file: Path | None = None, *, size: int = SIZE, ram: int = 512 << 10) -> SimOptions:
-    return SimOptions(file=file, family=family, size=size, ram=ram)
+    return SimOptions(file=file, port=family, size=size, ram=ram)
 
 
 def held(board: SimulatedBoard, partition: int = 0) -> bytes:

@@ -154,8 +154,8 @@ class FaultyBoard(SimulatedBoard):
 
     def config(self, root: Path, *, raw: bool) -> dict[str, object]:
         config = super().config(root, raw=raw)
-        if not self.faults.op6 and config["shape"] == "ranged":
-            config["shape"] = "whole"
+        if not self.faults.op6 and config["access"] == "ranged":
+            config["access"] = "whole"
         faults = asdict(self.faults)
         if self.faults.kill:
             kill = When(after=self.faults.kill.step - 1)

@@ -34,7 +34,7 @@ def make_image(path: Path, size: int, seed: int = 1, *, changed: bytes = b"") ->
 
 def options(family: str, file: Path | None = None, **more: int) -> SimOptions:
     given: dict[str, Any] = {"size": SIZE} | more
-    return SimOptions(file=file, family=family, **given)
+    return SimOptions(file=file, port=family, **given)
 
 
 def is_broken(partition: bytes, *whole: bytes) -> bool:

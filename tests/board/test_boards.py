@@ -90,7 +90,7 @@ def test_what_makes_it_another(known, says, differing):
 
 def test_a_board_that_fits_is_not_warned_of(tmp_path, romfs_flash):
     source = project(tmp_path / "app", 'board = "OPENMV2"')
-    options = SimOptions(family="stm32", size=128 << 10, machine="OpenMV2 with STM32F427")
+    options = SimOptions(port="stm32", size=128 << 10, machine="OpenMV2 with STM32F427")
     with FaultyBoard(options, Faults(mpy=firmware("armv7emsp"))) as board:
         ran = romfs_flash(source, "--port", board.port)
         assert (ran.status, ran.err) == (0, "")
@@ -103,7 +103,7 @@ def test_a_board_that_fits_is_not_warned_of(tmp_path, romfs_flash):
 def test_another_board_is_warned_of_and_written(tmp_path, romfs_flash):
     source = project(tmp_path / "app", 'board = "OPENMV2"')
     image = tmp_path / "app.romfs"
-    options = SimOptions(family="rp2", size=SIZE, machine="Pico\x1b[2J with RP2040")
+    options = SimOptions(port="rp2", size=SIZE, machine="Pico\x1b[2J with RP2040")
     said = (
         r"the connected board may be no OPENMV2: it calls itself 'Pico\x1b[2J with RP2040', without STM32F427; it runs"
         " armv6m code, not armv7emsp; its partition 0 has 65,536 bytes, not 131,072"
@@ -125,7 +125,7 @@ def test_another_board_is_warned_of_and_written(tmp_path, romfs_flash):
 def test_the_warning_comes_before_what_fails(tmp_path, romfs_flash):
     source = project(tmp_path / "app", 'board = "OPENMV2"')
     (source / "src" / "large.bin").write_bytes(bytes(SIZE))
-    with FaultyBoard(SimOptions(family="rp2", size=SIZE)) as board:
+    with FaultyBoard(SimOptions(port="rp2", size=SIZE)) as board:
         ran = romfs_flash(source, "--port", board.port)
         assert ran.status == 5
         first, second, _ = ran.err.splitlines()
@@ -141,7 +141,7 @@ def test_the_warning_comes_before_what_fails(tmp_path, romfs_flash):
 def test_two_projects_each_to_its_partition(family, tmp_path, romfs_flash):
     first = project(tmp_path / "one", "partition = 0", who=1)
     second = project(tmp_path / "two", 'board = "OPENMV_AE3"\npartition = 1', who=2)
-    with SimulatedBoard(SimOptions(family=family, size=SIZE, partitions=2)) as board:
+    with SimulatedBoard(SimOptions(port=family, size=SIZE, partitions=2)) as board:
         for number, source in enumerate((first, second)):
             assert romfs_flash(source, "--port", board.port, "--json").document["partition"] == number
         assert b"app1" in held(board, 0)

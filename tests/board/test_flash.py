@@ -123,7 +123,7 @@ def test_other_geometries(family, block, unit, size, tmp_path):
         unit = 256
     image = image_bytes(min(size * block, 40_000) - 6)
     # With 28 KiB a frame carries 1 or 2 KiB.
-    with SimulatedBoard(SimOptions(family=family, block=block, unit=unit, size=size * block, ram=28 << 10)) as board:
+    with SimulatedBoard(SimOptions(port=family, block=block, unit=unit, size=size * block, ram=28 << 10)) as board:
         for data in (image, signed_again(image, 3000, b"changed")):
             flashed_plain(board, tmp_path, data)
         erase(board.port)
@@ -173,7 +173,7 @@ def test_a_whole_partition_is_not_resumed_over_bytes_behind_the_image(tmp_path):
 def test_the_second_of_two_partitions(family, image, tmp_path, romfs_flash):
     first = image_bytes(9000, 7)
     file = put(tmp_path / "rom.bin", first + ERASED * (SIZE - 9000) + ERASED * SIZE)
-    board_options = SimOptions(file=file, family=family, size=SIZE, partitions=2)
+    board_options = SimOptions(file=file, port=family, size=SIZE, partitions=2)
     with SimulatedBoard(board_options) as board:
         ran = romfs_flash(image, "--partition", 1, "--port", board.port)
         assert ran.status == 0, ran.err
@@ -445,7 +445,7 @@ def test_query_for_people(tmp_path, romfs_flash):
     file = put(tmp_path / "rom.bin", image_bytes(14_000) + ERASED * (SIZE - 14_000) + ERASED * SIZE)
     with open_image(put(tmp_path / "i", image_bytes(14_000))) as opened:
         content = str(opened.content_sha256)
-    with SimulatedBoard(SimOptions(file=file, family="stm32", size=SIZE, partitions=2)) as board:
+    with SimulatedBoard(SimOptions(file=file, port="stm32", size=SIZE, partitions=2)) as board:
         ran = romfs_flash("--query", "--port", board.port)
         assert romfs_flash("--query", "--quiet", "--port", board.port) == (0, "", "")
     first, second, *partitions = ran.out.splitlines()
@@ -615,7 +615,7 @@ def test_no_such_file_and_no_such_combination(tmp_path, romfs_flash):
 
 
 def test_the_simulated_board_by_its_url(image, tmp_path, romfs_flash):
-    url = f"sim:{tmp_path / 'rom.bin'}?family=stm32&size=64K"
+    url = f"sim:{tmp_path / 'rom.bin'}?port=stm32&size=64K"
     assert romfs_flash(image, "--port", url).status == 0
     assert (tmp_path / "rom.bin").read_bytes() == image.read_bytes() + ERASED * (SIZE - 14_000)
     assert romfs_flash("--verify", image, "--port", url).status == 0

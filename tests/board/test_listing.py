@@ -23,7 +23,7 @@ from hatch_romfs.formats.micropython.metadata import Metadata
 from hatch_romfs.formats.micropython.records import MAGIC, varuint
 from hatch_romfs.formats.micropython.writer import image_chunks
 from hatch_romfs.formats.sharing import equal_files
-from hatch_romfs.sim.board import FAMILIES, SimOptions, SimulatedBoard
+from hatch_romfs.sim.board import PORTS, SimOptions, SimulatedBoard
 from hatch_romfs.tree import Directory, File, files, walk
 from tests.board.boards import SIZE, options, put
 from tests.trees import tree, trees
@@ -70,7 +70,7 @@ print(list(found('/rom')))
 """
 
 
-@pytest.mark.parametrize("family", [name for name in FAMILIES if name not in ("none", "no-romfs")])
+@pytest.mark.parametrize("family", [name for name in PORTS if name not in ("none", "no-romfs")])
 def test_every_family_lists_what_the_board_itself_finds(family, tmp_path):
     """Address, size and name are those that a program on the board sees; it asks for them after us."""
     with SimulatedBoard(options(family, flash_file(tmp_path / "rom", image_of(ROOT)))) as board:

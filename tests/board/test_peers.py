@@ -52,7 +52,7 @@ def modules(tmp_path_factory):
 
 def test_bytes_up_the_wire_beside_mpremote(modules):
     assert 200_000 < modules.stat().st_size < 300_000
-    costs = compare(modules, lambda: SimulatedBoard(SimOptions(family="rp2")))
+    costs = compare(modules, lambda: SimulatedBoard(SimOptions(port="rp2")))
     peer = costs["mpremote"].sent
     assert costs["first"].sent <= 0.70 * peer
     assert costs["again"].sent <= 0.02 * peer
@@ -60,7 +60,7 @@ def test_bytes_up_the_wire_beside_mpremote(modules):
 
 @pytest.mark.timed
 def test_time_on_a_wire_of_115200_baud_beside_mpremote(modules):
-    costs = compare(modules, lambda: FaultyBoard(SimOptions(family="rp2"), Faults(baud=115_200)))
+    costs = compare(modules, lambda: FaultyBoard(SimOptions(port="rp2"), Faults(baud=115_200)))
     assert costs["first"].seconds <= 0.70 * costs["mpremote"].seconds
 
 

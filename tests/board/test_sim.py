@@ -97,7 +97,7 @@ class TestUrl:
     def test_defaults(self):
         options = parse_sim_url("sim:")
         assert options == SimOptions()
-        assert (options.file, options.family, options.size, options.block, options.unit) == (
+        assert (options.file, options.port, options.size, options.block, options.unit) == (
             None,
             "rp2",
             1 << 19,
@@ -107,10 +107,15 @@ class TestUrl:
         assert options.machine == "Simulated board with rp2"
 
     def test_everything(self):
-        url = "sim:a b.bin?family=stm32&size=1MiB&block=128k&unit=16&partitions=2&ram=64 KB&machine=Nucleo%20H7"
+        url = "sim:a b.bin?port=stm32&size=1MiB&block=128k&unit=16&partitions=2&ram=64 KB&machine=Nucleo%20H7"
         assert parse_sim_url(url) == SimOptions(
             Path("a b.bin"), "stm32", 1 << 20, 128 << 10, 16, partitions=2, ram=64 << 10, machine="Nucleo H7"
         )
+
+    def test_the_former_name_of_the_port_still_works(self):
+        assert parse_sim_url("sim:?family=stm32") == SimOptions(port="stm32")
+        with pytest.raises(SettingsError, match="sim: port: given twice"):
+            parse_sim_url("sim:?family=stm32&port=stm32")
 
     @pytest.mark.parametrize(("text", "size"), [("65536", 65536), ("64K", 65536), ("64KiB", 65536), ("2m", 2 << 20)])
     def test_sizes(self, text, size):
@@ -119,18 +124,18 @@ class TestUrl:
     @pytest.mark.parametrize(
         ("url", "words"),
         [
-            ("sim:?famly=rp2", ["sim: famly: unknown key", "family, size, block", "did you mean 'family'?"]),
-            ("sim:?family=rp3", ["sim: family: must be one of rp2, esp32", "not 'rp3'", "did you mean 'rp2'?"]),
+            ("sim:?prt=rp2", ["sim: prt: unknown key", "port, size, block", "did you mean 'port'?"]),
+            ("sim:?port=rp3", ["sim: port: must be one of rp2, esp32", "not 'rp3'", "did you mean 'rp2'?"]),
             ("sim:?size=12Q", ["sim: size: must be bytes, or such as 512K or 2MiB, not '12Q'"]),
             ("sim:?size=5000", ["sim: size: must be whole blocks of 4096 bytes", "not 5000 bytes"]),
             ("sim:?size=0", ["sim: size: must be whole blocks"]),
             ("sim:?size=1000M", ["at most 64 MiB"]),
             ("sim:?unit=48", ["sim: unit: must divide the block, 4096 bytes"]),
-            ("sim:?partitions=0", ["sim: partitions: must be 1 to 8; family 'none' has none"]),
+            ("sim:?partitions=0", ["sim: partitions: must be 1 to 8; port 'none' has none"]),
             ("sim:?ram=1K", ["sim: ram: must be 8 KiB to 64 MiB"]),
             ("sim:?size=64K&size=64K", ["sim: size: given twice"]),
             ("sam:?size=64K", ["must start with 'sim:'"]),
-            ("sim:?x=1&size=?&family=", ["sim: x:", "sim: size:", "sim: family:"]),
+            ("sim:?x=1&size=?&port=", ["sim: x:", "sim: size:", "sim: port:"]),
         ],
     )
     def test_mistakes(self, url, words):
@@ -159,7 +164,7 @@ class TestMpremote:
         assert held[-4096:] == b"\xff" * 4096
 
     def test_sees_a_board_that_cannot_be_written(self, image):
-        with SimulatedBoard(parse_sim_url("sim:?family=qemu&" + SMALL)) as board:
+        with SimulatedBoard(parse_sim_url("sim:?port=qemu&" + SMALL)) as board:
             assert "size 65536 bytes" in mpremote(board, "romfs", "query")
             mpremote(board, "romfs", "deploy", str(image))  # it says deployed, and nothing is
             assert board.file.read_bytes() == b"\xff" * 65536
@@ -168,7 +173,7 @@ class TestMpremote:
         ("family", "words"), [("none", "No ROMFS partitions available"), ("no-romfs", "ROMFS is not enabled")]
     )
     def test_sees_boards_without(self, family, words):
-        with SimulatedBoard(parse_sim_url(f"sim:?family={family}")) as board:
+        with SimulatedBoard(parse_sim_url(f"sim:?port={family}")) as board:
             assert words in mpremote(board, "romfs", "query")
 
 
@@ -196,7 +201,7 @@ class TestFamilies:
                 host.say("memoryview(dev)[0] = 0")
 
     def test_ranged(self):
-        with running("?family=stm32&size=256K&block=128K&unit=16&partitions=2") as (board, host):
+        with running("?port=stm32&size=256K&block=128K&unit=16&partitions=2") as (board, host):
             assert host.say("""
                 import vfs
                 q = vfs.rom_ioctl
@@ -211,7 +216,7 @@ class TestFamilies:
     @pytest.mark.parametrize("faults", [None, Faults(op6=False)])
     def test_whole_takes_an_offset_for_the_length(self, faults):
         family = "esp8266" if faults is None else "stm32"
-        with running(f"?family={family}&size=16K", faults) as (_, host):
+        with running(f"?port={family}&size=16K", faults) as (_, host):
             assert host.say("""
                 import vfs
                 q = vfs.rom_ioctl
@@ -221,7 +226,7 @@ class TestFamilies:
             """).splitlines() == ["-22 [0, 0, 0]", "4 [255, 0, 0]", "4 [255, 255, 0]"]
 
     def test_mram_is_written_over(self):
-        with running("?family=alif&size=16K") as (board, host):
+        with running("?port=alif&size=16K") as (board, host):
             assert host.say("""
                 import vfs
                 q = vfs.rom_ioctl
@@ -232,7 +237,7 @@ class TestFamilies:
             assert len(board.violations) == 2
 
     def test_it_says_what_it_is(self):
-        with running("?family=esp32&machine=Some board") as (_, host):
+        with running("?port=esp32&machine=Some board") as (_, host):
             assert host.eval("__import__('sys').implementation._machine") == "Some board"
             assert host.eval("__import__('sys').path") == ["", ".frozen"]
             assert host.eval("__import__('os').listdir('/')") == []
@@ -274,7 +279,7 @@ class TestFlashRules:
             assert host.eval("memoryview(dev)[0]") == 0
 
     def test_an_erase_of_a_range_is_of_whole_blocks(self):
-        with running("?family=stm32&" + SMALL) as (board, host):
+        with running("?port=stm32&" + SMALL) as (board, host):
             host.say("import vfs\nq = vfs.rom_ioctl")
             assert [host.eval(f"q(3, 0, {at}, {size})") for at, size in ((0, 100), (100, 4096), (0, 1 << 17))] == [
                 -22
@@ -387,7 +392,7 @@ print(sys.stdin.buffer.read(256) == bytes(range(256)))
         assert sorted(path.name for path in tmp_path.iterdir()) == ["rom.bin"]
 
     def test_two_boards(self):
-        with running() as (one, first), running("?family=alif&size=16K") as (other, second):
+        with running() as (one, first), running("?port=alif&size=16K") as (other, second):
             first.say("x = 1")
             second.say("x = 2")
             assert (first.eval("x"), second.eval("x")) == (1, 2)

@@ -1,6 +1,6 @@
 """The board's side of the simulated board: MicroPython runs this before its prompt appears.
 
-``sim.py`` has MicroPython call ``start``; CPython never imports this file. What ``vfs.rom_ioctl`` is in each family,
+``sim.py`` has MicroPython call ``start``; CPython never imports this file. What ``vfs.rom_ioctl`` is on each port,
 and how its C code answers, was read off the ports of MicroPython (rp2/rp2_flash.c, each vfs_rom_ioctl.c). Errors are
 negative integers, as there.
 """
@@ -36,13 +36,13 @@ class Flash:
         self.size, self.block, self.unit = config["size"], config["block"], config["unit"]
         self.base = index * self.size
         # Programs get immutable bytes, as a mapped flash is to them; only this class has the writable way in.
-        raw = Partition(self.size) if config["shape"] == "object" else bytes(self.size)
+        raw = Partition(self.size) if config["access"] == "object" else bytes(self.size)
         self.memory = memoryview(uctypes.bytearray_at(uctypes.addressof(raw), self.size))
         file.seek(self.base)
         file.readinto(self.memory)
-        if config["shape"] == "object":
+        if config["access"] == "object":
             raw.flash = self
-        self.handle = raw if config["shape"] == "object" else memoryview(raw)
+        self.handle = raw if config["access"] == "object" else memoryview(raw)
 
     def erase(self, offset, length):
         """Set whole blocks to 0xff; return 0 or a negative errno."""
@@ -57,7 +57,7 @@ class Flash:
         data = memoryview(data)
         if offset % self.unit or len(data) % self.unit or not self.holds(offset, len(data)):
             return self.violation("write", offset, len(data), "not whole write units of the partition", EINVAL)
-        if self.config["shape"] == "mram" or self.is_erased(offset, len(data)):
+        if self.config["access"] == "mram" or self.is_erased(offset, len(data)):
             self.put(offset, data)
             return 0
         old = self.memory[offset : offset + len(data)]
@@ -114,13 +114,13 @@ class Partition(bytes):
 
 
 class RomIoctl:
-    """``vfs.rom_ioctl`` of every family but ``no-romfs``."""
+    """``vfs.rom_ioctl`` of every port but ``no-romfs``."""
 
-    def __init__(self, shape, partitions):
-        self.shape, self.partitions = shape, partitions
+    def __init__(self, access, partitions):
+        self.access, self.partitions = access, partitions
 
     def __call__(self, op, *args):
-        """Answer as the family's C code does."""
+        """Answer as the port's C code does."""
         if op == COUNT:
             return len(self.partitions)
         if not args or not 0 <= args[0] < len(self.partitions):
@@ -130,22 +130,22 @@ class RomIoctl:
 
     def change(self, op, flash, args):
         """Erase, write, or say what is erased at once."""
-        if self.shape not in ("object", "read-only"):
+        if self.access not in ("object", "read-only"):
             if op == PREPARE and args:
                 return self.prepare(flash, *args)
             if op == WRITE and args[1:]:
                 return flash.write(*args)
-            if op == MIN_PREPARE and self.shape != "whole":
+            if op == MIN_PREPARE and self.access != "whole":
                 return flash.block
         return -EINVAL  # completing among them: so do most ports
 
     def prepare(self, flash, first, second=None):
         """Erase, and return the write unit or a negative errno."""
-        if self.shape == "whole" or second is None:  # a whole one never looks at a fourth argument
+        if self.access == "whole" or second is None:  # a whole one never looks at a fourth argument
             offset, length = 0, -(-first // flash.block) * flash.block
         else:
             offset, length = first, second
-        if self.shape == "mram":
+        if self.access == "mram":
             return flash.unit if flash.holds(offset, length) else -EINVAL
         return flash.erase(offset, length) or flash.unit
 
@@ -172,15 +172,15 @@ def start(config):
 
 def make_board(config, flash):
     """Give it partitions that are ``flash``, a ``vfs`` and a ``sys`` of its own, a root folder, and what is mounted."""
-    shape = config["shape"]
+    access = config["access"]
     file = host.open(config["file"], "r+b")
     partitions = [flash(config, index, file) for index in range(config["partitions"])]
     board = Vfs()
     for name in dir(vfs):
         if not name.startswith("__"):
             setattr(board, name, getattr(vfs, name))
-    if shape != "no-romfs":
-        board.rom_ioctl = RomIoctl(shape, partitions)
+    if access != "no-romfs":
+        board.rom_ioctl = RomIoctl(access, partitions)
     Sys.implementation = machine(config["machine"])
     sys.modules["vfs"], sys.modules["sys"] = board, Sys()
     vfs.umount("/")
