@@ -34,7 +34,10 @@ FRAMES: Final = (
 STATEMENT: Final = 2 << 10
 """Bytes of the image in one statement at most."""
 LITTLE: Final = 32 << 10
-"""Bytes of free memory below which a board gets the agent one function at a time: compiling needs memory too."""
+"""Bytes of free memory below which a board gets the agent one function at a time, and no frames.
+
+Compiling needs memory too: a board that has little is better off with statements.
+"""
 ANSWER: Final = 10.0
 """Seconds allowed for any answer, in addition to those for the work."""
 ASK: Final = 2.0
@@ -187,10 +190,11 @@ def _most(size: int) -> int:
 
 
 def open_channel(repl: RawRepl, board: Board) -> Channel:
-    """Send the part of the agent that writes, and open the best channel that the board has."""
+    """Send the parts of the agent that write, and open the best channel that the board has."""
     _install(repl, board, "agent_write")
     channel = Channel(repl, board)
-    if board.stream:
+    if board.stream and board.free >= LITTLE:
+        _install(repl, board, "agent_frames")
         channel.start_frames()
     return channel
 

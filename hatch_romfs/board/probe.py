@@ -90,7 +90,9 @@ try:
     p('block',o)
     p('unit',t(q,3,n,0,0)if isinstance(o,int)and o>0 else t(q,3,n,0))
     e=bytes(memoryview(d)[:{HEAD}])
-   p('head',''.join('%02x'%x for x in e))
+   print('part',n,'head',end=' ')
+   for x in e:print('%02x'%x,end='')
+   print()
   except Exception as x:p('problem',repr(x))
 except (ImportError,AttributeError):pass
 gc.collect()

@@ -33,32 +33,31 @@ except TypeError:
 """Unmounts every ROM filesystem; firmware without a list of mounts has the one at ``/rom``."""
 
 IN_USE: Final = """\
-import sys,vfs
-try:m=[p for f,p in vfs.mount()if isinstance(f,vfs.VfsRom)]
-except TypeError:m=['/rom']
-def w(p):
+def u():
+ import os,sys,vfs
+ try:m=[p for f,p in vfs.mount()if isinstance(f,vfs.VfsRom)]
+ except TypeError:m=['/rom']
+ k=[]
  for r in m:
-  if p==r or p.startswith(r+'/'):return 1
-def y(r):
- import os
- try:
-  for e in os.ilistdir(r):
-   if e[1]==0x8000:
-    for o in('r','rb'):
-     f=open(r+'/'+e[0],o)
-     yield type(f)
-     f.close()
-    return
- except OSError:pass
-k=[x for r in m for x in y(r)]
-for n,x in list(sys.modules.items()):
- f=getattr(x,'__file__','')
- if isinstance(f,str)and w(f):print(f)
- else:
-  for a in dir(x):
-   if k and type(getattr(x,a,None))in k:print(n+'.'+a)
-for a,x in list(globals().items()):
- if k and type(x)in k:print(a)
+  try:
+   for e in os.ilistdir(r):
+    if e[1]==0x8000:
+     for o in('r','rb'):
+      f=open(r+'/'+e[0],o)
+      k.append(type(f))
+      f.close()
+     break
+  except OSError:pass
+ for n,x in sys.modules.items():
+  f=getattr(x,'__file__','')
+  for r in m:
+   if f==r or f.startswith(r+'/'):print(f)
+  for a in dir(x)if k else():
+   if type(getattr(x,a,0))in k:print(n+'.'+a)
+ for a in globals()if k else():
+  if type(globals()[a])in k:print(a)
+u()
+del u
 """
 """Prints the modules that were imported from a ROM filesystem, and the variables that hold one of its open files."""
 

@@ -33,6 +33,7 @@ def board_of(known, *, machine=None, arch=None, sizes=None):
     return Board(
         machine=machine or f"Some Board with {known.mcu or 'a chip'}X0",
         version="1.27.0",
+        platform="stm32",
         mpy=firmware(arch or known.arch) if arch or known.arch else 0,
         free=100_000,
         **dict.fromkeys(("sha256", "crc32", "deflate", "base64", "fromhex", "stream"), True),

@@ -392,7 +392,7 @@ def test_a_board_with_20_kb_of_memory(what, family, image, file, monkeypatch):
 def test_frames_get_smaller_where_memory_is_short(family, hide, image, file, monkeypatch):
     """The board has less than it said it has."""
     monkeypatch.setattr(channel, "FRAMES", ((0, 32 << 10),))
-    monkeypatch.setattr(channel, "_deflated", lambda data: (data, 0))
+    monkeypatch.setattr(channel, "_deflate", lambda data: (data, 0))
     with FaultyBoard(options(family, file, ram=28 << 10), Faults(hide=hide)) as board:
         seen = []
         done = flash(image, board.port, on_event=lambda *event: seen.append(event))

@@ -5,7 +5,6 @@ numbers, so each result is checked.
 """
 # ruff: noqa: F821 - the names of agent.py are there
 
-import gc
 import io
 
 
@@ -54,77 +53,3 @@ def inflate(data, wbits, size):
     out = bytearray(size)
     deflate.DeflateIO(io.BytesIO(data), deflate.RAW, wbits).readinto(out)
     return out
-
-
-def sign(head):
-    """Return the check sum of a frame's head, small enough for an integer without allocation."""
-    total = 0
-    for byte in head:
-        total = (total * 31 + byte) & 0xFFFFFF
-    return total
-
-
-def receive(source, buffer, size, patches, crc):
-    """Ask for a frame's data and read it into the buffer; return whether it arrived intact.
-
-    Everything is allocated before the host is asked, so that nothing can keep the board from reading in time.
-    """
-    view = memoryview(buffer)[: size + 3 * patches]
-    sys.stdout.write(">")
-    source.readinto(view)
-    if crc:
-        import binascii
-
-        if binascii.crc32(view) != crc:
-            sys.stdout.write("?\n")
-            return False
-    sys.stdout.write(".")
-    # Byte 0x03 would interrupt: the host sends another, and behind the data where it belongs.
-    for at in range(size, size + 3 * patches, 3):
-        buffer[(buffer[at] & 127) << 14 | (buffer[at + 1] & 127) << 7 | buffer[at + 2] & 127] = 3
-    return True
-
-
-def serve():
-    """Take frames from standard input until one says that it is the last.
-
-    A head of 44 bytes: a letter, six numbers in hex, and a check sum. Ctrl-C still interrupts, so that a host that
-    dies never leaves a deaf board.
-    """
-    source = sys.stdin.buffer
-    head = bytearray(44)
-    numbers = memoryview(head)
-    buffer = None
-    print("+")
-    while True:
-        source.readinto(head)
-        try:
-            if int(bytes(numbers[38:]), 16) != sign(numbers[:38]):
-                raise ValueError
-            at, size, length, patches, wbits, crc = [
-                int(bytes(numbers[n:end]), 16) for n, end in ((1, 9), (9, 17), (17, 25), (25, 29), (29, 30), (30, 38))
-            ]
-        except ValueError:
-            print("?")
-            continue
-        kind = chr(head[0])
-        try:
-            if kind == "Q":
-                print("=")
-                return
-            if kind in "WP":
-                if buffer is None or len(buffer) < length + 3 * patches:
-                    buffer = None
-                    gc.collect()
-                    buffer = bytearray(length + 3 * patches)
-                if receive(source, buffer, length, patches, crc):
-                    data = inflate(memoryview(buffer)[:length], wbits, size)
-                    print(program(at, data, kind == "W"))
-            elif kind == "E":
-                print(erase(at, size))
-            else:
-                tell(hasher, at, size)
-        except Exception as error:
-            data = None
-            gc.collect()
-            print("!" + repr(error))

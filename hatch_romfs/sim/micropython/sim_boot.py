@@ -24,7 +24,7 @@ _ERASED = b"\xff" * _CHUNK
 host = vfs.VfsPosix()
 """The files of the machine, which the board's programs do not see."""
 
-kept = []
+kept = None
 """What must not be collected: the memory that this board shall not have."""
 
 
@@ -215,10 +215,15 @@ def mount_rom(memory):
 
 
 def leave(ram):
-    """Take all memory but ``ram`` bytes, the lowest first, so that what is left is in one piece."""
+    """Take all memory but ``ram`` bytes in one piece: what is free in small pieces elsewhere would not be of use."""
+    global kept
     gc.collect()
-    count = (gc.mem_free() - ram) // (_CHUNK + 40)  # 32 for its object, 8 for its place in the list
-    if count > 0:
-        kept.append([None] * count)
-        for index in range(count):
-            kept[0][index] = bytearray(_CHUNK)
+    free = bytearray(ram)
+    for size in (_CHUNK, 96, 0):
+        try:
+            while True:
+                kept = (kept, bytearray(size)) if size else (kept,)
+        except MemoryError:
+            pass
+    del free
+    gc.collect()
