@@ -100,7 +100,7 @@ class RomImage(Image):
             raise _os_error(errno.EOPNOTSUPP)
 
     def getcwd(self) -> str:
-        """Return the current directory, which is always ``/``."""
+        """Return the current directory, which is always ``/``, as documented; the driver of 1.29 returns ``""``."""
         return "/"
 
     def _lookup(self, path: str | bytes) -> StoredDirectory | File:
