@@ -90,7 +90,8 @@ def _how(file: File, mpy: Mpy | None) -> dict[str, object] | None:
     if mpy is None or _compiler(file) is None:
         return None
     optimize = mpy.optimize if file.optimize is None else file.optimize
-    return {"arch": mpy.arch, "optimize": optimize, "emit": mpy.emit}
+    flags = {} if mpy.arch_flags is None else {"arch-flags": mpy.arch_flags}
+    return {"arch": mpy.arch, "optimize": optimize, "emit": mpy.emit, **flags}
 
 
 def _compiler(file: File) -> Path | None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hatch_romfs.compile.header import read_header
+from hatch_romfs.compile.header import HEADER_SIZE, flag_names, read_header
 from hatch_romfs.errors import BoardError, SettingsError
+from hatch_romfs.settings.kinds import FLAGS_ARCH
 from hatch_romfs.tree import files
 
 if TYPE_CHECKING:
     from hatch_romfs.board.probe import Board, Partition
+    from hatch_romfs.compile.header import MpyHeader
     from hatch_romfs.formats.image import Image
     from hatch_romfs.settings.boards import Known
 
@@ -85,25 +87,51 @@ def check_code(image: Image, board: Board) -> None:
     """Raise BoardError where the image has ``.mpy`` files that this firmware refuses; the force option skips this."""
     if not board.mpy:
         return
-    version, sub_version = board.mpy_version
     wrong = []
+    keys = "micropython and .arch"
     for path, file in files(image.root):
         if not path.endswith(".mpy"):
             continue
-        header = read_header(bytes(next(iter(file.content.chunks()), b"")[:4]))
-        if header is None:
-            wrong.append(f"{path} is no .mpy file")
-        elif header.version != version:
-            wrong.append(f"{path} is .mpy version {header.version}, the board loads {version}")
-        elif header.arch is not None and (header.sub_version != sub_version or not _runs(header.arch, board.arch)):
-            code = f"{header.arch} code of version {header.version}.{header.sub_version}"
-            wrong.append(f"{path} is {code}, the board runs {board.arch or 'none'} of {version}.{sub_version}")
+        header = read_header(bytes(next(iter(file.content.chunks()), b"")[:HEADER_SIZE]))
+        problem = "is no .mpy file" if header is None else _header_problem(header, board)
+        if header is not None and problem is None:
+            problem = _flags_problem(header, board)
+            if problem is not None:
+                keys = "micropython, .arch and .arch-flags"
+        if problem is not None:
+            wrong.append(f"{path} {problem}")
     if wrong:
         more = f"\n(and {len(wrong) - _NAMED} more)" if len(wrong) > _NAMED else ""
         raise BoardError(
             "\n".join(wrong[:_NAMED]) + more,
-            hint="Set tool.romfs.mpy.micropython and .arch for this board, or write it all the same with --force.",
+            hint=f"Set tool.romfs.mpy.{keys} for this board, or write it all the same with --force.",
         )
+
+
+def _header_problem(header: MpyHeader, board: Board) -> str | None:
+    """Return why the board cannot load code of this version and architecture, or None."""
+    version, sub_version = board.mpy_version
+    if header.version != version:
+        return f"is .mpy version {header.version}, the board loads {version}"
+    if header.arch is not None and (header.sub_version != sub_version or not _runs(header.arch, board.arch)):
+        code = f"{header.arch} code of version {header.version}.{header.sub_version}"
+        return f"is {code}, the board runs {board.arch or 'none'} of {version}.{sub_version}"
+    return None
+
+
+def _flags_problem(header: MpyHeader, board: Board) -> str | None:
+    """Return which architecture flags the board lacks, or None.
+
+    Firmware for other architectures, and any before 1.27, refuses every file that has flags, bytecode too.
+    """
+    if header.flags is None:
+        return None
+    if board.arch != FLAGS_ARCH:
+        return f"needs {FLAGS_ARCH} with {flag_names(header.flags)}, the board runs {board.arch or 'none'}"
+    supported = board.mpy >> 16
+    if header.flags & ~supported:
+        return f"needs {FLAGS_ARCH} with {flag_names(header.flags)}, the board has {flag_names(supported)}"
+    return None
 
 
 def _runs(arch: str, board: str | None) -> bool:

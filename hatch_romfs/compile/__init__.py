@@ -7,8 +7,9 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from hatch_romfs.compile.compiler import find_compiler
-from hatch_romfs.compile.header import MPY_VERSION, read_header
+from hatch_romfs.compile.header import HEADER_SIZE, MPY_VERSION, flag_bits, flag_names, read_header
 from hatch_romfs.errors import BuildError
+from hatch_romfs.settings.kinds import FLAGS_ARCH
 from hatch_romfs.settings.patterns import compiled
 from hatch_romfs.tree import Directory, File, Held, files, join, walk
 
@@ -48,10 +49,11 @@ def compile_tree(
 def check_ready(tree: Directory, mpy: Mpy | None) -> None:
     """Refuse modules that were compiled elsewhere, and not for the board that is built for; raises BuildError."""
     arch = mpy.arch if mpy else None
+    flags = mpy.arch_flags if mpy else None
     wrong = []
     for path, file in files(tree):
         if file.verbatim and path.endswith(".mpy"):
-            header = read_header(next(iter(file.content.chunks()), b"")[:4])
+            header = read_header(next(iter(file.content.chunks()), b"")[:HEADER_SIZE])
             if header is None:
                 wrong.append(f"{path}, {file.origin}, is no .mpy file")
             elif header.version != MPY_VERSION:
@@ -59,6 +61,11 @@ def check_ready(tree: Directory, mpy: Mpy | None) -> None:
             elif header.arch not in (None, arch):
                 wrong.append(
                     f"{path}, {file.origin}, is {header.arch} code, and tool.romfs.mpy.arch is {arch or 'not set'}"
+                )
+            elif header.flags is not None and (arch != FLAGS_ARCH or header.flags & ~flag_bits(flags)):
+                wrong.append(
+                    f"{path}, {file.origin}, needs {FLAGS_ARCH} with {flag_names(header.flags)}, and"
+                    f" tool.romfs.mpy.arch-flags is {flags or 'not set'}"
                 )
     if wrong:
         raise BuildError("\n".join(wrong), hint="Take the .py form, or set tool.romfs.mpy.arch to the board's.")

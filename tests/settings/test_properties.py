@@ -48,6 +48,7 @@ def likely(text: st.SearchStrategy[str], numbers: st.SearchStrategy[Any]) -> st.
         "optimize": st.integers(-1, 4),
         "emit": st.sampled_from(("bytecode", "native", "viper", "asm")),
         "exclude": lists,
+        "arch-flags": st.sampled_from(("zba", "zba,zcmp", "zbb")),
     }
     nearly = {
         "format": st.sampled_from(("micropython", "linux", "minix")),
@@ -125,6 +126,7 @@ def test_what_the_schema_accepts_the_parser_accepts(table):
         # The one thing that it cannot say: a key that needs another, or another value of it.
         needs = {
             "tool.romfs.mpy.emit": "needs tool.romfs.mpy.arch, the board's",
+            "tool.romfs.mpy.arch-flags": "needs ",
             "tool.romfs.linux": 'is only for format = "linux"',
             "tool.romfs.board": 'is only for format = "micropython"',
             "tool.romfs.partition": " has partition",

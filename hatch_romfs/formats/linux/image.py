@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from hatch_romfs.errors import ImageError
 from hatch_romfs.formats.image import Image, check_trailing
 from hatch_romfs.formats.linux import headers, reader
 
@@ -21,5 +20,5 @@ class LinuxImage(Image):
         self.name = parsed.volume
         self.size = min(headers.padded(parsed.size, headers.BLOCK), len(self.view))
         if any(bytes(self.view[parsed.size : self.size])):
-            raise ImageError("the padding behind the image is not zero", offset=parsed.size)
+            self.size = parsed.size  # written without padding; erased flash follows
         check_trailing(self.view, self.size)

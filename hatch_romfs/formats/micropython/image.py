@@ -94,6 +94,15 @@ class RomImage(Image):
         """Return block size 1 at 0, at 2 the image's payload in bytes, the longest name at 9, else 0."""
         return (1, 0, self.root.size, 0, 0, 0, 0, 0, 0, NAME_MAX)
 
+    def chdir(self, path: str | bytes) -> None:
+        """Accept ``/``, the only directory that can be the current one; raises OSError (EOPNOTSUPP) for any other."""
+        if (path if isinstance(path, str) else path.decode(errors="surrogateescape")) != "/":
+            raise _os_error(errno.EOPNOTSUPP)
+
+    def getcwd(self) -> str:
+        """Return the current directory, which is always ``/``, as documented; the driver of 1.29 returns ``""``."""
+        return "/"
+
     def _lookup(self, path: str | bytes) -> StoredDirectory | File:
         text = path.decode(errors="surrogateescape") if isinstance(path, bytes) else path
         node: StoredDirectory | File = self.root

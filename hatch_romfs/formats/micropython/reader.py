@@ -22,9 +22,6 @@ if TYPE_CHECKING:
     from hatch_romfs.formats.micropython.metadata import Metadata
     from hatch_romfs.tree import Node
 
-MAX_NUMBER = 0xFFFF_FFFF
-"""Boards count in 32 bits; a larger number wraps around there."""
-
 
 class Parsed(NamedTuple):
     """A sound image of ``size`` bytes; what ``metadata.sha256`` covers begins at ``content_offset``."""
@@ -77,8 +74,6 @@ class _Reader:
         if end > len(self.view):
             message = f"the image is cut short: it should be {end} bytes, but only {len(self.view)} are there"
             raise ImageError(message, offset=len(self.view))
-        if end % 2:
-            raise ImageError(f"the image's size, {end}, is odd", offset=len(magic))
         check_trailing(self.view, end)
         root = self.directory(self.payload, end, depth=0, above=0)
         self.check_pointers(end)
@@ -91,7 +86,7 @@ class _Reader:
             byte = self.view[at]
             at += 1
             value = value << 7 | byte & 0x7F
-            if value > MAX_NUMBER:
+            if value > records.MAX_NUMBER:
                 raise ImageError("a number is larger than 32 bits", offset=start)
             if byte < 0x80:  # noqa: PLR2004 - the high bit says that more follows
                 return value, at

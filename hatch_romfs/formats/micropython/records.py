@@ -2,8 +2,8 @@
 
 A varuint is big-endian base 128, the high bit set on every byte but the last; leading ``0x80`` bytes change
 nothing for a reader. A record is a varuint kind, a varuint payload length and the payload. An image is one
-record of kind ``IMAGE``; header and payload together are an even number of bytes. This was read from the
-driver, ``extmod/vfs_rom.c`` of MicroPython 1.29.
+record of kind ``IMAGE``; header and payload together should be an even number of bytes, and are in what is written
+here, but no board checks this. This was read from the driver, ``extmod/vfs_rom.c`` of MicroPython 1.29.
 """
 
 from __future__ import annotations
@@ -21,6 +21,10 @@ FILE = 5
 
 MAGIC = b"\xd2\xcd\x31"
 """The kind of an image's record, 0x14a6b1, as it is written."""
+
+
+MAX_NUMBER = 0xFFFF_FFFF
+"""Boards count in 32 bits; a larger number wraps around there."""
 
 
 def varuint_size(value: int) -> int:
