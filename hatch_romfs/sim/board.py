@@ -8,19 +8,17 @@ is in the file at once, so that the end of the process at any moment leaves what
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import tempfile
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, fields
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
-from urllib.parse import parse_qsl
+from typing import TYPE_CHECKING
 
-from hatch_romfs.errors import Problem, SettingsError
-from hatch_romfs.settings.values import did_you_mean
-from hatch_romfs.sim.relay import READY, Relay
+from hatch_romfs.errors import SettingsError
+from hatch_romfs.sim.options import PORTS, SimOptions, parse_sim_url
+from hatch_romfs.sim.relay import BOOTING, READY, Relay
+from hatch_romfs.sim.wire import Wire
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -28,118 +26,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-
-@dataclass(frozen=True, slots=True)
-class Port:
-    """How a port of MicroPython gives access to its partition, and its usual erase block and write unit in bytes."""
-
-    access: str
-    block: int
-    unit: int
-
-
-PORTS: Final = {
-    **dict.fromkeys(("rp2", "esp32", "mimxrt", "nrf", "samd"), Port("object", 4096, 256)),
-    "stm32": Port("ranged", 4096, 4),
-    "esp8266": Port("whole", 4096, 4),
-    "renesas-ra": Port("whole", 4096, 4),
-    "alif": Port("mram", 16, 16),
-    "qemu": Port("read-only", 4096, 4),
-    "none": Port("none", 4096, 4),  # firmware with ROMFS, but no partition was reserved in it
-    "no-romfs": Port("no-romfs", 4096, 4),
-}
-"""The ports by name."""
-
-LARGEST: Final = 64 << 20
-"""Bytes that a partition has at most: MicroPython keeps it in its heap."""
-
-_UNITS = {"": 1, "b": 1, "k": 1 << 10, "kb": 1 << 10, "kib": 1 << 10, "m": 1 << 20, "mb": 1 << 20, "mib": 1 << 20}
-_SCHEME = "sim:"
-_OLD_NAMES = {"family": "port"}
-
-
-@dataclass(frozen=True, slots=True)
-class SimOptions:
-    """What board to simulate; raises SettingsError, with all that is wrong, when it is made.
-
-    ``file`` holds the partitions one after the other, None for a temporary one. ``size``, ``block`` (the erase block),
-    ``unit`` (of writing) and ``ram`` (what is free for programs) are bytes; 0 for a block or unit is the usual one.
-    """
-
-    file: Path | None = None
-    port: str = "rp2"
-    size: int = 512 << 10
-    block: int = 0
-    unit: int = 0
-    partitions: int = 1
-    ram: int = 512 << 10
-    machine: str = ""
-
-    def __post_init__(self) -> None:
-        if self.port not in PORTS:
-            text = f"must be one of {', '.join(PORTS)}, not {self.port!r}{did_you_mean(self.port, PORTS)}"
-            raise SettingsError([Problem("sim: port", text)])
-        port = PORTS[self.port]
-        object.__setattr__(self, "block", self.block or port.block)
-        object.__setattr__(self, "unit", self.unit or port.unit)
-        object.__setattr__(self, "machine", self.machine or f"Simulated board with {self.port}")
-        wrong = {
-            "block": self.block < 1 and "must be one byte or more",
-            "unit": (self.unit < 1 or self.block % self.unit) and f"must divide the block, {self.block} bytes",
-            "size": (not 0 < self.size <= LARGEST or self.size % self.block)
-            and f"must be whole blocks of {self.block} bytes, at most {LARGEST >> 20} MiB, not {self.size} bytes",
-            "partitions": not 1 <= self.partitions <= 8 and "must be 1 to 8; port 'none' has none",  # noqa: PLR2004
-            "ram": not 8 << 10 <= self.ram <= LARGEST and f"must be 8 KiB to {LARGEST >> 20} MiB",
-        }
-        if problems := [Problem(f"sim: {key}", text) for key, text in wrong.items() if text]:
-            raise SettingsError(problems)
-
-    @property
-    def access(self) -> str:
-        """The kind of ``vfs.rom_ioctl`` it has."""
-        return PORTS[self.port].access
-
-
-def parse_sim_url(url: str) -> SimOptions:
-    """Read ``sim:FILE?KEY=VALUE&…``: the keys are the fields of SimOptions, sizes are bytes or such as ``512K``.
-
-    Raises SettingsError with everything that is wrong with it.
-    """
-    file, _, query = url.removeprefix(_SCHEME).partition("?")
-    known = [field.name for field in fields(SimOptions) if field.name != "file"]
-    given: dict[str, str | int] = {}
-    problems: list[Problem] = []
-    for name, value in parse_qsl(query, keep_blank_values=True):
-        key = _OLD_NAMES.get(name, name)
-        if key not in known:
-            problems.append(
-                Problem(f"sim: {key}", f"unknown key; there are {', '.join(known)}{did_you_mean(key, known)}")
-            )
-        elif key in given:
-            problems.append(Problem(f"sim: {key}", "given twice"))
-        elif key in ("port", "machine"):
-            given[key] = value
-        elif (size := _size(value)) is not None:
-            given[key] = size
-        else:
-            problems.append(Problem(f"sim: {key}", f"must be bytes, or such as 512K or 2MiB, not {value!r}"))
-    if not url.startswith(_SCHEME):
-        problems.append(Problem("sim", f"must start with {_SCHEME!r}, not {url!r}"))
-    try:
-        options = SimOptions(Path(file) if file else None, **given)  # type: ignore[arg-type]  # by the names above
-    except SettingsError as error:
-        problems += error.problems
-    if problems:
-        raise SettingsError(
-            problems,
-            hint="Such as 'sim:', 'sim:rom.bin?port=rp2&size=512K' or 'sim:?port=stm32&block=128K&unit=16'.",
-        )
-    return options
-
-
-def _size(text: str) -> int | None:
-    match = re.fullmatch(r"([0-9]{1,12}) ?([a-z]*)", text.lower())
-    return int(match[1]) * _UNITS[match[2]] if match and match[2] in _UNITS else None
+__all__ = ["PORTS", "SimOptions", "SimulatedBoard", "parse_sim_url"]
 
 
 class SimulatedBoard:
@@ -183,9 +70,8 @@ class SimulatedBoard:
             home = Path(tempfile.mkdtemp(prefix="romfs-sim-"))
             stack.callback(shutil.rmtree, home, ignore_errors=True)
             self.file = (self.options.file or home / "rom.bin").absolute()
-            (home / "root").mkdir()
             stack.enter_context(_flash_file(self.file, self.options.size * self.options.partitions))
-            self._relay = self.make_relay(home / "root")
+            self._relay = self.make_relay(home, self._root(home))
             stack.callback(self._relay.close)
             self._relay.start()
             self._stack = stack.pop_all()
@@ -207,35 +93,59 @@ class SimulatedBoard:
     ) -> None:
         self.close()
 
-    def make_relay(self, root: Path) -> Relay:
+    def make_relay(self, home: Path, root: Path) -> Relay:
         """Make what keeps it going; ``root`` becomes the folder that the board's programs see as ``/``."""
-        return Relay(lambda raw: self.arguments(root, raw=raw), self.environment())
+        return Relay(lambda raw: self.arguments(home, root, raw=raw), self.environment(), home, self.wire())
+
+    def wire(self) -> Wire:
+        """Return the properties of its serial line."""
+        options = self.options
+        return Wire(options.baud, options.ring, options.latency / 1000, options.vanish / 1000)
+
+    def _root(self, home: Path) -> Path:
+        """Return the folder of the board's files."""
+        root = self.options.root
+        if root is None:
+            root = home / "root"
+            root.mkdir()
+        elif not root.is_dir():
+            raise SettingsError(f"sim: root: {root} is not a folder")
+        return root.absolute()
 
     def environment(self) -> dict[str, str]:
         """Return the environment of its MicroPython, which finds its own modules by it."""
         return {**os.environ, "MICROPYPATH": os.pathsep.join(map(str, self.folders))}
 
-    def arguments(self, root: Path, *, raw: bool) -> list[str]:
+    def arguments(self, home: Path, root: Path, *, raw: bool) -> list[str]:
         """Return MicroPython's arguments; the heap holds the partitions, the free memory, and what starting takes."""
         heap = (self.options.size * self.options.partitions + self.options.ram) * 33 // 32 + (256 << 10)
-        call = f"__import__({self.start_module!a}).start({self.config(root, raw=raw)!a})"
+        call = f"__import__({self.start_module!a}).start({self.config(home, root, raw=raw)!a})"
         return ["-X", f"heapsize={heap}", "-i", "-c", call]
 
-    def config(self, root: Path, *, raw: bool) -> dict[str, object]:
+    def config(self, home: Path, root: Path, *, raw: bool) -> dict[str, object]:
         """Return what the board's side is told; ``raw`` if this start is a soft reset in the raw REPL."""
         options = self.options
+        microseconds = {name: int(getattr(options, name) * 1000) for name in ("gc", "erase", "program", "hash")}
         return {
             "file": str(self.file),
+            "home": str(home),
             "root": str(root),
             "access": options.access,
+            "platform": options.platform,
             "size": options.size,
             "block": options.block,
             "unit": options.unit,
+            "real_block": options.real_block,
+            "real_unit": options.real_unit,
+            "programs": options.programs,
             "partitions": 0 if options.access in ("none", "no-romfs") else options.partitions,
+            "unusable": dict(options.unusable),
+            "durations": microseconds if any(microseconds.values()) else None,
             "ram": options.ram,
             "machine": options.machine,
             "raw": raw,
             "ready": READY.decode(),
+            "booting": BOOTING.decode(),
         }
 
 

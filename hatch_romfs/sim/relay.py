@@ -2,102 +2,83 @@
 
 MicroPython's unix port is no board yet: it ends at a soft reset, and in raw-paste mode it does not see a Ctrl-C. So it
 gets a line of its own, the host another, and the thread in between does what hardware and firmware would: starts it
-again, enters the raw REPL again, and turns a Ctrl-C into an interrupt while a program runs. Linux tells whether one
-does; elsewhere a Ctrl-C reaches prompts only.
+again, enters the raw REPL again, turns a Ctrl-C into an interrupt while a program runs, and resets the board when its
+watchdog is not fed. Linux tells whether a program runs; elsewhere a Ctrl-C reaches prompts only.
 """
 
 from __future__ import annotations
 
-import array
 import os
 import select
-import signal
-import socket
-import subprocess
-import sys
 import threading
 import time
-from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hatch_romfs.errors import RomfsError
+from hatch_romfs.sim.process import STOP_TIMEOUT, Process
+from hatch_romfs.sim.wire import PIECE, Delay, Line, Pace, Wire
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
 READY = b"\0romfs-sim ready\0"
-"""What MicroPython prints when the board is up; what comes before it never reaches the host."""
+"""What MicroPython prints when the board is up; what comes before it never reaches the host, but a boot.py's output."""
+BOOTING = b"\0romfs-sim boot.py\0"
+"""What MicroPython prints before it runs a boot.py."""
 RAW_BANNER = b"raw REPL; CTRL-B to exit\r\n>"
 SOFT_RESET = b"MPY: soft reboot\r\n"
 BOOT_TIMEOUT = 20.0
 """Seconds in which MicroPython must be up."""
 
 _DOWN_ROOM = 4096
+_PACED_DOWN_ROOM = 64  # what a UART takes before a program that prints has to wait
 _UP_ROOM = 1 << 20  # so much that a Ctrl-C behind a flood of bytes is still seen
-_PIECE = 4096
 _SETTLE = 0.1  # seconds in which a program that goes on after an interrupt has surely seen it
-_STOP_TIMEOUT = 1.0
+_GRACE = 0.1  # seconds that a full ring waits for a MicroPython that waits for a processor, as no board does
 _POLL = 0.002
-
-_START = (
-    "import fcntl, os, sys; fcntl.fcntl({life}, fcntl.F_SETOWN, os.getpid()); "
-    "fcntl.fcntl({life}, fcntl.F_SETFL, os.O_ASYNC); "  # the end of the board's own process ends this one too (SIGIO)
-    "os.environ['HOME'] = os.devnull; "  # or it would write its history into the user's
-    "sys.path = [p for p in sys.path if p]; import micropython; sys.exit(micropython.main())"  # see trial.py
-)
-
-
-class Line:
-    """A pseudo-terminal that changes no byte: ``name`` is what can be opened as a serial port."""
-
-    def __init__(self) -> None:
-        import pty  # noqa: PLC0415 - not on Windows
-
-        self.master, self.slave = pty.openpty()
-        os.set_blocking(self.master, False)
-        self.name = os.ttyname(self.slave)
-        self.make_raw()
-
-    def make_raw(self) -> None:
-        """Forget what a program has set."""
-        import termios  # noqa: PLC0415 - not on Windows
-        import tty  # noqa: PLC0415 - not on Windows
-
-        tty.setraw(self.slave, termios.TCSANOW)
-
-    def forget_input(self) -> None:
-        """Drop what was sent and not read."""
-        import termios  # noqa: PLC0415 - not on Windows
-
-        termios.tcflush(self.slave, termios.TCIFLUSH)
-
-    def close(self) -> None:
-        """Close both ends: to a host, the port is gone."""
-        os.close(self.master)
-        os.close(self.slave)
 
 
 class Relay:
     """A board that runs: ``name`` is its port, ``sent`` and ``received`` count the host's bytes up and down the wire.
 
-    ``arguments`` returns MicroPython's for a start that will enter the raw REPL, or not.
+    ``arguments`` returns MicroPython's for a start that will enter the raw REPL, or not. ``home`` is a folder for what
+    the board tells the relay, and for the name of a port that disappears at times. ``dropped`` counts the bytes that
+    did not fit into the ring.
     """
 
-    def __init__(self, arguments: Callable[[bool], Sequence[str]], environment: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        arguments: Callable[[bool], Sequence[str]],
+        environment: Mapping[str, str],
+        home: Path,
+        wire: Wire,
+    ) -> None:
         self._arguments, self._environment = arguments, environment
-        self.sent = self.received = 0
+        self.sent = self.received = self.dropped = 0
         self.failure: str | None = None
-        self.host: Line | None = Line()
-        self.name = self.host.name
+        self._wire = wire
+        self._symlink = home / "port" if wire.vanish else None
+        self.host: Line | None = None
+        self.name = self._open_port()
         self._inner = Line()
+        os.mkfifo(control := home / "control")
+        self._control = os.open(control, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
         self._arrived, self._up, self._down, self._tail = bytearray(), bytearray(), bytearray(), b""
+        self._ready_to_host = b""
+        self._up_pace, self._down_pace, self._delay = Pace(wire.baud), Pace(wire.baud), Delay(wire.latency)
+        self._is_direct = not wire.baud and not wire.latency
+        self._booting: bytes | None = None
+        self._raw = False
         self._interrupted = 0.0
+        self._full_since: float | None = None
+        self._returns_at: float | None = None
+        self._watchdog: float | None = None
         self._closing = False
         self._up_again = threading.Event()
         self._wake, self._waker = os.pipe()
-        self._life: socket.socket | None = None
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Process | None = None
         self._thread = threading.Thread(target=self._run, name=f"simulated board {self.name}", daemon=True)
 
     # What others call
@@ -115,11 +96,15 @@ class Relay:
         self.wait()
 
     def wait(self) -> None:
-        """Wait until it is up; raises RomfsError."""
+        """Wait until it is up, or runs its boot.py; raises RomfsError."""
         if not self._up_again.wait(BOOT_TIMEOUT + 5):
             self.failure = self.failure or "it took too long"
         if self.failure is not None:
             raise RomfsError(f"the simulated board did not start: {self.failure}")
+
+    def join(self) -> None:
+        """Wait until it ends, which it does only where it is closed or does not come up again."""
+        self._thread.join()
 
     def close(self) -> None:
         """End the thread, and with it everything it has started."""
@@ -129,18 +114,10 @@ class Relay:
             self._thread.join(BOOT_TIMEOUT)
         else:
             self._end()
-        os.close(self._wake)
-        os.close(self._waker)
+        for handle in (self._wake, self._waker, self._control):
+            os.close(handle)
 
     # What a board with faults changes
-
-    def intake(self) -> int:
-        """Return how many bytes may be taken from the host now."""
-        return _PIECE
-
-    def pause(self) -> float | None:
-        """Return the seconds to wait at most for something to do, or None."""
-        return None
 
     def from_host(self, data: bytes) -> None:
         """Take bytes that the host sent."""
@@ -154,7 +131,7 @@ class Relay:
         """Tell whether MicroPython, which has ended, starts again."""
         return True
 
-    # The thread
+    # The way up
 
     def to_board(self, data: bytes) -> None:
         """Pass bytes on; 0x03 interrupts where a program runs, and is not passed on then."""
@@ -166,17 +143,109 @@ class Relay:
         """Pass on what has arrived, up to an interrupt that has to wait."""
         while self._arrived:
             plain, found, rest = self._arrived.partition(b"\x03")
-            self._up += plain
+            self._fill(plain)
             self._arrived = found + rest
             if found:
                 if self._must_settle():
                     return
-                self._up += b"" if self._interrupt() else found
+                if not self._interrupt():
+                    self._fill(found)
                 self._arrived = rest
+
+    def _fill(self, data: bytes | bytearray) -> None:
+        """Put bytes into the ring, and drop what does not fit."""
+        if self._wire.ring:
+            room = max(0, self._wire.ring - self.waiting())
+            self.dropped += max(0, len(data) - room)
+            data = data[:room]
+        self._up += data
+
+    def waiting(self) -> int:
+        """Return how many bytes MicroPython has yet to read."""
+        return self._inner.unread() + len(self._up)
+
+    def _intake(self) -> int:
+        """Return how many bytes may be taken from the host now."""
+        if len(self._arrived) + len(self._up) >= _UP_ROOM:
+            return 0
+        allowed = self._up_pace.allowed()
+        if not self._wire.ring or not allowed:
+            return allowed
+        if self._arrived:
+            return 0
+        room = self._wire.ring - self.waiting()
+        if room > 0:
+            self._full_since = None
+            return min(allowed, room)
+        self._full_since = self._full_since or time.monotonic()
+        starved = self._process is not None and self._process.is_computing()
+        return 0 if starved and time.monotonic() < self._full_since + _GRACE else allowed
+
+    def is_running(self) -> bool:
+        """Tell whether a program runs now, so that a Ctrl-C would interrupt it; False where that cannot be told."""
+        return self._process is not None and self._process.is_running()
+
+    def _must_settle(self) -> bool:
+        """Tell whether an interrupt may still be on its way: at a second one the unix port, unlike a board, exits."""
+        return time.monotonic() < self._interrupted + _SETTLE and self.is_running()
+
+    def _interrupt(self) -> bool:
+        """Interrupt the program, and tell whether there was one."""
+        if self._process is None or not self._process.interrupt():
+            return False
+        self._interrupted = time.monotonic()
+        return True
+
+    # The way down
 
     def to_host(self, data: bytes) -> None:
         """Pass bytes on."""
         self._down += data
+
+    def _flush(self) -> None:
+        """Move bytes towards the host as far as the line allows."""
+        if self.host is None:
+            self._down.clear()
+            self._ready_to_host = b""
+            return
+        if self._is_direct:
+            count = self.host.write(self._down)
+            del self._down[:count]
+        else:
+            if not self._down:
+                self._down_pace.rest()
+            elif len(self._ready_to_host) < _DOWN_ROOM and (passing := self._down_pace.allowed(len(self._down))):
+                self._down_pace.spend(passing)
+                self._delay.put(bytes(self._down[:passing]))
+                del self._down[:passing]
+            self._ready_to_host += self._delay.take()
+            count = self.host.write(self._ready_to_host) if self._ready_to_host else 0
+            self._ready_to_host = self._ready_to_host[count:]
+        self.received += count
+
+    def cut(self) -> None:
+        """Close the host's port for good."""
+        if self.host is not None:
+            self.host.close()
+            self.host = None
+        self._returns_at = None
+
+    def _open_port(self) -> str:
+        """Open the port, and return its name."""
+        self.host = Line()
+        if self._symlink is None:
+            return self.host.name
+        self._symlink.symlink_to(self.host.name)
+        return str(self._symlink)
+
+    def _vanish(self) -> None:
+        """Let the port disappear for a while."""
+        if self._symlink is not None and self.host is not None:
+            self._symlink.unlink()
+            self.cut()
+            self._returns_at = time.monotonic() + self._wire.vanish
+
+    # The thread
 
     def kill(self) -> None:
         """End MicroPython at once; it starts again as after a power-on, and what was on its way up is lost."""
@@ -187,25 +256,6 @@ class Relay:
     def _forget(self) -> None:
         self._arrived.clear()
         self._up.clear()
-
-    def cut(self) -> None:
-        """Close the host's port for good."""
-        if self.host is not None:
-            self.host.close()
-            self.host = None
-
-    def waiting(self) -> int:
-        """Return how many bytes MicroPython has yet to read."""
-        import fcntl  # noqa: PLC0415 - not on Windows
-        import termios  # noqa: PLC0415 - not on Windows
-
-        count = array.array("i", [0])
-        fcntl.ioctl(self._inner.slave, termios.FIONREAD, count)
-        return count[0] + len(self._up) + len(self._arrived)
-
-    def is_running(self) -> bool:
-        """Tell whether a program runs now, so that a Ctrl-C would interrupt it; False where that cannot be told."""
-        return bool(self._status().get("SigCgt", 0) >> (signal.SIGINT - 1) & 1)
 
     def _run(self) -> None:
         try:
@@ -226,42 +276,92 @@ class Relay:
 
     def _turn(self) -> None:
         """Wait until a byte can move, and move it."""
-        assert self._life is not None  # noqa: S101 - it runs
-        reads: list[int | socket.socket] = [self._wake, self._life]
-        writes = [self._inner.master] if self._up else []
-        if len(self._down) < _DOWN_ROOM:
+        assert self._process is not None  # noqa: S101 - it runs
+        reads: list[int | socket.socket] = [self._wake, self._process.life, self._control]
+        # While a boot.py runs before the raw REPL, input waits: the unix port shows its friendly prompt first.
+        held = self._booting is not None and self._raw
+        writes = [self._inner.master] if self._up and not held else []
+        if len(self._down) < (_PACED_DOWN_ROOM if self._wire.baud else _DOWN_ROOM):
             reads.append(self._inner.master)
-        taken = self.intake() if len(self._arrived) + len(self._up) < _UP_ROOM else 0
+        taken = self._intake() if self.host is not None else 0
         if self.host is not None:
             reads += [self.host.master] if taken else []
-            writes += [self.host.master] if self._down else []
-        else:
-            self._down.clear()
-        can_read, can_write, _ = select.select(reads, writes, [], _POLL if self._arrived else self.pause())
+            writes += [self.host.master] if (self._down if self._is_direct else self._ready_to_host) else []
+        can_read, can_write, _ = select.select(reads, writes, [], self._timeout(taken))
         self._sort()
+        if self._control in can_read:
+            self._take_control()
         if self._inner.master in can_read:
             self._take_output()
-        if self.host is not None and self.host.master in can_write:
+        if self._down or self._ready_to_host or not self._is_direct:
             self._flush()
         if self._inner.master in can_write:
-            del self._up[: _write(self._inner.master, self._up)]
+            del self._up[: self._inner.write(self._up)]
         if self.host is not None and self.host.master in can_read:
-            self.from_host(_read(self.host.master, taken))
-        if self._life in can_read:
+            data = self.host.read(taken)
+            self._up_pace.spend(len(data))
+            self.from_host(data)
+        elif taken:
+            self._up_pace.rest()
+        if self._process.life in can_read:
             self._restart()
+        self._keep_time()
+
+    def _timeout(self, taken: int) -> float | None:
+        """Return the seconds after which something is to be done in any case, or None."""
+        now = time.monotonic()
+        waits = [at - now for at in (self._returns_at, self._watchdog) if at is not None]
+        if self._arrived or (not taken and self._wire.ring):
+            waits.append(_POLL)
+        if not taken and (up := self._up_pace.wait()) is not None:
+            waits.append(up)
+        if not self._is_direct:
+            waits += [wait for wait in (self._delay.wait(), self._down_wait()) if wait is not None]
+        return max(0.0, min(waits)) if waits else None
+
+    def _down_wait(self) -> float | None:
+        return (self._down_pace.wait() or 0.0) if self._down and len(self._ready_to_host) < _DOWN_ROOM else None
+
+    def _keep_time(self) -> None:
+        """Reset a board whose watchdog was not fed, and bring back a port whose time has come."""
+        now = time.monotonic()
+        if self._watchdog is not None and now >= self._watchdog:
+            self._watchdog = None
+            self.kill()
+        if self._returns_at is not None and now >= self._returns_at:
+            self._returns_at = None
+            self._open_port()
+
+    def _take_control(self) -> None:
+        """Do what the board's ``machine`` asks for."""
+        for line in os.read(self._control, PIECE).splitlines():
+            if line == b"reset":
+                self.kill()
+            else:
+                self._watchdog = time.monotonic() + int(line) / 1000
 
     def _take_output(self) -> bool:
-        data = _read(self._inner.master, _PIECE)
-        self._tail = (self._tail + data)[-4:]
-        if data:
+        data = self._inner.read(PIECE)
+        if data and self._booting is not None:
+            self._take_boot_output(self._booting + data)
+        elif data:
+            self._tail = (self._tail + data)[-4:]
             self.from_board(data)
         return bool(data)
 
-    def _flush(self) -> None:
-        if self.host is not None:
-            count = _write(self.host.master, self._down)
-            self.received += count
-            del self._down[:count]
+    def _take_boot_output(self, data: bytes) -> None:
+        """Pass on what a boot.py prints, up to its end."""
+        printed, found, rest = data.partition(READY)
+        if found:
+            self._booting = None
+            self.from_board(printed)
+            self._enter(rest)
+            return
+        start = data.rfind(b"\0")
+        may_be_ready = start >= 0 and READY.startswith(data[start:])
+        self._booting = data[start:] if may_be_ready else b""
+        if printed := data[:start] if may_be_ready else data:
+            self.from_board(printed)
 
     def _restart(self) -> None:
         """Do a soft reset, or a hard one where MicroPython did not end by itself."""
@@ -271,114 +371,61 @@ class Relay:
         if not self.starts_again():
             raise _GoneError("it is dead")
         soft = status >= 0
-        raw = soft and self._tail.endswith((b"OK\r\n", b"\x04\x04"))  # Ctrl-D there, or a program that wanted it
+        # Ctrl-D there, or a program or a boot.py that wanted it
+        raw = soft and (self._tail.endswith((b"OK\r\n", b"\x04\x04")) or (self._booting is not None and self._raw))
         if soft:
             self.to_host(SOFT_RESET)
         else:
+            self._watchdog = None
             self._forget()
         self._flush()
+        self._vanish()
         self._inner.forget_input()
         self._inner.make_raw()
         self._boot(raw=raw)
 
     def _boot(self, *, raw: bool) -> None:
         """Start MicroPython and wait until it is up, in the raw REPL or on the way to its prompt."""
-        self._life, other = socket.socketpair()
-        with other:
-            self._process = subprocess.Popen(  # noqa: S603 - this Python
-                [sys.executable, "-c", _START.format(life=other.fileno()), *self._arguments(raw)],
-                stdin=self._inner.slave,
-                stdout=self._inner.slave,
-                stderr=self._inner.slave,
-                env=self._environment,
-                pass_fds=[other.fileno()],
-                start_new_session=True,  # a Ctrl-C in the user's terminal is not for the board
-            )
-        first = self._wait_for(READY, b"")
-        if raw:
-            _write(self._inner.master, b"\x01")
-            first = RAW_BANNER + self._wait_for(RAW_BANNER, first)
-        self._tail = first[-4:]
-        self.from_board(first)
+        self._raw, self._booting = raw, None
+        self._process = Process(self._inner.slave, self._arguments(raw), self._environment)
+        marker, rest = self._wait_for((READY, BOOTING), b"")
+        if marker == READY:
+            self._enter(rest)
+        else:
+            self._booting = b""
+            self._take_boot_output(rest)
         self._up_again.set()
 
-    def _wait_for(self, ending: bytes, seen: bytes) -> bytes:
-        """Read until ``ending`` and return what came after it."""
-        assert self._life is not None  # noqa: S101 - it was just started
+    def _enter(self, rest: bytes) -> None:
+        """Enter the raw REPL again where the board was in it; ``rest`` is what it has printed since it is up."""
+        if self._raw:
+            self._inner.write(b"\x01")
+            rest = RAW_BANNER + self._wait_for((RAW_BANNER,), rest)[1]
+        self._tail = rest[-4:]
+        self.from_board(rest)
+
+    def _wait_for(self, endings: tuple[bytes, ...], seen: bytes) -> tuple[bytes, bytes]:
+        """Read until one of ``endings``; return it and what came after it."""
+        assert self._process is not None  # noqa: S101 - it was just started
         deadline = time.monotonic() + BOOT_TIMEOUT
-        while ending not in seen:
-            reads: list[int | socket.socket] = [self._wake, self._life, self._inner.master]
+        while not (found := [ending for ending in endings if ending in seen]):
+            reads: list[int | socket.socket] = [self._wake, self._process.life, self._inner.master]
             can_read, _, _ = select.select(reads, [], [], max(0.0, deadline - time.monotonic()))
             if self._closing:
                 raise _GoneError("it was closed")
-            data = _read(self._inner.master, _PIECE)
+            data = self._inner.read(PIECE)
             seen += data
-            failed = ending == READY and READY not in seen and b">>> " in seen  # a traceback, and then the prompt
-            if failed or not can_read or (self._life in can_read and not data):
+            failed = READY in endings and READY not in seen and b">>> " in seen  # a traceback, and then the prompt
+            if failed or not can_read or (self._process.life in can_read and not data):
                 raise _GoneError(seen.decode(errors="replace").strip()[-500:] or "it said nothing")
-        return seen.partition(ending)[2]
+        ending = min(found, key=seen.index)
+        return ending, seen.partition(ending)[2]
 
     def _bury(self) -> int:
         """End MicroPython if it has not ended, and return its status."""
-        if self._process is None:
-            return 0
-        try:
-            status = self._process.wait(0 if self._closing else _STOP_TIMEOUT)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            status = self._process.wait()
-        self._process = None
-        if self._life is not None:
-            self._life.close()
-        return status
-
-    def _must_settle(self) -> bool:
-        """Tell whether an interrupt may still be on its way: at a second one the unix port, unlike a board, exits."""
-        return time.monotonic() < self._interrupted + _SETTLE and self.is_running()
-
-    def _interrupt(self) -> bool:
-        """Interrupt the program, and tell whether there was one."""
-        if self._process is None or self._process.poll() is not None:
-            return False
-        # A signal that comes when the program is just over would end MicroPython: look while it stands still.
-        with suppress(ProcessLookupError):
-            os.kill(self._process.pid, signal.SIGSTOP)
-            deadline = time.monotonic() + _STOP_TIMEOUT
-            while self._status().get("stopped") == 0 and time.monotonic() < deadline:
-                time.sleep(0.0002)
-            running = self.is_running()
-            if running:
-                os.kill(self._process.pid, signal.SIGINT)
-                self._interrupted = time.monotonic()
-            os.kill(self._process.pid, signal.SIGCONT)
-            return running
-        return False
-
-    def _status(self) -> dict[str, int]:
-        """Return what Linux says of MicroPython: ``SigCgt``, the signals it catches, and whether it is ``stopped``."""
-        try:
-            text = Path(f"/proc/{self._process.pid}/status").read_text() if self._process else ""
-        except OSError:
-            return {}
-        fields = dict(line.split(":\t", 1) for line in text.splitlines() if ":\t" in line)
-        if not fields:
-            return {}
-        return {"SigCgt": int(fields["SigCgt"], 16), "stopped": int(fields["State"][0] in "TtZX")}
+        process, self._process = self._process, None
+        return 0 if process is None else process.bury(0.0 if self._closing else STOP_TIMEOUT)
 
 
 class _GoneError(Exception):
     """This board will not come up again."""
-
-
-def _read(master: int, size: int) -> bytes:
-    try:
-        return os.read(master, size)
-    except BlockingIOError:
-        return b""
-
-
-def _write(master: int, data: bytes | bytearray) -> int:
-    try:
-        return os.write(master, data[:_PIECE])
-    except BlockingIOError:
-        return 0

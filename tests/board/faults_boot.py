@@ -8,11 +8,17 @@ counted again after a reset.
 import builtins
 import io
 import os
+import random
 import sys
 
 import sim_boot
+import sim_flash
 
 KINDS = {"erase_error": "erase", "write_error": "write", "drop": "write", "flip": "write"}  # the others: both
+
+
+MIDDLES = ("front", "back", "words", "bits")
+STEP = 256
 
 
 class Journal:
@@ -46,21 +52,28 @@ class Journal:
         return met
 
 
-class FaultyFlash(sim_boot.Flash):
+class FaultyFlash(sim_flash.Flash):
     """Flash on which things go wrong."""
 
     journal = None
 
     def erase(self, offset, length):
         own = super().erase
-        return self.faulty("erase", offset, length, b"\xff" * (length // 2), lambda: own(offset, length))
+        start, end = self.real_range(offset, length)
+        return self.faulty("erase", start, end - start, lambda at, size: b"\xff" * size, lambda: own(offset, length))
 
     def write(self, offset, data):
-        own = super().write
-        half = memoryview(data)[: len(data) // 2]
-        return self.faulty("write", offset, len(data), half, lambda: own(offset, data))
+        own, data = super().write, memoryview(data)
+        return self.faulty(
+            "write",
+            offset,
+            len(data),
+            lambda at, size: self.result(at, data[at - offset : at - offset + size]),
+            lambda: own(offset, data),
+        )
 
-    def faulty(self, kind, offset, length, half, operation):
+    def faulty(self, kind, offset, length, result, operation):
+        """Do an operation; ``result(at, size)`` returns what it would leave there."""
         self.journal.note(kind, self.index, offset, length)
         met = self.journal.meet(kind, offset, length)
         while "hang" in met:
@@ -70,24 +83,46 @@ class FaultyFlash(sim_boot.Flash):
             if when["raises"]:
                 raise OSError(when["errno"])
             return -when["errno"]
-        if "kill" in met and self.journal.whens["kill"]["torn"]:
-            self.put(offset, half)
+        kill = self.journal.whens["kill"] if "kill" in met else None
+        if kill and any([kill["torn"]] + [kill[name] is not None for name in MIDDLES]):
+            self.do_in_part(kill, offset, length, result)
             self.die()
-        result = 0 if "drop" in met else operation()
+        done = 0 if "drop" in met else operation()
         if "flip" in met:
             at = self.journal.whens["flip"]["offset"]
             at = offset if at is None else at
             self.put(at, bytes([self.memory[at] ^ 1]))
         self.stick(kind, offset, length)
-        if "kill" in met:
+        if kill:
             self.die()
-        return result
+        return done
 
     def stick(self, kind, offset, length):
         """Let a byte take no value but its own, whatever is written; an erase still looks right."""
         stuck = self.config["faults"]["stuck"]
         if stuck and kind == "write" and offset <= stuck["offset"] < offset + length:
             self.put(stuck["offset"], bytes([stuck["value"]]))
+
+    def do_in_part(self, kill, offset, length, result):
+        """Let part of an operation take effect, as a power cut in the middle of it leaves it."""
+        front = length // 2 if kill["torn"] else kill["front"]
+        if kill["words"] is not None or kill["bits"] is not None:
+            random.seed(kill["bits"] if kill["words"] is None else kill["words"])
+        for at in range(offset, offset + length, STEP):
+            size = min(STEP, offset + length - at)
+            new = bytearray(result(at, size))
+            for index in range(size):
+                number = at - offset + index
+                if front is not None:
+                    mask = 0xFF if number < front else 0
+                elif kill["back"] is not None:
+                    mask = 0xFF if number >= length - kill["back"] else 0
+                elif kill["bits"] is not None:
+                    mask = random.getrandbits(8)
+                elif number % 4 == 0:
+                    mask = 0xFF * random.getrandbits(1)
+                new[index] = self.memory[at + index] & ~mask | new[index] & mask
+            self.put(at, new)
 
     def die(self):
         self.journal.note("killed", 0, 0, 0)
@@ -97,7 +132,7 @@ class FaultyFlash(sim_boot.Flash):
 
 
 def start(config):
-    """Make this MicroPython the board of ``config``, with its faults, and run its main.py."""
+    """Make this MicroPython the board of ``config``, with its faults."""
     faults = config["faults"]
     FaultyFlash.journal = Journal(config["file"] + ".log", faults)
     sim_boot.make_board(config, FaultyFlash)
@@ -110,8 +145,6 @@ def start(config):
         cook()
     hide(faults["hide"])
     sim_boot.finish(config)
-    if faults["main"] and not config["raw"]:
-        exec(faults["main"], {"__name__": "__main__"})  # noqa: S102 - the test's own
 
 
 class Cooked(io.IOBase):

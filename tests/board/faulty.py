@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Any, NamedTuple
 
 from hatch_romfs.sim.board import SimOptions, SimulatedBoard
 from hatch_romfs.sim.relay import RAW_BANNER, Relay
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
 
 ALWAYS = -1
 
@@ -34,14 +31,20 @@ class When:
 
 @dataclass(frozen=True, slots=True)
 class Kill:
-    """Kill the board right after its operation number ``step`` (erases and writes, from 1), or with ``torn`` in it.
+    """Kill the board right after its operation number ``step`` (erases and writes, from 1), or in the middle of it.
 
-    Then power is gone for good, or with ``restart`` the board comes up again as after a watchdog's reset.
+    What has taken effect then: the first ``front`` bytes, the last ``back`` bytes, random ``words`` of 4 bytes, or
+    random ``bits``, both with that seed; ``torn`` is the first half. Power is gone for good, or with ``restart`` the
+    board comes up again as after a watchdog's reset.
     """
 
     step: int
     torn: bool = False
     restart: bool = False
+    front: int | None = None
+    back: int | None = None
+    words: int | None = None
+    bits: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,16 +67,21 @@ class Faults:
     stuck: Stuck | None = None
     hang: When | None = None  # an operation never returns
     kill: Kill | None = None
-    # Wire; bytes are counted up the wire, from the board's start
+    # Wire; bytes are counted up or down the wire, from the board's start
     reset_after: int | None = None  # bytes until the board resets, once
     cut_after: int | None = None  # bytes until the host's port is gone for good; the board runs on
-    baud: int | None = None  # pace up the wire, ten bits a byte
-    rx_ring: int | None = None  # bytes that a board without flow control keeps; more are lost
+    lose_at: int | None = None  # the number, from 0, of a byte that is lost; likewise for the others here
+    flip_at: int | None = None  # bit 0 of it is wrong
+    lose_down_at: int | None = None
+    flip_down_at: int | None = None
+    baud: int | None = None  # the same as SimOptions.baud
+    rx_ring: int | None = None  # the same as SimOptions.ring
     garbage: bytes = b""  # comes down before each banner of the raw REPL
     raw_paste: bytes | None = None  # the answer to a request for raw-paste, such as b"R\0"; b"" knows no such request
     # Firmware
     op6: bool = True
     hide: tuple[str, ...] = ()  # "deflate", "hashlib.sha256", "sys.stdin.buffer" …
+    boot: str = ""  # source of a boot.py, run at each start
     main: str = ""  # source of a main.py, run at each start but a soft reset in the raw REPL
     crlf: bool = False  # text is printed with CR LF, as boards do
     mpy: int | None = None  # what sys.implementation._mpy says
@@ -98,7 +106,9 @@ class FaultyBoard(SimulatedBoard):
     folders = (*SimulatedBoard.folders, Path(__file__).parent)
 
     def __init__(self, options: SimOptions | None = None, faults: Faults = NO_FAULTS) -> None:
-        super().__init__(options)
+        options = options or SimOptions()
+        wire = {"baud": faults.baud or options.baud, "ring": faults.rx_ring or options.ring}
+        super().__init__(replace(options, **wire))
         self.faults = faults
 
     @property
@@ -148,59 +158,53 @@ class FaultyBoard(SimulatedBoard):
         """Forget the operations of boards before it on the same file."""
         self.journal.write_bytes(b"")
 
-    def make_relay(self, root: Path) -> Relay:
+    def make_relay(self, home: Path, root: Path) -> Relay:
         self.prepare()
-        return FaultyRelay(self, lambda raw: self.arguments(root, raw=raw), self.environment())
+        for name, source in (("boot.py", self.faults.boot), ("main.py", self.faults.main)):
+            if source:
+                (root / name).write_text(source)
+        return FaultyRelay(self, lambda raw: self.arguments(home, root, raw=raw), self.environment(), home, self.wire())
 
-    def config(self, root: Path, *, raw: bool) -> dict[str, object]:
-        config = super().config(root, raw=raw)
+    def config(self, home: Path, root: Path, *, raw: bool) -> dict[str, object]:
+        config = super().config(home, root, raw=raw)
         if not self.faults.op6 and config["access"] == "ranged":
             config["access"] = "whole"
         faults = asdict(self.faults)
         if self.faults.kill:
-            kill = When(after=self.faults.kill.step - 1)
-            faults["kill"] = {**asdict(kill), "torn": self.faults.kill.torn}
-        for name in ("baud", "rx_ring", "garbage", "raw_paste"):
-            del faults[name]
-        return {**config, "faults": faults}
+            faults["kill"] = asdict(self.faults.kill) | asdict(When(after=self.faults.kill.step - 1))
+        board_side = ("erase_error", "write_error", "drop", "flip", "stuck", "hang", "kill", "hide", "crlf", "mpy")
+        return {**config, "faults": {name: faults[name] for name in board_side}}
 
 
 class FaultyRelay(Relay):
     """What passes bytes between host and board, badly."""
 
-    def __init__(
-        self, board: FaultyBoard, arguments: Callable[[bool], Sequence[str]], environment: Mapping[str, str]
-    ) -> None:
-        super().__init__(arguments, environment)
+    def __init__(self, board: FaultyBoard, *options: Any) -> None:
+        super().__init__(*options)
         self._board = board
         self._faults = board.faults
-        self._rate = (board.faults.baud or 0) / 10
-        self._tokens, self._at = 0.0, time.monotonic()
+        self._from_host = self._from_board = 0  # bytes so far, with those that are lost
         self._held = b""
         self._was_reset = False
 
-    def intake(self) -> int:
-        if not self._rate:
-            return super().intake()
-        now = time.monotonic()
-        most = max(16.0, self._rate / 100)  # what an idle line saves up: 10 ms
-        self._tokens, self._at = min(most, self._tokens + (now - self._at) * self._rate), now
-        return int(self._tokens)
-
-    def pause(self) -> float | None:
-        return 0.002 if self._rate and self._tokens < 1 else None
-
     def from_host(self, data: bytes) -> None:
-        self._tokens -= len(data)
-        if self._faults.raw_paste is not None:
-            data = self._refuse_raw_paste(data)
         faults = self._faults
+        at, self._from_host = self._from_host, self._from_host + len(data)
+        self.sent += faults.lose_at in range(at, self._from_host)
+        data = spoilt(data, at, lose=faults.lose_at, flip=faults.flip_at)
+        if faults.raw_paste is not None:
+            data = self._refuse_raw_paste(data)
         for limit, act in ((faults.reset_after, self._reset_once), (faults.cut_after, self.cut)):
             if limit is not None and self.sent < limit <= self.sent + len(data):
-                self._pass_up(data[: limit - self.sent])
+                self.to_board(data[: limit - self.sent])
                 act()
                 return
-        self._pass_up(data)
+        self.to_board(data)
+
+    def to_host(self, data: bytes) -> None:
+        faults = self._faults
+        at, self._from_board = self._from_board, self._from_board + len(data)
+        super().to_host(spoilt(data, at, lose=faults.lose_down_at, flip=faults.flip_down_at))
 
     def from_board(self, data: bytes) -> None:
         mark = RAW_BANNER[:8]
@@ -210,11 +214,6 @@ class FaultyRelay(Relay):
         kill = self._faults.kill
         killed = kill is not None and self._board.journal.read_text().endswith("killed 0 0 0\n")
         return not killed or kill is None or kill.restart
-
-    def _pass_up(self, data: bytes) -> None:
-        if self._faults.rx_ring is not None:
-            data = data[: max(0, self._faults.rx_ring - self.waiting())]
-        self.to_board(data)
 
     def _reset_once(self) -> None:
         if not self._was_reset:
@@ -235,3 +234,12 @@ class FaultyRelay(Relay):
                 self._held = part
                 return data[: -len(part)]
         return data
+
+
+def spoilt(data: bytes, start: int, *, lose: int | None, flip: int | None) -> bytes:
+    """Return bytes of which the first has the number ``start`` as a bad wire passes them on."""
+    if flip is not None and 0 <= (at := flip - start) < len(data):
+        data = data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
+    if lose is not None and 0 <= (at := lose - start) < len(data):
+        data = data[:at] + data[at + 1 :]
+    return data

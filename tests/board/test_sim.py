@@ -258,7 +258,7 @@ class TestFlashRules:
             ("dev.writeblocks(0, bytes(256), 128)", -22, "write 128+256: not whole write units"),
             ("dev.writeblocks(15, bytes(512), 3840)", -22, "write 65280+512: not whole write units"),
             ("dev.writeblocks(-1, bytes(256), 0)", -22, "write -4096+256: not whole write units"),
-            ("dev.writeblocks(0, bytes(512), 0)", -5, "write 0+512: over bytes that are not erased"),
+            ("dev.writeblocks(0, b'\\xf0' * 512, 0)", -5, "write 0+512: over bytes that are not erased"),
             ("dev.ioctl(6, 16)", -22, "erase 65536+4096: not whole blocks"),
         ],
     )

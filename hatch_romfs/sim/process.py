@@ -1,0 +1,101 @@
+"""The process in which a simulated board's MicroPython runs."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+STOP_TIMEOUT = 1.0
+"""Seconds in which a process must have stopped."""
+
+_START = (
+    "import fcntl, os, sys; fcntl.fcntl({life}, fcntl.F_SETOWN, os.getpid()); "
+    "fcntl.fcntl({life}, fcntl.F_SETFL, os.O_ASYNC); "  # the end of the board's own process ends this one too (SIGIO)
+    "os.environ['HOME'] = os.devnull; "  # or it would write its history into the user's
+    "sys.path = [p for p in sys.path if p] + [{folder!a}]; "  # the working folder may have a micropython.py
+    "import micropython; sys.exit(micropython.main())"
+)
+
+
+class Process:
+    """MicroPython on a terminal. ``life`` becomes readable when it ends."""
+
+    def __init__(self, terminal: int, arguments: Sequence[str], environment: Mapping[str, str]) -> None:
+        self.life, other = socket.socketpair()
+        with other:
+            self._process = subprocess.Popen(  # noqa: S603 - this Python
+                # Without -S, site-packages would be searched for things to start, which takes longer than the rest.
+                [sys.executable, "-S", "-c", _START.format(life=other.fileno(), folder=_folder()), *arguments],
+                stdin=terminal,
+                stdout=terminal,
+                stderr=terminal,
+                env=environment,
+                pass_fds=[other.fileno()],
+                start_new_session=True,  # a Ctrl-C in the user's terminal is not for the board
+            )
+
+    def kill(self) -> None:
+        """End it at once."""
+        self._process.kill()
+
+    def bury(self, timeout: float) -> int:
+        """End it if it has not ended after ``timeout`` seconds, and return its status."""
+        try:
+            status = self._process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            status = self._process.wait()
+        self.life.close()
+        return status
+
+    def is_running(self) -> bool:
+        """Tell whether a program runs now, so that a Ctrl-C would interrupt it; False where that cannot be told."""
+        return bool(int(self._status().get("SigCgt", "0"), 16) >> (signal.SIGINT - 1) & 1)
+
+    def is_computing(self) -> bool:
+        """Tell whether it uses or waits for a processor, and does not sleep or wait for input."""
+        return self._status().get("State", "").startswith("R")
+
+    def interrupt(self) -> bool:
+        """Interrupt the program, and tell whether there was one."""
+        if self._process.poll() is not None:
+            return False
+        # A signal that comes when the program is just over would end MicroPython: look while it stands still.
+        with suppress(ProcessLookupError):
+            os.kill(self._process.pid, signal.SIGSTOP)
+            deadline = time.monotonic() + STOP_TIMEOUT
+            while self._status().get("State", "T")[0] not in "TtZX" and time.monotonic() < deadline:
+                time.sleep(0.0002)
+            running = self.is_running()
+            if running:
+                os.kill(self._process.pid, signal.SIGINT)
+            os.kill(self._process.pid, signal.SIGCONT)
+            return running
+        return False
+
+    def _status(self) -> dict[str, str]:
+        """Return what Linux says of it: ``SigCgt``, the signals it catches, and its ``State``."""
+        try:
+            text = Path(f"/proc/{self._process.pid}/status").read_text()
+        except OSError:
+            return {}
+        return dict(line.split(":\t", 1) for line in text.splitlines() if ":\t" in line)
+
+
+@cache
+def _folder() -> str:
+    """Return where MicroPython's Python module is."""
+    found = find_spec("micropython_module")
+    return str(Path(found.origin).parent) if found and found.origin else ""
