@@ -91,9 +91,10 @@ def check_code(image: Image, board: Board) -> None:
             code = f"{header.arch} code of version {header.version}.{header.sub_version}"
             wrong.append(f"{path} is {code}, the board runs {board.arch or 'none'} of {version}.{sub_version}")
     if wrong:
-        more = f"\n(and {len(wrong) - _NAMED} more)" if len(wrong) > _NAMED else ""
+        if len(wrong) > _NAMED:
+            wrong[_NAMED:] = [f"(and {len(wrong) - _NAMED} more)"]
         raise BoardError(
-            "\n".join(wrong[:_NAMED]) + more,
+            wrong,
             hint="Set tool.romfs.mpy.micropython and .arch for this board, or write it all the same with --force.",
         )
 
