@@ -6,24 +6,44 @@ into a line on the screen and a status.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
+Text: TypeAlias = "str | Sequence[str]"
+"""A line of text, or several."""
+
+
+def one_line(text: str) -> str:
+    """Return ``text`` as one line, with everything escaped that could move a cursor, change a color or hide text.
+
+    Names come from boards, images and folders, and are hostile until proven otherwise: a newline is escaped too, so
+    that no name can look like a line of our own.
+    """
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+
+
+def _lines(text: Text) -> str:
+    return "\n".join(map(one_line, (text,) if isinstance(text, str) else text))
+
+
 class RomfsError(Exception):
     """Something that the user can do something about.
 
-    ``message`` says what is wrong and where, ``hint`` what to do about it.
+    ``message`` says what is wrong and where, ``hint`` what to do about it. Both can be several lines, given as a
+    sequence. They can be printed as they are: everything unprintable is escaped, also a newline within a line.
     """
 
     status: ClassVar[int] = 1
 
-    def __init__(self, message: str, *, hint: str | None = None) -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+    def __init__(self, message: Text, *, hint: Text | None = None) -> None:
+        self.message = _lines(message)
+        self.hint = None if hint is None else _lines(hint)
+        super().__init__(self.message)
 
     def __str__(self) -> str:
         return f"{self.message}\n{self.hint}" if self.hint else self.message
@@ -49,9 +69,9 @@ class SettingsError(RomfsError):
 
     status = 2
 
-    def __init__(self, problems: Sequence[Problem] | str, *, hint: str | None = None) -> None:
+    def __init__(self, problems: Sequence[Problem] | str, *, hint: Text | None = None) -> None:
         self.problems = () if isinstance(problems, str) else tuple(problems)
-        super().__init__(problems if isinstance(problems, str) else "\n".join(map(str, problems)), hint=hint)
+        super().__init__(problems if isinstance(problems, str) else list(map(str, problems)), hint=hint)
 
 
 class ImageError(RomfsError):
@@ -59,7 +79,7 @@ class ImageError(RomfsError):
 
     status = 3
 
-    def __init__(self, message: str, *, offset: int, hint: str | None = None) -> None:
+    def __init__(self, message: str, *, offset: int, hint: Text | None = None) -> None:
         super().__init__(f"{message} (at offset {offset})", hint=hint)
         self.what = message
         self.offset = offset
@@ -73,6 +93,10 @@ class LinkError(RomfsError):
 
 class LostLinkError(LinkError):
     """The port itself is gone: unplugged, or closed from the other side."""
+
+
+class PortUnavailableError(LinkError):
+    """The port is missing, busy, or not accessible yet; it may be available a moment later."""
 
 
 class BoardError(RomfsError):

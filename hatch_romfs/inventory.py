@@ -64,7 +64,7 @@ def check(image: Image, path: Path) -> None:
         wrong.insert(0, f"the image: {', '.join(changed.values())}")
     if wrong:
         raise VerifyError(
-            "\n".join((f"{image.origin} is not what {path} says:", *wrong)),
+            [f"{image.origin} is not what {path} says:", *wrong],
             hint="A build writes both; one of the two is of another build, or was changed.",
         )
 

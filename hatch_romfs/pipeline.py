@@ -282,9 +282,9 @@ def replacing(out: Path) -> Iterator[Path]:
 def _too_big(size: int, settings: Settings, tree: Directory) -> BuildError:
     what, limit = (_whose(settings), settings.size) if settings.size else ("that boards can count", MAX_SIZE)
     largest = sorted(((file.size, path) for path, file in files(tree)), key=lambda found: (-found[0], found[1]))
-    listed = "".join(f"\n  {bytes_:>10,}  {path}" for bytes_, path in largest[:_LARGEST])
+    listed = [f"  {bytes_:>10,}  {path}" for bytes_, path in largest[:_LARGEST]]
     return BuildError(
-        f"the image is {size:,} bytes, {size - limit:,} more than the {limit:,} {what}; the largest files:{listed}",
+        [f"the image is {size:,} bytes, {size - limit:,} more than the {limit:,} {what}; the largest files:", *listed],
         hint="Leave files out, compile with mpy.optimize = 3, or use a larger partition.",
     )
 

@@ -101,9 +101,10 @@ def check_code(image: Image, board: Board) -> None:
         if problem is not None:
             wrong.append(f"{path} {problem}")
     if wrong:
-        more = f"\n(and {len(wrong) - _NAMED} more)" if len(wrong) > _NAMED else ""
+        if len(wrong) > _NAMED:
+            wrong[_NAMED:] = [f"(and {len(wrong) - _NAMED} more)"]
         raise BoardError(
-            "\n".join(wrong[:_NAMED]) + more,
+            wrong,
             hint=f"Set tool.romfs.mpy.{keys} for this board, or write it all the same with --force.",
         )
 

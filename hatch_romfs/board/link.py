@@ -6,48 +6,87 @@ a port raises DTR and RTS, as systems and pyserial do; nothing here changes the 
 
 from __future__ import annotations
 
-import errno
 import time
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Protocol
 
-import serial
-
+from hatch_romfs.board.opening import open_port
 from hatch_romfs.errors import LinkError, LostLinkError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     Trace = Callable[[str, bytes], None]
+    OnMessage = Callable[[str], None]
 
 SLICE = 0.05
 """Seconds that one read of the port waits at most."""
-LOCKED = 0.5
-"""Seconds in which another program may let go of the port."""
 WRITE_TIMEOUT = 20.0
 """Seconds in which a piece that is written must be taken."""
 PIECE = 1024
 """Bytes written at once."""
 KEPT = 200
 """How many of the last bytes a message shows."""
-BUSY = "Is another program using it, or, just after plugging in, ModemManager? Close it, or wait 20 seconds."
-MISSING = "Is it plugged in? 'romfs-flash --list-ports' shows every port."
+RETRY = 0.1
+"""Seconds between two attempts to open a port that was lost."""
+LONG_WAIT = 1.0
+"""Seconds after which a message says what is being waited for."""
+
+
+class OpenPort(Protocol):
+    """An open port, as pyserial and whatever else carries bytes provide it. Its methods raise OSError."""
+
+    @property
+    def in_waiting(self) -> int:
+        """How many bytes can be read without waiting."""
+        ...
+
+    def read(self, size: int, /) -> bytes:
+        """Return up to ``size`` bytes; wait a short time, ``SLICE``, for the first of them."""
+        ...
+
+    def write(self, data: bytes, /) -> int | None:
+        """Send everything; must raise, not hang, when the other end stops reading."""
+        ...
+
+    def close(self) -> None:
+        """Release the port."""
+        ...
+
+
+def ignore_message(_text: str) -> None:
+    """Default for messages: do nothing."""
 
 
 class Link:
-    """An open port: ``sent`` and ``received`` count its bytes; ``trace`` is told of them, for ``-vv``."""
+    """An open port: ``sent`` and ``received`` count its bytes; ``trace`` gets all of them, for ``-vv``.
 
-    def __init__(self, port: serial.SerialBase, name: str, trace: Trace | None = None) -> None:
+    ``open_again`` opens the port again after it was lost. ``on_message`` is called with what is being waited for.
+    """
+
+    def __init__(  # noqa: PLR0913 - what a port is and who watches it
+        self,
+        port: OpenPort,
+        name: str,
+        trace: Trace | None = None,
+        *,
+        baudrate: int = 115200,
+        open_again: Callable[[], OpenPort] | None = None,
+        on_message: OnMessage = ignore_message,
+    ) -> None:
         self.port = port
         self.name = name
         self.sent = 0
         self.received = 0
+        self.bytes_per_second = baudrate / 10
+        self.on_message = on_message
         self._trace = trace
+        self._open_again = open_again
         self._waiting = bytearray()
 
     def seconds_for(self, size: int) -> float:
-        """Return the seconds that ``size`` bytes take at the port's speed, ten bits for each byte."""
-        return size * 10 / int(self.port.baudrate)
+        """Return how long ``size`` bytes take at the speed of the port."""
+        return size / self.bytes_per_second
 
     def write(self, data: bytes) -> None:
         """Send everything; raises LinkError."""
@@ -92,7 +131,37 @@ class Link:
 
     def close(self) -> None:
         """Close the port."""
-        self.port.close()
+        with suppress(OSError):  # a port that is gone cannot be closed properly
+            self.port.close()
+
+    def reopen(self, timeout: float) -> None:
+        """Close the port and open it again: a port can disappear for seconds when a board resets.
+
+        It is found again by its USB serial number, also under another name, or else by its name. Bytes that were
+        received and not read yet are dropped. Raises LinkError when it is not back in ``timeout`` seconds.
+        """
+        if self._open_again is None:
+            raise LinkError(f"{self.name}: the port was lost and cannot be opened again")
+        self.close()
+        self._waiting.clear()
+        started = time.monotonic()
+        silent = True
+        while True:
+            try:
+                self.port = self._open_again()
+            except LinkError as error:  # noqa: PERF203 - a retry
+                waited = time.monotonic() - started
+                if waited >= timeout:
+                    raise LinkError(
+                        f"{self.name}: the port was lost and is not back after {timeout:.0f} s: {error.message}",
+                        hint="Check the cable, and run the same command again.",
+                    ) from error
+                if silent and waited >= LONG_WAIT:
+                    silent = False
+                    self.on_message(f"waiting for {self.name} to come back")
+                time.sleep(RETRY)
+            else:
+                return
 
     def _take(self, size: int) -> bytes:
         taken = bytes(self._waiting[:size])
@@ -123,48 +192,46 @@ class Link:
     def _lost(self) -> Iterator[None]:
         try:
             yield
-        except (serial.SerialException, OSError) as error:
+        except OSError as error:  # pyserial's errors are of this kind
+            if isinstance(error.__context__, TimeoutError) or "timeout" in str(error).lower():
+                raise LinkError(
+                    f"{self.name}: the board stopped reading", hint="Reset the board, and run the same command again."
+                ) from error
             raise LostLinkError(
                 f"{self.name}: the link was lost: {error}", hint="Check the cable, and run the same command again."
             ) from error
 
 
-def open_link(
+def open_link(  # noqa: PLR0913 - the settings of a port
     name: str,
     *,
     baudrate: int = 115200,
     dtr: bool | None = None,
     rts: bool | None = None,
     trace: Trace | None = None,
+    origin: str = "",
+    find_again: Callable[[], str] | None = None,
+    on_message: OnMessage = ignore_message,
 ) -> Link:
     """Open a port by its name, or by a URL that pyserial knows, for this program alone where the system can.
 
-    ``dtr`` and ``rts`` are set before it is opened if they are not None. Raises LinkError.
+    ``dtr`` and ``rts`` are set before it is opened if they are not None. ``origin`` says in messages where the name
+    comes from. ``find_again`` returns the port's name after it was lost; without it, the name stays the same.
+    Raises LinkError.
     """
-    try:
-        port = serial.serial_for_url(
-            name, baudrate=baudrate, timeout=SLICE, write_timeout=WRITE_TIMEOUT, exclusive=True, do_not_open=True
+
+    def open_by(found: str) -> OpenPort:
+        return open_port(
+            found,
+            baudrate=baudrate,
+            dtr=dtr,
+            rts=rts,
+            read_timeout=SLICE,
+            write_timeout=WRITE_TIMEOUT,
+            origin=origin,
         )
-        if dtr is not None:
-            port.dtr = dtr
-        if rts is not None:
-            port.rts = rts
-        _open(port)
-    except (serial.SerialException, OSError, ValueError) as error:
-        missing = getattr(error, "errno", None) == errno.ENOENT
-        raise LinkError(f"cannot open {name}: {error}", hint=MISSING if missing else BUSY) from error
-    return Link(port, name, trace)
 
+    def open_again() -> OpenPort:
+        return open_by(find_again() if find_again else name)
 
-def _open(port: serial.SerialBase) -> None:
-    """Open a port; one that is locked may be held by a process that is just being started, for a moment."""
-    deadline = time.monotonic() + LOCKED
-    while True:
-        try:
-            port.open()
-        except serial.SerialException as error:  # noqa: PERF203 - a retry
-            if error.errno not in (errno.EAGAIN, errno.EBUSY) or time.monotonic() > deadline:
-                raise
-            time.sleep(SLICE)
-        else:
-            return
+    return Link(open_by(name), name, trace, baudrate=baudrate, open_again=open_again, on_message=on_message)

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from serial.tools.list_ports import comports
+from hatch_romfs.errors import LinkError, PortUnavailableError, SettingsError
 
-from hatch_romfs.errors import LinkError
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_BY_ID = "id:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,42 +18,105 @@ class Port:
     """A serial port: the name to open it by, what the system says of it, and its USB serial number, if any."""
 
     name: str
-    description: str
-    serial_number: str | None
-    usb: bool
+    description: str = ""
+    serial_number: str | None = None
+    usb: bool = False
 
     def __str__(self) -> str:
-        by_id = f", --port id:{self.serial_number}" if self.serial_number else ""
+        by_id = f", --port {_BY_ID}{self.serial_number}" if self.serial_number else ""
         return f"--port {self.name}{by_id}  {self.description}"
 
 
 def list_ports() -> list[Port]:
-    """Return the ports of this machine, in order of name."""
+    """Return the ports of this machine, in order of name. Raises LinkError where the system cannot list them."""
+    try:
+        from serial.tools.list_ports import comports  # noqa: PLC0415 - raises ImportError on some systems
+    except ImportError:
+        raise LinkError("the serial ports of this system cannot be listed", hint="Name one with --port.") from None
     found = [
         Port(port.device, port.description or "", port.serial_number, usb=port.vid is not None) for port in comports()
     ]
     return sorted(found, key=lambda port: port.name)
 
 
-def choose_port(asked: str | None) -> str:
-    """Return the port that is meant: a name or URL as it is, ``id:SERIAL``, or for None the only USB port.
+def choose_port(asked: str | None, origin: str = "") -> Port:
+    """Return the port that is meant: by name or URL, by ``id:SERIAL`` or a unique prefix of that, or the only USB port.
 
-    Raises LinkError where that is none or more than one: nothing is ever written to a board that was guessed.
+    ``origin`` says in messages where ``asked`` comes from. Raises SettingsError for an empty name, and LinkError unless
+    exactly one port is meant: nothing is ever written to a board that was guessed. PortUnavailableError means that
+    there is none yet.
     """
-    if asked is not None and not asked.startswith("id:"):
-        return asked
-    ports = list_ports()
+    source = f" (from {origin})" if origin else ""
     if asked is None:
-        found = [port for port in ports if port.usb]
-        missing = "no board was found"
-    else:
-        found = [port for port in ports if port.serial_number == asked[3:]]
-        missing = f"no board has the serial number {asked[3:]!r}"
-    if len(found) == 1:
-        return found[0].name
-    if not found:
-        raise LinkError(
-            missing, hint="Is it plugged in? 'romfs-flash --list-ports' shows every port; name one with --port."
+        return _only([port for port in list_ports() if port.usb], "no board was found")
+    if asked.startswith(_BY_ID) and (serial_number := asked[len(_BY_ID) :]):
+        return _by_serial_number(serial_number, source)
+    if asked in ("", _BY_ID):
+        raise SettingsError(
+            f"--port {asked}: the {'serial number' if asked else 'name of the port'} is missing",
+            hint="'romfs-flash --list-ports' shows every port.",
         )
-    listed = "\n".join(f"  {port}" for port in found)
-    raise LinkError(f"{len(found)} boards could be meant:\n{listed}", hint="Name one of them with --port.")
+    return _by_name(asked)
+
+
+def _by_name(name: str) -> Port:
+    """Return a port by its name, with its serial number where it has one: that finds it again under another name."""
+    if ":/" in name or name.startswith("sim:"):
+        return Port(name)
+    try:
+        ports = list_ports()
+    except LinkError:
+        return Port(name)
+    return next((port for port in ports if port.name == name), Port(name))
+
+
+def _by_serial_number(asked: str, source: str) -> Port:
+    ports = [port for port in list_ports() if port.serial_number]
+    found = [port for port in ports if port.serial_number == asked]
+    found = found or [port for port in ports if (port.serial_number or "").startswith(asked)]
+    if len({port.serial_number for port in found}) > 1:
+        raise LinkError(
+            [f"more than one serial number starts with {asked!r}{source}:", *(f"  {port}" for port in found)],
+            hint="Write more of it.",
+        )
+    return _only(found, f"no board has the serial number {asked!r}{source}")
+
+
+def _only(found: list[Port], missing: str) -> Port:
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise PortUnavailableError(
+            missing,
+            hint="Is it plugged in? 'romfs-flash --list-ports' shows every port; name one with --port,"
+            " or wait for the board with --wait.",
+        )
+    raise LinkError(
+        [f"{len(found)} boards could be meant:", *(f"  {port}" for port in found)],
+        hint="Name one of them with --port.",
+    )
+
+
+def follow(port: Port) -> Callable[[], str]:
+    """Return a function that finds a port after it was lost: by its serial number, or else by its name.
+
+    A board can come back under another name, and another board can have taken the name. The function raises
+    PortUnavailableError while the board is away.
+    """
+    if port.serial_number is None:
+        return lambda: port.name
+    before = _names(port.serial_number)  # a board can have several ports with one serial number
+
+    def find() -> str:
+        now = _names(port.serial_number)
+        if port.name in now:
+            return port.name
+        if len(now) != len(before) or port.name not in before:
+            raise PortUnavailableError(f"no board has the serial number {port.serial_number!r}")
+        return now[before.index(port.name)]
+
+    return find
+
+
+def _names(serial_number: str | None) -> list[str]:
+    return [port.name for port in list_ports() if port.serial_number == serial_number]

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from hatch_romfs.board.link import Link, open_link
-from hatch_romfs.board.ports import choose_port
+from hatch_romfs.board.link import Link, ignore_message, open_link
+from hatch_romfs.board.ports import choose_port, follow
 from hatch_romfs.board.probe import Board, probe
 from hatch_romfs.board.repl import RawRepl
-from hatch_romfs.errors import BoardError, LinkError
+from hatch_romfs.errors import BoardError, LinkError, PortUnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,8 +19,10 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from hatch_romfs.board.link import Trace
+    from hatch_romfs.board.link import OnMessage, Trace
 
+POLL: Final = 0.2
+"""Seconds between two looks for a board that is waited for."""
 UNMOUNT: Final = """\
 import os,vfs
 os.chdir('/')
@@ -66,6 +69,8 @@ del u
 class PortOptions:
     """How to reach a board: ``port`` as ``choose_port`` takes it, the speed in baud, DTR and RTS if they matter.
 
+    ``wait`` is how many seconds to wait for a board that is not plugged in yet. ``origin`` says in messages where the
+    name of the port comes from. ``on_message`` is called with the port that was chosen, and with what is waited for.
     ``boot`` says whether its ``boot.py`` may run to its end in the reset before a partition is changed.
     """
 
@@ -73,6 +78,9 @@ class PortOptions:
     baudrate: int = 115200
     dtr: bool | None = None
     rts: bool | None = None
+    wait: float = 0.0
+    origin: str = ""
+    on_message: OnMessage = field(default=ignore_message, compare=False, repr=False)
     boot: bool = True
 
 
@@ -128,13 +136,49 @@ class Session:
 def session(options: PortOptions, trace: Trace | None = None) -> Iterator[Session]:
     """Connect to the board that is meant, and get a prompt; raises LinkError."""
     with ExitStack() as stack:
-        name = choose_port(options.port)
-        if name.startswith("sim:"):
+        if (options.port or "").startswith("sim:"):
             from hatch_romfs.sim.board import SimulatedBoard, parse_sim_url  # noqa: PLC0415 - not for real boards
 
-            name = stack.enter_context(SimulatedBoard(parse_sim_url(name))).port
-        link = open_link(name, baudrate=options.baudrate, dtr=options.dtr, rts=options.rts, trace=trace)
+            board = stack.enter_context(SimulatedBoard(parse_sim_url(options.port or "")))
+            link = open_link(board.port, baudrate=options.baudrate, trace=trace, on_message=options.on_message)
+        else:
+            link = _connect(options, trace)
         stack.callback(link.close)
         repl = RawRepl(link)
         repl.enter()
         yield stack.enter_context(Session(link, repl, probe(repl), options.boot))
+
+
+def _connect(options: PortOptions, trace: Trace | None) -> Link:
+    """Open the port that is meant, and wait for it as long as the options say; raises LinkError."""
+    deadline = time.monotonic() + options.wait
+    reason = ""
+    while True:
+        try:
+            return _open(options, trace)
+        except PortUnavailableError as error:
+            if time.monotonic() >= deadline:
+                raise
+            if error.message != reason:
+                reason = error.message
+                options.on_message(f"waiting for the board: {reason}")
+        time.sleep(POLL)
+
+
+def _open(options: PortOptions, trace: Trace | None) -> Link:
+    port = choose_port(options.port, options.origin)
+    link = open_link(
+        port.name,
+        baudrate=options.baudrate,
+        dtr=options.dtr,
+        rts=options.rts,
+        trace=trace,
+        origin=options.origin,
+        find_again=follow(port),
+        on_message=options.on_message,
+    )
+    if port.name != options.port or options.origin:
+        by_id = f", serial number {port.serial_number}" if port.serial_number else ""
+        source = f" (from {options.origin})" if options.origin else ""
+        options.on_message(f"using port {port.name}{by_id}{source}")
+    return link

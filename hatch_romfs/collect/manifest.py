@@ -111,6 +111,6 @@ def _told() -> Iterator[None]:
     try:
         yield
     except ManifestError as error:
-        raise BuildError(str(error), hint=error.hint) from error
+        raise BuildError(str(error).split("\n"), hint=error.hint) from error
     except OSError as error:
         raise BuildError(f"cannot read {error.filename}: {error.strerror}") from error

@@ -68,7 +68,7 @@ def check_ready(tree: Directory, mpy: Mpy | None) -> None:
                     f" tool.romfs.mpy.arch-flags is {flags or 'not set'}"
                 )
     if wrong:
-        raise BuildError("\n".join(wrong), hint="Take the .py form, or set tool.romfs.mpy.arch to the board's.")
+        raise BuildError(wrong, hint="Take the .py form, or set tool.romfs.mpy.arch to the board's.")
 
 
 def _compile(
@@ -117,9 +117,7 @@ def _check_clashes(tree: Directory, chosen: dict[str, File]) -> None:
         if _compiled_name(path) in there
     ]
     if clashes:
-        raise BuildError(
-            "\n".join(clashes), hint="Exclude one of the two, or keep the .py with tool.romfs.mpy.exclude."
-        )
+        raise BuildError(clashes, hint="Exclude one of the two, or keep the .py with tool.romfs.mpy.exclude.")
 
 
 def _compiled_name(name: str) -> str:
@@ -143,8 +141,9 @@ def _report(failed: dict[str, CompileError], chosen: dict[str, File], arch: str 
         hint = f"The code is for another architecture than tool.romfs.mpy.arch, {arch}."
         if arch is None:
             hint = "Native code is for one architecture: set tool.romfs.mpy.arch to the board's."
-    count = "" if len(lines) == 1 else f"{len(lines)} modules do not compile:\n"
-    return BuildError(count + "\n".join(lines), hint=hint)
+    if len(lines) > 1:
+        lines.insert(0, f"{len(lines)} modules do not compile:")
+    return BuildError(lines, hint=hint)
 
 
 def _replaced(directory: Directory, made: dict[str, Held], path: str = "") -> Directory:

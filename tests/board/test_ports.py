@@ -3,17 +3,25 @@
 import contextlib
 import os
 import socket
+import subprocess
+import sys
 import threading
 import time
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
+import serial
+from serial.tools import list_ports
 from serial.tools.list_ports_common import ListPortInfo
 
 from hatch_romfs import LinkError
-from hatch_romfs.board import ports
+from hatch_romfs.board import session
 from hatch_romfs.board.link import open_link
-from hatch_romfs.board.ports import choose_port
+from hatch_romfs.board.ports import Port, choose_port, follow
 from hatch_romfs.board.repl import RawRepl
+from hatch_romfs.board.session import PortOptions
+from hatch_romfs.errors import PortUnavailableError, SettingsError
 
 
 def found(name: str, serial_number: str | None, vid: int | None = 0x2E8A) -> ListPortInfo:
@@ -25,12 +33,12 @@ def found(name: str, serial_number: str | None, vid: int | None = 0x2E8A) -> Lis
 @pytest.fixture
 def plugged_in(monkeypatch):
     """Plug boards in: what the system would list is all that a test cannot have for real."""
-    return lambda *boards: monkeypatch.setattr(ports, "comports", lambda: list(boards))
+    return lambda *boards: monkeypatch.setattr(list_ports, "comports", lambda: list(boards))
 
 
 def test_the_only_board_is_meant(plugged_in):
     plugged_in(found("/dev/ttyS0", None, vid=None), found("/dev/ttyACM0", "E661"))
-    assert choose_port(None) == "/dev/ttyACM0"
+    assert choose_port(None).name == "/dev/ttyACM0"
 
 
 def test_of_several_boards_none_is_guessed(plugged_in):
@@ -41,8 +49,8 @@ def test_of_several_boards_none_is_guessed(plugged_in):
     assert caught.value.message.startswith("2 boards could be meant:\n")
     assert [line for line in caught.value.message.splitlines() if "COM5" in line and "id:A" in line]
     assert caught.value.hint == "Name one of them with --port."
-    assert choose_port("COM5") == "COM5"
-    assert choose_port("id:B") == "COM7"
+    assert choose_port("COM5").name == "COM5"
+    assert choose_port("id:B").name == "COM7"
 
 
 def test_no_board(plugged_in):
@@ -86,7 +94,7 @@ def test_a_board_that_says_nothing_is_given_up(peer):
 def test_a_board_that_talks_without_end_is_given_up(peer):
     def talk(connection):
         with contextlib.suppress(OSError):
-            for _ in range(100_000):
+            while True:
                 connection.sendall(b"blah " * 100)
 
     link = open_link(peer(talk))
@@ -139,6 +147,211 @@ def test_a_port_that_another_program_holds():
     os.close(master)
 
 
-def test_a_port_that_is_not_there():
-    with pytest.raises(LinkError, match="cannot open /dev/nowhere"):
-        open_link("/dev/nowhere")
+def pseudo_terminal() -> tuple[int, str]:
+    """Return the master of a new pseudo-terminal, which the test closes, and its name."""
+    master, outside = os.openpty()
+    name = os.ttyname(outside)
+    os.close(outside)
+    return master, name
+
+
+# Each failure has advice of its own
+
+
+def refusing() -> str:
+    """Return a port of this machine on which nothing listens."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return f"127.0.0.1:{listener.getsockname()[1]}"
+
+
+@pytest.mark.parametrize(
+    ("name", "message", "hint"),
+    [
+        ("/dev/nowhere", "cannot open /dev/nowhere: no such port", "Is it plugged in?"),
+        ("/dev/null", "cannot open /dev/null: not a serial port", "Use a device such as"),
+        ("/dev/null/x", "cannot open /dev/null/x: no such port", "Is it plugged in?"),
+        ("/", "cannot open /: not a serial port", "Use a device such as"),
+        (__file__, f"cannot open {__file__}: not a serial port", "Use a device such as"),
+        ("foo://x", "cannot open foo://x: unknown kind of port 'foo'", "Use a device such as"),
+        ("socket://x", "cannot open socket://x: it does not name a host and a port", "Write socket://HOST:PORT."),
+        ("rfc2217://x:y", "cannot open rfc2217://x:y: it does not name a host and a port", "Write rfc2217://HOST:"),
+        ("socket://no.invalid:1", "cannot open socket://no.invalid:1: unknown host 'no.invalid'", "Check the name"),
+        ("rfc2217://no.invalid:1", "cannot open rfc2217://no.invalid:1: unknown host 'no.invalid'", "Check the name"),
+    ],
+)
+def test_what_cannot_be_opened(name, message, hint):
+    with pytest.raises(LinkError) as caught:
+        open_link(name)
+    assert caught.value.message == message
+    assert caught.value.hint.startswith(hint)
+    assert caught.value.status == 4
+
+
+@pytest.mark.parametrize("scheme", ["socket", "rfc2217"])
+def test_nothing_listens_there(scheme):
+    url = f"{scheme}://{refusing()}"
+    with pytest.raises(LinkError) as caught:
+        open_link(url)
+    assert caught.value.message == f"cannot open {url}: connection refused"
+    assert caught.value.hint == "Is the server running, and is this its port?"
+
+
+def test_a_port_of_another_group(tmp_path):
+    """In a process that is not root's, for root may open everything."""
+    master, name = pseudo_terminal()
+    Path(name).chmod(0)
+    code = (
+        "import grp, os, sys, serial; from hatch_romfs import LinkError; from hatch_romfs.board.link import open_link\n"
+        "if os.geteuid() == 0: os.setuid(65534)\n"
+        "try: open_link(sys.argv[1])\n"
+        "except LinkError as error: print(error)"
+    )
+    environment = {**os.environ, "USER": "ada"}
+    command = [sys.executable, "-c", code, name]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    os.close(master)
+    assert (done.stdout, done.stderr) == (
+        (
+            f"cannot open {name}: permission denied\n"
+            "Join the group dialout, then log out and in again: sudo usermod -aG dialout ada\n"
+        ),
+        "",
+    )
+
+
+def test_an_error_of_windows_is_known_by_its_text(monkeypatch):
+    """There pyserial passes on nothing but text."""
+
+    class Refused:
+        def open(self):
+            raise serial.SerialException(
+                "could not open port 'COM5': PermissionError(13, 'Access is denied.', None, 5)"
+            )
+
+    monkeypatch.setattr(serial, "serial_for_url", lambda *_, **__: Refused())
+    monkeypatch.setattr(sys, "platform", "win32")
+    with pytest.raises(LinkError) as caught:
+        open_link("COM5")
+    assert caught.value.message == "cannot open COM5: it is in use"
+
+
+# Which port is meant
+
+
+def test_a_serial_number_can_be_shortened(plugged_in):
+    plugged_in(found("COM5", "E6614A"), found("COM6", "E6614B"), found("COM7", "E6"), found("COM8", None, vid=None))
+    assert choose_port("id:E6614A").name == "COM5"
+    assert choose_port("id:E6").name == "COM7"
+    with pytest.raises(LinkError) as caught:
+        choose_port("id:E66", "ROMFS_PORT")
+    assert caught.value.message == (
+        "more than one serial number starts with 'E66' (from ROMFS_PORT):\n"
+        "  --port COM5, --port id:E6614A  Board in FS mode\n"
+        "  --port COM6, --port id:E6614B  Board in FS mode"
+    )
+
+
+@pytest.mark.parametrize("asked", ["", "id:"])
+def test_an_empty_name_is_a_usage_error(asked):
+    with pytest.raises(SettingsError, match=f"--port {asked}: the .* is missing"):
+        choose_port(asked)
+
+
+def test_a_system_that_cannot_list_its_ports(monkeypatch):
+    monkeypatch.setitem(sys.modules, "serial.tools.list_ports", None)
+    assert choose_port("/dev/ttyX").name == "/dev/ttyX"
+    with pytest.raises(LinkError, match="the serial ports of this system cannot be listed"):
+        choose_port(None)
+
+
+def test_pyserial_is_imported_only_when_a_port_is_opened():
+    code = (
+        "import sys, hatch_romfs.board.flash, hatch_romfs.board.ports, hatch_romfs.cli.flash\n"
+        "sys.exit('serial' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+# A board that is away for a while
+
+
+@pytest.fixture
+def away(tmp_path):
+    """Return a link to a port that disappears, and what brings it back: under its name, at another device."""
+    masters = []
+    name = tmp_path / "board"
+
+    def plug_in() -> None:
+        master, device = pseudo_terminal()
+        masters.append(master)
+        name.symlink_to(device)
+
+    def pull_out() -> None:
+        os.close(masters.pop())
+        name.unlink()
+
+    yield name, plug_in, pull_out
+    for master in masters:
+        os.close(master)
+
+
+def test_a_port_that_disappears_is_opened_again(away):
+    name, plug_in, pull_out = away
+    plug_in()
+    said: list[str] = []
+    opened = open_link(str(name), on_message=said.append)
+    pull_out()
+    with pytest.raises(LinkError, match="the link was lost"):
+        opened.read(1, 5)
+    threading.Timer(1.2, plug_in).start()
+    opened.reopen(10)
+    opened.write(b"x")
+    assert said == [f"waiting for {name} to come back"]
+    opened.close()
+
+
+def test_a_port_that_stays_away(away):
+    name, plug_in, pull_out = away
+    plug_in()
+    opened = open_link(str(name))
+    pull_out()
+    with pytest.raises(LinkError, match=f"{name}: the port was lost and is not back after 0 s: .*no such port"):
+        opened.reopen(0.2)
+
+
+def test_a_board_is_found_again_under_another_name(plugged_in):
+    boards = found("ttyACM0", "A"), found("ttyACM1", "A"), found("ttyACM2", "B")
+    plugged_in(*boards)
+    again = follow(choose_port("ttyACM1"))
+    assert again() == "ttyACM1"
+    plugged_in(found("ttyACM1", "B"), found("ttyACM2", "A"))  # only one of its two ports is there yet
+    with pytest.raises(PortUnavailableError, match="no board has the serial number 'A'"):
+        again()
+    plugged_in(found("ttyACM1", "B"), found("ttyACM3", "A"), found("ttyACM4", "A"))
+    assert again() == "ttyACM4"
+    assert follow(Port("COM1"))() == "COM1"
+
+
+def test_a_board_that_is_not_plugged_in_yet_is_awaited(away):
+    name, plug_in, _ = away
+    said: list[str] = []
+    threading.Timer(0.5, plug_in).start()
+    opened = session._connect(PortOptions(str(name), wait=20, on_message=said.append), None)
+    opened.close()
+    assert said == [f"waiting for the board: cannot open {name}: no such port"]
+
+
+def test_the_port_that_was_chosen_is_named(away, plugged_in):
+    name, plug_in, _ = away
+    plug_in()
+    plugged_in(found(str(name), "E661"))
+    said: list[str] = []
+    for options in (PortOptions(), PortOptions("id:E"), PortOptions(str(name), origin="ROMFS_PORT")):
+        session._connect(replace(options, on_message=said.append), None).close()
+    assert said == [
+        f"using port {name}, serial number E661",
+        f"using port {name}, serial number E661",
+        f"using port {name}, serial number E661 (from ROMFS_PORT)",
+    ]
+    session._connect(PortOptions(str(name), on_message=said.append), None).close()
+    assert len(said) == 3

@@ -93,7 +93,7 @@ def lay_out(
     run.at = headers.header_size(encoded)
     run.fill(root, "", own=run.place(".", None), above=run.place(".", None))
     if run.wrong:
-        raise BuildError("Linux's romfs cannot hold\n" + "\n".join(run.wrong), hint="Rename or exclude them.")
+        raise BuildError(["Linux's romfs cannot hold", *run.wrong], hint="Rename or exclude them.")
     if run.at > headers.MAX_SIZE:
         raise BuildError(f"the image is {run.at:,} bytes, and its format can count {headers.MAX_SIZE:,}")
     return Layout(run.at, encoded, tuple(run.records))

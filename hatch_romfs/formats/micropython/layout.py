@@ -92,7 +92,7 @@ def _check(root: Directory) -> None:
     """Refuse what the format knows nothing of."""
     wrong = [f"{path}: {kind_of(node)}" for path, node in walk(root) if not isinstance(node, File | Directory)]
     if wrong:
-        raise BuildError("MicroPython's ROMFS cannot hold\n" + "\n".join(wrong), hint="Exclude them.")
+        raise BuildError(["MicroPython's ROMFS cannot hold", *wrong], hint="Exclude them.")
 
 
 class _Pass:
