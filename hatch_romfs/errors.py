@@ -111,5 +111,5 @@ class VerifyError(RomfsError):
     status = 6
 
 
-class FlashInterrupted(KeyboardInterrupt):  # noqa: N818 - it is an interrupt, not an error
+class FlashInterrupted(KeyboardInterrupt):
     """Ctrl-C while a partition was being written; the text says what the partition holds now."""

@@ -7,11 +7,12 @@ import base64
 import binascii
 import hashlib
 import zlib
+from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Final
 
-from hatch_romfs.board.errno import describe
+from hatch_romfs.board.mperrno import describe
 from hatch_romfs.board.plan import Block
 from hatch_romfs.board.repl import RaisedError
 from hatch_romfs.errors import LinkError, LostLinkError
@@ -48,6 +49,8 @@ SLOWEST_ERASE: Final = 10_000
 """Bytes per second that the slowest flash erases: data sheets allow 0.4 seconds for 4 KiB."""
 SLOWEST_PROGRAM: Final = 10_000
 """Bytes per second that the slowest flash programs."""
+SHORT: Final = 4096
+"""Bytes of the longest answer that brings no data back."""
 READ: Final = 2048
 """Bytes that one read of a partition brings back."""
 RESENDS: Final = 3
@@ -217,12 +220,30 @@ def _without_interrupts(data: bytes) -> tuple[bytes, int]:
     return data.replace(b"\x03", b"\x02") + tail, len(places)
 
 
-def _sign(head: bytes) -> bytes:
-    """Return the check sum of a frame's head, as the agent computes it."""
-    total = 0
-    for byte in head:
-        total = (total * 31 + byte) & 0xFFFFFF
-    return b"%06x" % total
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    """What the host asks of the agent: a letter, a range of the partition, and data for it, deflated if ``wbits``."""
+
+    kind: bytes
+    at: int
+    size: int
+    data: bytes = b""
+    wbits: int = 0
+
+    def head(self, patches: int = 0, crc: int = 0) -> bytes:
+        """Return the frame's first 44 bytes: its numbers in hex, and the check sum that the agent computes too."""
+        head = self.kind + b"%08x%08x%08x%04x%01x%08x" % (
+            self.at,
+            self.size,
+            len(self.data),
+            patches,
+            self.wbits,
+            crc,
+        )
+        total = 0
+        for byte in head:
+            total = (total * 31 + byte) & 0xFFFFFF
+        return head + b"%06x" % total
 
 
 class Channel:
@@ -253,7 +274,7 @@ class Channel:
 
     def erase(self, at: int, size: int) -> None:
         """Erase ``size`` bytes at ``at``."""
-        self._call(b"E", at, size, f"print(erase({at},{size}))", size / SLOWEST_ERASE)
+        self._call(_Frame(b"E", at, size), f"print(erase({at},{size}))", size / SLOWEST_ERASE)
 
     def write(self, at: int, data: bytes, *, check: bool = True) -> None:
         """Write ``data``; with ``check``, have the board compare what its flash holds then.
@@ -265,7 +286,7 @@ class Channel:
             packed, wbits = data, 0
         seconds = len(data) / SLOWEST_PROGRAM
         if self._frames:
-            self._send_data(b"W" if check else b"P", at, len(data), packed, wbits, seconds)
+            self._send(_Frame(b"W" if check else b"P", at, len(data), packed, wbits), seconds)
         else:
             code = f"print(program({at},inflate({self._literal(packed)},{wbits},{len(data)}),{check}))"
             self._run(code, seconds)
@@ -273,7 +294,7 @@ class Channel:
     def digest(self, at: int, size: int) -> str:
         """Return the hash of a range."""
         code = f"tell({algorithm(self._board)!r},{at},{size})"
-        return self._call(b"H", at, size, code, size / self._speed, most=_most(size))
+        return self._call(_Frame(b"H", at, size), code, size / self._speed, _most(size))
 
     def close(self) -> None:
         """End the agent's loop; the raw REPL has its prompt again."""
@@ -281,21 +302,21 @@ class Channel:
             return
         self._frames = False
         try:
-            self._send_head(b"Q", 0, 0)
-            self._receive_result(0.0, 4096)
+            self._repl.link.write(_Frame(b"Q", 0, 0).head())
+            self._receive_result(0.0, SHORT)
             self._repl.finish(ANSWER)
         except LostLinkError:
             raise
         except (_DamagedError, LinkError):
             self._repl.enter()
 
-    def _call(self, kind: bytes, at: int, size: int, code: str, seconds: float, most: int = 4096) -> str:  # noqa: PLR0913
+    def _call(self, frame: _Frame, code: str, seconds: float, most: int = SHORT) -> str:
         """Return the answer to a frame without data, or to a statement; either may be repeated without harm."""
         while self._frames:
             try:
-                self._send_head(kind, at, size)
+                self._repl.link.write(frame.head())
                 return self._receive_result(seconds, most)
-            except _DamagedError:
+            except _DamagedError:  # noqa: PERF203 - a retry
                 self._restart()
         return self._run(code, seconds, most)
 
@@ -325,26 +346,20 @@ class Channel:
             self._frames = False
             self.frame = min(self.frame, STATEMENT)
 
-    def _send_data(self, kind: bytes, at: int, size: int, data: bytes, wbits: int, seconds: float) -> None:
-        """Send a frame with data once the board asks for it."""
-        payload, patches = _without_interrupts(data)
-        crc = (binascii.crc32(payload) or 1) if self._board.crc32 else 0
+    def _send(self, frame: _Frame, seconds: float) -> None:
+        """Send a frame whose data the board asks for."""
         link = self._repl.link
+        payload, patches = _without_interrupts(frame.data)
+        crc = (binascii.crc32(payload) or 1) if self._board.crc32 else 0
         try:
-            self._send_head(kind, at, size, len(data), patches, wbits, crc)
+            link.write(frame.head(patches, crc))
             self._expect(b">", ASK)
             link.write(payload)
             self._expect(b".", 1.0 + 1.5 * link.seconds_for(len(payload)))
-            self._receive_result(seconds, 4096)
+            self._receive_result(seconds, SHORT)
         except _DamagedError:
             self._restart()
             raise LostFrameError from None
-
-    def _send_head(self, kind: bytes, at: int, size: int, *more: int) -> None:
-        """Send a frame's head; ``more``: bytes of data, patches, window, CRC-32."""
-        length, patches, wbits, crc = more or (0, 0, 0, 0)
-        head = kind + b"%08x%08x%08x%04x%01x%08x" % (at, size, length, patches, wbits, crc)
-        self._repl.link.write(head + _sign(head))
 
     def _expect(self, sign: bytes, timeout: float) -> None:
         """Wait for a one-byte answer. Raises RefusedError for a refusal, _DamagedError for anything else."""
@@ -352,7 +367,7 @@ class Channel:
         try:
             found = link.read(1, timeout)
             if found == b"!":
-                raise RefusedError(link.read_until(b"\n", ANSWER, most=4096).decode(errors="replace").strip())
+                raise RefusedError(link.read_until(b"\n", ANSWER, most=SHORT).decode(errors="replace").strip())
         except LostLinkError:
             raise
         except LinkError:
@@ -385,7 +400,7 @@ class Channel:
             return f"bytes.fromhex({data.hex()!r})"
         return repr(data)
 
-    def _run(self, call: str, seconds: float, most: int = 4096) -> str:
+    def _run(self, call: str, seconds: float, most: int = SHORT) -> str:
         code = f"try:\n {call}\nexcept Exception as e:print('!'+repr(e))"
         timeout = ANSWER + seconds + len(code) / 2_000
         try:

@@ -18,12 +18,14 @@ from hatch_romfs.board.channel import (
     partition_hash,
     scan,
 )
-from hatch_romfs.board.errno import EINVAL, describe
+from hatch_romfs.board.mperrno import EINVAL, describe
 from hatch_romfs.board.plan import Block, digests, make_plan, spans
+from hatch_romfs.board.probe import HEAD
 from hatch_romfs.board.session import PortOptions, session
 from hatch_romfs.board.writer import Writer
 from hatch_romfs.errors import BoardError, FlashInterrupted, LinkError, VerifyError
 from hatch_romfs.formats import open_image
+from hatch_romfs.formats.micropython.head import mounted_size_matches, read_head
 
 if TYPE_CHECKING:
     import os
@@ -53,9 +55,9 @@ def unmet(_board: Board) -> None:
 class Flashed:
     """What was done: the board and its partition, the plan, and what it cost.
 
-    ``size`` is the image's in bytes, ``sent`` and ``received`` are bytes on the wire, ``rewritten`` counts how often
-    a block had to be written again, ``resent`` how many frames the line lost, ``mounted`` says whether the board was seen to mount the image after its reset,
-    None where that was left out.
+    ``size`` is the image's in bytes, ``sent`` and ``received`` are bytes on the wire. ``rewritten`` counts how often a
+    block had to be written again, ``resent`` how many frames the line lost. ``mounted`` says whether the board was seen
+    to mount the image after its reset, None where that was left out.
     """
 
     board: Board
@@ -113,7 +115,7 @@ def flash(  # noqa: PLR0913 - the options of a command
             if not force:
                 checks.check_code(opened, found.board)
             plan, writer = _write(found, target, data, full=full, dry_run=dry_run, on_event=on_event)
-            mounted = _reset(found, len(data), on_event) if reset and not dry_run and partition == 0 else None
+            mounted = _reset(found, data, on_event) if reset and not dry_run and partition == 0 else None
             sent, received = found.link.sent, found.link.received
             rewritten, resent = (writer.rewritten, writer.channel.resent) if writer else (0, 0)
             return Flashed(found.board, target, plan, len(data), sent, received, rewritten, mounted, resent)
@@ -215,13 +217,14 @@ def _channel(found: Session) -> Iterator[Channel]:
         channel.close()
 
 
-def _reset(found: Session, size: int, on_event: OnEvent) -> bool:
+def _reset(found: Session, image: memoryview, on_event: OnEvent) -> bool:
     """Reset the board and check that it mounts the image."""
     on_event("resetting", 0, 1)
     found.restart()
     answer = found.repl.run_again("import os\ntry:print(os.statvfs('/rom')[2])\nexcept OSError:print(-1)").strip()
     on_event("resetting", 1, 1)
-    if not (answer.isdigit() and len(answer) < 11 and 0 <= size - int(answer) < 17):  # noqa: PLR2004 - the header
+    head = read_head(bytes(image[:HEAD]), len(image))
+    if not (answer.isdigit() and len(answer) < 11 and head and mounted_size_matches(head, int(answer))):  # noqa: PLR2004
         raise VerifyError(
             "the image is in the partition, whole, but the board does not mount it at /rom",
             hint="Does this firmware mount ROM filesystems at another place, or none at all?",

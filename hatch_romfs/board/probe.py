@@ -8,15 +8,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal
 
-from hatch_romfs.board.errno import EINVAL
+from hatch_romfs.board.mperrno import EINVAL
 from hatch_romfs.board.plan import Erasing, Geometry, Reprogramming
 from hatch_romfs.errors import LinkError
-from hatch_romfs.formats.micropython.metadata import Metadata, decode
-from hatch_romfs.formats.micropython.records import MAGIC, PADDING
+from hatch_romfs.formats.micropython.head import read_head
 from hatch_romfs.settings.kinds import ARCHS
 
 if TYPE_CHECKING:
     from hatch_romfs.board.repl import RawRepl
+    from hatch_romfs.formats.micropython.metadata import Metadata
 
 HEAD: Final = 512
 """Bytes of a partition's start that are looked at."""
@@ -225,14 +225,20 @@ def _partition(number: int, part: dict[str, str], platform: str) -> Partition:
     """Return a partition; one that cannot be understood is unusable, which is no reason not to use the others."""
     try:
         if "problem" in part:
-            raise ValueError(f"the board answers {part['problem']}")
+            return _unusable(number, f"the board answers {part['problem']}")
         size = _integer(part["size"])
-        head = bytes.fromhex(part["head"])
+        first = bytes.fromhex(part["head"])
         access, geometry = _geometry(part, size, platform)
     except (KeyError, ValueError) as error:
         reason = f"the board does not tell its {error}" if isinstance(error, KeyError) else str(error)
-        return Partition(number, "unusable", Geometry(0, 1, 1, "never"), None, None, None, problem=reason)
-    return Partition(number, access, geometry, *_content(head, size), _address(part.get("address", "")), head)
+        return _unusable(number, reason)
+    head = read_head(first, size)
+    address = _address(part.get("address", ""))
+    return Partition(number, access, geometry, head and head.size, head and head.metadata, address, first)
+
+
+def _unusable(number: int, problem: str) -> Partition:
+    return Partition(number, "unusable", Geometry(0, 1, 1, "never"), None, None, None, problem=problem)
 
 
 def _geometry(part: dict[str, str], size: int, platform: str) -> tuple[Access, Geometry]:
@@ -275,26 +281,3 @@ def _address(text: str) -> int | None:
     except ValueError:
         return None
     return address % (1 << 32 if address < 0 else 1 << 64)
-
-
-def _content(head: bytes, size: int) -> tuple[int | None, Metadata | None]:
-    """Return the size of the image that a partition seems to hold, and its metadata."""
-    if not head.startswith(MAGIC):
-        return None, None
-    length, at = _number(head, len(MAGIC))
-    if at + length > size:
-        return None, None
-    comment = b""
-    if head[at : at + 1] == bytes([PADDING]):
-        stop, start = _number(head, at + 1)
-        comment = head[start : start + stop]  # where it is longer than what was looked at, it is not whole JSON
-    return at + length, decode(comment)
-
-
-def _number(head: bytes, at: int) -> tuple[int, int]:
-    """Return the varuint at ``at`` and the offset behind it; one that is cut short is as good as any."""
-    value, more = 0, True
-    while more and at < len(head):
-        value, more = value << 7 | head[at] & 0x7F, head[at] >= 0x80  # noqa: PLR2004 - the high bit
-        at += 1
-    return value, at

@@ -48,8 +48,9 @@ def read_head(head):
     return None
 
 
-def answer(source, kind, buffer, at, size, length, patches, wbits, crc):
+def answer(source, kind, buffer, numbers):
     """Do what a frame asks for, and print what came of it. Return the buffer for the next one."""
+    at, size, length, patches, wbits, crc = numbers
     if kind in "WP":
         if buffer is None or len(buffer) < length + 3 * patches:
             buffer = None
@@ -85,7 +86,7 @@ def serve():
             print("=")
             return
         try:
-            buffer = answer(source, kind, buffer, *numbers)
+            buffer = answer(source, kind, buffer, numbers)
         except Exception as error:
             buffer = None
             gc.collect()

@@ -11,7 +11,6 @@ import vfs
 from micropython import kbd_intr
 from sim_flash import Flash, RomIoctl
 from sim_machine import Machine
-from uctypes import addressof
 
 IMPLEMENTATION = ("name", "version", "_machine", "_mpy", "_build", "_thread")
 _CHUNK = 1024

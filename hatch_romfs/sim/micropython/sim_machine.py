@@ -36,7 +36,7 @@ class Machine:
         while True:
             try:  # noqa: SIM105 - there is no contextlib
                 time.sleep(60)
-            except KeyboardInterrupt:  # noqa: PERF203
+            except KeyboardInterrupt:
                 pass
 
     def soft_reset(self):
