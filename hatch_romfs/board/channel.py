@@ -338,10 +338,7 @@ class Channel:
         self._lost_in_a_row += 1
         self._repl.enter()
         if self._repl.run_again("print('serve' in globals())").strip() != "True":
-            raise LinkError(
-                f"{self._repl.link.name}: the board restarted in the middle of the work",
-                hint="Does a watchdog run on it? Run the same command again: what is already right is not sent again.",
-            )
+            raise self._restart_error()
         if self._lost_in_a_row > RESENDS or self.resent > MOST_LOST or not self._start_loop():
             self._frames = False
             self.frame = min(self.frame, STATEMENT)
@@ -391,6 +388,12 @@ class Channel:
         self._lost_in_a_row = 0
         return _result(answer)
 
+    def _restart_error(self) -> LinkError:
+        return LinkError(
+            f"{self._repl.link.name}: the board restarted in the middle of the work",
+            hint="Does a watchdog run on it? Run the same command again: what is already right is not sent again.",
+        )
+
     # Statements
 
     def _literal(self, data: bytes) -> str:
@@ -404,7 +407,10 @@ class Channel:
         code = f"try:\n {call}\nexcept Exception as e:print('!'+repr(e))"
         timeout = ANSWER + seconds + len(code) / 2_000
         try:
-            return _result(self._repl.run(code, timeout, most=most))
+            answer = self._repl.run(code, timeout, most=most)
+            if "!NameError" in answer:
+                raise self._restart_error()
+            return _result(answer)
         except RaisedError as error:  # while it was compiled: there is no memory for the literal, or it was damaged
             raise RefusedError(error.last) from None
 

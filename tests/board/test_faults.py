@@ -26,7 +26,7 @@ from tests.board.boards import (
 from tests.board.faulty import ALWAYS, Faults, FaultyBoard, Kill, Stuck, When
 
 OLD, NEW = image_bytes(18_000, 1), image_bytes(14_006, 2)
-KEPT = "the header that was there before cannot be taken away, and the board may mount it"
+KEPT = "the header that was there before cannot be removed, and the board may mount it"
 BLOCKS = ("rp2", "stm32")
 """Families of which single blocks can be erased."""
 
@@ -78,12 +78,14 @@ WRONG = [("flips a bit", at) for at in AT] + [
 def test_a_write_that_goes_wrong_three_times_is_got_over(family, at, how, image, file):
     with FaultyBoard(options(family, file, ram=64 << 10), WRITES[how](When(offset=AT[at], times=3))) as board:
         done = flash(image, board.port)
-        assert done.rewritten == 3
+        # Clearing the old header meets the fault first where flash can be programmed twice.
+        tries = 2 if at == "the header" and done.partition.geometry.reprogramming == "clear" else 3
+        assert done.rewritten == tries
         erased = operations(board, "erase")
         assert_got_over(board, done)
     if family in BLOCKS:
         bad = AT[at] // BLOCK
-        assert erased == {0: 1, 1: 1, 2: 1, 3: 1, bad: 4}
+        assert erased == {0: 1, 1: 1, 2: 1, 3: 1, bad: tries + 1}
 
 
 @pytest.mark.parametrize(
@@ -97,21 +99,20 @@ def test_a_write_that_always_goes_wrong_is_given_up(family, at, how, file, romfs
         written = operations(board, "write")
         assert board.violations == ()
         found = held(board)
-    reason = "cannot be written: the board answers -5" if how == "fails" else "does not keep what is written"
+    reason = "cannot be written: the board answers EIO (-5)" if how == "fails" else "does not keep what is written"
     number = AT[at] // BLOCK
     assert ran == (
         6,
         "",
         (
             f"error: block {number} at {number * BLOCK:#x} {reason}, 4 times over; the partition holds no image now\n"
-            "Run the same command again; where it is always this block, the flash is worn out, or protected.\n"
+            "Run the same command again. If it is always this block, the flash is worn out or protected.\n"
         ),
     )
     assert declared(found) is None
-    frames = 2 if number == 0 and at == "the header" else 1
-    if family == "alif" and number == 0:
-        frames += 1  # its header is overwritten first and last
-    assert written[number] <= 4 * frames
+    # The header's block takes more writes: its old magic is cleared, its unit comes in one or two parts, and the unit
+    # of writing may turn out to be larger than stated. Every part has four tries, and the removal of the header two.
+    assert written[number] <= (4 * 3 + 8 if number == 0 else 4)
 
 
 @pytest.mark.parametrize("family", BLOCKS)
@@ -133,7 +134,7 @@ def test_a_commit_and_what_is_before_it_fail_in_turn(family, image, file):
     faults = Faults(flip=When(offset=0, times=1), drop=When(offset=300, after=1, times=1))
     with FaultyBoard(options(family, file), faults) as board:
         done = flash(image, board.port)
-        assert done.rewritten == 2
+        assert 0 <= done.rewritten <= 2  # none where the old magic, which is cleared first, takes the wrong bit
         assert_got_over(board, done)
 
 
@@ -143,7 +144,7 @@ def test_a_header_that_cannot_be_overwritten(how, image, file, romfs_flash):
     with FaultyBoard(options("alif", file), WRITES[how](When(offset=0, times=ALWAYS))) as board:
         ran = romfs_flash(image, "--port", board.port)
         left = held(board)
-    reason = "the board answers -5" if how == "fails" else "it reads back as something else"
+    reason = "the board answers EIO (-5)" if how == "fails" else "it does not keep what is written"
     gone = how == "flips a bit"
     outcome = "the partition holds no image now" if gone else KEPT
     assert ran.status == 6
@@ -164,7 +165,7 @@ def test_an_erase_that_fails_is_tried_again(family, at, raises, image, file):
 @pytest.mark.parametrize("raises", [False, True])
 @pytest.mark.parametrize("family", ["rp2", "stm32", "esp8266"])
 def test_an_erase_that_always_fails(family, raises, image, file, romfs_flash):
-    answer = "OSError(5,)" if raises else "-5"
+    answer = "OSError(5,)" if raises else "EIO (-5)"
     faults = Faults(erase_error=When(offset=9000, times=ALWAYS, errno=5, raises=raises))
     with FaultyBoard(options(family, file), faults) as board:
         ran = romfs_flash(image, "--port", board.port)
@@ -184,7 +185,7 @@ def test_a_header_that_cannot_be_erased_is_written_over(family, image, file, rom
         ran = romfs_flash(image, "--port", board.port)
         assert ran.status == 6
         assert ran.err.startswith(
-            "error: block 0 at 0x0 cannot be erased: the board answers -5; the partition holds no image now\n"
+            "error: block 0 at 0x0 cannot be erased: the board answers EIO (-5); the partition holds no image now\n"
         )
         assert declared(held(board)) is None
         assert held(board)[BLOCK:] == file.read_bytes()[BLOCK:]
@@ -197,7 +198,7 @@ def test_a_flash_that_refuses_everything_keeps_its_image_and_that_is_said(family
         ran = romfs_flash(image, "--port", board.port)
         assert held(board).startswith(OLD)
     assert ran.status == 6
-    assert ran.err.startswith(f"error: block 0 at 0x0 cannot be erased: the board answers -5; {KEPT}\n")
+    assert ran.err.startswith(f"error: block 0 at 0x0 cannot be erased: the board answers EIO (-5); {KEPT}\n")
 
 
 @pytest.mark.parametrize(
@@ -212,27 +213,19 @@ def test_a_stuck_byte(family, at, value, image, file):
         assert declared(held(board)) is None
     block = f"block {at // BLOCK} at {at // BLOCK * BLOCK:#x}"
     assert caught.value.status == 6
-    if family == "alif" and at < 16:
+    if family == "alif" and 0 < at < 3:
         assert caught.value.message.startswith(f"{block} cannot be erased: ")
     else:
         assert caught.value.message.startswith(f"{block} does not keep what is written, 4 times over; ")
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_an_operation_that_never_ends(family, image, file, monkeypatch):
+def test_an_operation_that_takes_too_long_is_interrupted_and_tried_again(family, image, file, monkeypatch):
     monkeypatch.setattr(channel, "ANSWER", 0.3)
     with FaultyBoard(options(family, file, ram=64 << 10), Faults(hang=When(offset=9000))) as board:
-        with pytest.raises(LinkError) as caught:
-            flash(image, board.port)
-        assert caught.value.status == 4
-        at = {"esp8266": 0, "alif": 2 * BLOCK}.get(family, BLOCK)  # of an erase, what it begins with
-        assert caught.value.message == (
-            f"{board.port}: the board does not answer: waited for b'\\n', and had nothing,"
-            f" at work on block {at // BLOCK} at {at:#x}"
-        )
-        assert declared(held(board)) is None or (family == "esp8266" and held(board).startswith(OLD))
-        board.reset()
-        assert_got_over(board, flash(image, board.port))
+        done = flash(image, board.port)
+        assert done.resent == 1
+        assert_got_over(board, done)
 
 
 # Boards that reset
@@ -245,9 +238,8 @@ def test_a_board_that_resets_at_a_step(family, step, image, file, tmp_path):
         with pytest.raises(LinkError) as caught:
             flash(image, board.port)
         assert re.search(
-            r"the board answered '.*MicroPython.*', at work on block \d at 0x[0-9a-f]+$",
+            r": the board restarted in the middle of the work, while working on block \d at 0x[0-9a-f]+$",
             str(caught.value.message),
-            re.DOTALL,
         )
         assert_never_broken([held(board)], [OLD, NEW], tmp_path)
         assert_got_over(board, flash(image, board.port))
@@ -300,9 +292,9 @@ LACKING = {
 
 def without_fromhex(monkeypatch):
     """Have a board's bytes seem to have no ``fromhex``, which MicroPython's cannot be without here."""
-    asks = "int(hasattr(bytes,'fromhex'))"
+    asks = "if hasattr(bytes,'fromhex'):"
     assert asks in probe.CODE
-    monkeypatch.setattr(probe, "CODE", probe.CODE.replace(asks, "0"))
+    monkeypatch.setattr(probe, "CODE", probe.CODE.replace(asks, "if 0:"))
 
 
 WIRE = ("raw-paste", "any idea of raw-paste", "bare line ends")
@@ -401,16 +393,15 @@ def test_frames_get_smaller_where_memory_is_short(family, hide, image, file, mon
 
 
 def test_what_completing_answers():
-    """-22 where the port has no such operation; anything else that is wrong is said."""
+    """-22 where the port has no such operation; anything else that is wrong is reported."""
 
     def answering(answer):
-        return SimpleNamespace(repl=SimpleNamespace(value=lambda _code: answer))
+        return SimpleNamespace(repl=SimpleNamespace(run=lambda _code: answer))
 
-    answer: object
-    for answer in (0, None, 16, -22):
+    for answer in ("0", "None", "16", "-22"):
         flashing._complete(answering(answer), 0)
-    for answer in (-5, "OSError(5,)"):
-        with pytest.raises(VerifyError, match=re.escape(f"the board could not complete writing it: {answer}")):
+    for answer, text in (("-5", "EIO (-5)"), ("OSError(5,)", "OSError(5,)"), ("9" * 5000, "9" * 5000)):
+        with pytest.raises(VerifyError, match=re.escape(f"the board could not complete writing it: {text}")):
             flashing._complete(answering(answer), 0)
 
 
@@ -458,15 +449,15 @@ def test_a_refused_image_is_not_half_written(file, tmp_path):
 
 def test_erasing_makes_do_with_the_memory_there_is(file, image, monkeypatch):
     """Where erasing is overwriting, a frame that does not fit into the board's memory is halved."""
-    write = channel.StreamChannel.write
+    write = channel.Channel.write
 
-    def tight(self, at, data, size):
+    def tight(self, at, data, *, check=True):
         if len(data) > 512:
             raise channel.RefusedError("MemoryError: memory allocation failed")
-        return write(self, at, data, size)
+        write(self, at, data, check=check)
 
     with FaultyBoard(options("alif", file)) as board:
         flash(image, board.port)
-        monkeypatch.setattr(channel.StreamChannel, "write", tight)
+        monkeypatch.setattr(channel.Channel, "write", tight)
         erase(board.port)
         assert read(board.port, whole=True) == b"\xff" * SIZE
