@@ -61,7 +61,7 @@ class Problem:
         self.text = text
 
     def __str__(self) -> str:
-        return f"{self.key}: {self.text}"
+        return one_line(f"{self.key}: {self.text}")
 
 
 class SettingsError(RomfsError):

@@ -14,7 +14,7 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from hatch_romfs.cli.edge import Parser, printable, run, say
+from hatch_romfs.cli.edge import Parser, run, say
 from hatch_romfs.collect.folder import Folder, Keep
 from hatch_romfs.errors import BuildError, SettingsError
 from hatch_romfs.formats.linux import headers
@@ -182,7 +182,7 @@ def _list(layout: Layout) -> None:
     for record in layout.records:
         header = record.header
         linked = f"  [link to {header.info:#x}]" if header.kind == headers.HARD_LINK else ""
-        say(f"{header.offset:#010x} {header.size:>10}  {printable(header.name.decode())}{linked}")
+        say(f"{header.offset:#010x} {header.size:>10}  {header.name.decode()}{linked}")
 
 
 if __name__ == "__main__":

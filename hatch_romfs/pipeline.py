@@ -250,9 +250,12 @@ def check_replaceable(out: Path, what: str, *starts: bytes) -> None:
         raise SettingsError(f"{out} is there, and is no {what}", hint="Name another file, or remove this one.")
 
 
-def write_artifact(out: Path, chunks: Chunks) -> None:
-    """Write chunks to a file that then takes the place of ``out``. Raises BuildError."""
-    with replacing(out) as passing:
+def write_artifact(out: Path, chunks: Chunks, *, replace: bool = True) -> None:
+    """Write chunks to a file that then takes the place of ``out``. Raises BuildError.
+
+    Without ``replace``, a file that is already there stays: raises SettingsError.
+    """
+    with replacing(out, replace=replace) as passing:
         _write(passing, chunks)
 
 
@@ -263,20 +266,47 @@ def _write(path: Path, chunks: Chunks) -> None:
 
 
 @contextlib.contextmanager
-def replacing(out: Path) -> Iterator[Path]:
-    """Yield the path of a file beside ``out`` that takes its place once it was written. Raises BuildError."""
+def replacing(out: Path, *, replace: bool = True) -> Iterator[Path]:
+    """Yield the path of a file beside ``out`` that takes its place once it was written.
+
+    Raises BuildError, and without ``replace`` SettingsError where ``out`` already exists.
+    """
     out = out.resolve()  # a link stays, and what it leads to is replaced
     passing = out.with_name(f".{out.name}.{os.urandom(4).hex()}{PASSING}")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         try:
             yield passing
-            passing.replace(out)
+            if replace:
+                passing.replace(out)
+            else:
+                _rename_to_new(passing, out)
         finally:
             with contextlib.suppress(OSError):
                 passing.unlink()
     except OSError as error:
         raise BuildError(f"cannot write {out}: {error.strerror}") from error
+
+
+def check_new(out: Path) -> None:
+    """Raise SettingsError where ``out`` already exists."""
+    if os.path.lexists(out):
+        raise SettingsError(f"{out} already exists", hint="Name a new file.")
+
+
+def _rename_to_new(path: Path, out: Path) -> None:
+    """Rename a file unless ``out`` exists, also where another program creates that at the same moment."""
+    try:
+        if os.name == "nt":
+            path.rename(out)  # which replaces nothing there
+        else:
+            out.hardlink_to(path)
+    except FileExistsError:
+        check_new(out)
+        raise
+    except OSError:  # a filesystem without hard links
+        check_new(out)
+        path.rename(out)
 
 
 def _too_big(size: int, settings: Settings, tree: Directory) -> BuildError:

@@ -38,7 +38,10 @@ class RaisedError(BoardError):
 
     def __init__(self, traceback: str) -> None:
         self.last = traceback.strip().rpartition("\n")[2]
-        super().__init__(f"the board raised {self.last or 'an error'}", hint=traceback.strip().splitlines() or None)
+        super().__init__(
+            f"the board raised {self.last or 'an error'}",
+            hint=[f"  {line}" for line in traceback.strip().splitlines()] or None,
+        )
         self.traceback = traceback
 
 

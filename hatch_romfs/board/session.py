@@ -140,6 +140,8 @@ def session(options: PortOptions, trace: Trace | None = None) -> Iterator[Sessio
             from hatch_romfs.sim.board import SimulatedBoard, parse_sim_url  # noqa: PLC0415 - not for real boards
 
             board = stack.enter_context(SimulatedBoard(parse_sim_url(options.port or "")))
+            if options.origin:
+                options.on_message(f"using port {options.port} (from {options.origin})")
             link = open_link(board.port, baudrate=options.baudrate, trace=trace, on_message=options.on_message)
         else:
             link = _connect(options, trace)

@@ -7,7 +7,7 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from hatch_romfs.cli import show
-from hatch_romfs.cli.edge import printable, say
+from hatch_romfs.cli.edge import say
 
 if TYPE_CHECKING:
     from hatch_romfs.board.listing import Listed
@@ -29,7 +29,7 @@ def document(board: Board, listed: tuple[Listed, ...]) -> dict[str, Any]:
 def show_board(board: Board, listed: tuple[Listed, ...]) -> None:
     """Say what a board is, and what its partitions hold, with their files if these were listed."""
     version, sub_version = board.mpy_version
-    say(f"{printable(board.machine)}, MicroPython {printable(board.version)}")
+    say(f"{board.machine}, MicroPython {board.version}")
     say(f"loads .mpy {version}.{sub_version}, native code: {board.arch or 'none'}; {board.free:,} bytes of memory free")
     if board.partitions is None:
         say("no ROMFS in this firmware")
@@ -44,7 +44,7 @@ def show_board(board: Board, listed: tuple[Listed, ...]) -> None:
 def _show_listed(listed: Listed) -> None:
     partition = listed.partition
     if listed.problem is not None:
-        say(f"its files cannot be listed: {printable(listed.problem.message)}")
+        say(f"its files cannot be listed: {listed.problem.message}")
     elif listed.root is not None:
         known = partition.metadata and (partition.metadata.name, partition.metadata.version)
         show.listing(listed.root, partition.image_size or 0, known or (), partition.address)
@@ -58,7 +58,7 @@ def _partition_line(partition: Partition) -> str:
     if partition.metadata is not None:
         known = " ".join(filter(None, (partition.metadata.name, partition.metadata.version)))
         content = f"content {partition.metadata.sha256[:16]}"
-        held += f": {printable(', '.join(filter(None, (known, content))))}"
+        held += f": {', '.join(filter(None, (known, content)))}"
     return (
         f"partition {partition.number}: {geometry.size:,} bytes, blocks of {geometry.block:,}, written in units of"
         f" {geometry.unit}, {partition.access}; holds {held}"

@@ -11,7 +11,7 @@ import sys
 from io import TextIOWrapper
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from hatch_romfs.errors import ImageError, RomfsError, SettingsError
+from hatch_romfs.errors import ImageError, RomfsError, SettingsError, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -48,24 +48,26 @@ def add_common_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-v", "--verbose", action="store_true", help="say more, and failures with their traceback")
 
 
-def printable(text: str) -> str:
-    """Return ``text`` with everything escaped, but ends of lines, that could move a cursor or change a colour.
-
-    Names come from images and folders, which are hostile until proven otherwise.
-    """
-    return "".join(char if char.isprintable() or char == "\n" else ascii(char)[1:-1] for char in text)
-
-
 def say(text: str) -> None:
-    """Print a line for people."""
-    sys.stdout.write(f"{text}\n")
+    """Print a line for people: one line, whatever names of strangers it contains."""
+    sys.stdout.write(f"{one_line(text)}\n")
+
+
+def tell(text: str) -> None:
+    """Print a line about what is going on on standard error."""
+    sys.stderr.write(f"{one_line(text)}\n")
+
+
+def warn(text: str) -> None:
+    """Print a warning on standard error."""
+    tell(f"warning: {text}")
 
 
 def print_json(document: object) -> None:
-    """Print the one document of a command that was given ``--json``."""
+    """Print the one document of a command that was given ``--json``; it is ASCII."""
     import json  # noqa: PLC0415
 
-    say(json.dumps(document, indent=2))
+    sys.stdout.write(f"{json.dumps(document, indent=2)}\n")
 
 
 def run(command: Callable[[Sequence[str]], None]) -> NoReturn:
@@ -90,9 +92,8 @@ def _status(command: Callable[[Sequence[str]], None], arguments: Sequence[str]) 
         sys.stdout.flush()
     except RomfsError as error:
         return _fail(error, arguments)
-    except KeyboardInterrupt:
-        sys.stderr.write("interrupted\n")
-        return INTERRUPTED
+    except KeyboardInterrupt as error:
+        return _interrupted(str(error), arguments)
     except OSError as error:
         # What is left in the buffer must not be tried again when the process ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -102,6 +103,15 @@ def _status(command: Callable[[Sequence[str]], None], arguments: Sequence[str]) 
     return 0
 
 
+def _interrupted(message: str, arguments: Sequence[str]) -> int:
+    """Report a Ctrl-C, with what it leaves behind where that is known."""
+    lines = ["interrupted", *([message] if message else [])]
+    if "--json" in arguments:
+        print_json({"error": {"message": ": ".join(lines), "hint": None, "status": INTERRUPTED}})
+    tell(": ".join(lines))
+    return INTERRUPTED
+
+
 def _fail(error: RomfsError, arguments: Sequence[str]) -> int:
     if "--json" in arguments:
         body: dict[str, object] = {"message": error.message, "hint": error.hint, "status": error.status}
@@ -109,9 +119,15 @@ def _fail(error: RomfsError, arguments: Sequence[str]) -> int:
             body["offset"] = error.offset
         print_json({"error": body})
     if {"-v", "--verbose"} & set(arguments):
-        import traceback  # noqa: PLC0415
-
-        traceback.print_exception(error)
-    else:
-        sys.stderr.write(f"error: {printable(str(error))}\n")
+        _show_traceback(error)
+    sys.stderr.write(f"error: {error}\n")  # which has escaped its text itself
     return error.status
+
+
+def _show_traceback(error: BaseException) -> None:
+    """Print where an error comes from, indented: the text of a library's error must not look like a line of ours."""
+    import traceback  # noqa: PLC0415
+
+    for part in traceback.format_exception(error):
+        for line in part.splitlines():
+            tell(f"  {line}")

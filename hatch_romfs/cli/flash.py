@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import argparse
+import os
+import re
 import sys
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from hatch_romfs.cli.edge import Parser, Version, add_common_options, print_json, printable, run, say
+from hatch_romfs.cli.edge import Parser, Version, add_common_options, print_json, run, say, tell
 from hatch_romfs.errors import SettingsError
 
 if TYPE_CHECKING:
-    import argparse
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from hatch_romfs.board.link import Trace
     from hatch_romfs.board.listing import Listed
-    from hatch_romfs.board.probe import Board
     from hatch_romfs.board.session import PortOptions
 
 # What a command needs is imported when it runs: --help, and every start, would wait for the rest.
 # ruff: noqa: PLC0415
+
+PORT_VARIABLE = "ROMFS_PORT"
+"""The environment variable that names the port where ``--port`` does not."""
+WAIT = "60"
+"""Seconds for ``--wait`` without a number."""
 
 
 def main() -> None:
@@ -30,7 +35,7 @@ def main() -> None:
 
 def command(arguments: Sequence[str]) -> None:
     """Run ``romfs-flash`` with ``arguments``; raises RomfsError."""
-    options = parser().parse_args(arguments)
+    options = parser().parse_args(_with_seconds(arguments))
     actions = [name for name in ("query", "verify", "read", "erase", "list_ports") if getattr(options, name)]
     if options.image and not (options.source or options.installed or actions):
         options.source = Path()
@@ -48,6 +53,15 @@ def command(arguments: Sequence[str]) -> None:
     (doing[actions[0]] if actions else flash)(options)
 
 
+def _with_seconds(arguments: Sequence[str]) -> list[str]:
+    """Give a ``--wait`` that no number follows its seconds: argparse would take IMAGE for them."""
+    following = [*arguments[1:], ""]
+    return [
+        f"--wait={WAIT}" if argument == "--wait" and not re.fullmatch(r"[0-9.]+", after) else argument
+        for argument, after in zip(arguments, following, strict=False)
+    ]
+
+
 def _check_together(options: argparse.Namespace, asked: str) -> None:
     """Refuse options that mean nothing beside what is asked for, before one is taken to have been heeded."""
     meant = {
@@ -55,6 +69,7 @@ def _check_together(options: argparse.Namespace, asked: str) -> None:
         "whole": ("read",),
         **dict.fromkeys(("dry_run", "full", "force", "no_reset"), ("source", "installed")),
         "image": ("source", "installed", "verify"),
+        "folder": ("source", "verify"),
     }
     for name, actions in meant.items():
         if getattr(options, name) and asked not in actions:
@@ -63,6 +78,8 @@ def _check_together(options: argparse.Namespace, asked: str) -> None:
     source = options.source or options.verify
     if options.image and source and source.is_file():
         raise SettingsError(f"--image names one of a project's images, and {source} is an image already")
+    if options.folder and not source.is_dir():
+        raise SettingsError(f"--folder: {source} is not a folder")
 
 
 def parser() -> Parser:
@@ -80,7 +97,15 @@ def parser() -> Parser:
     add(
         "--port",
         metavar="PORT",
-        help="a port or URL, id:SERIAL, or sim: for a simulated board; by default the only board",
+        help="a port or URL, id:SERIAL or the beginning of it, or sim: for a simulated board; by default $ROMFS_PORT,"
+        " or the only board",
+    )
+    add(
+        "--wait",
+        type=_seconds,
+        default=0.0,
+        metavar="SECONDS",
+        help=f"wait for a board that is not plugged in yet; without a number, {WAIT} seconds",
     )
     add("--partition", type=int, metavar="N", help="the partition; by default the project's, or 0")
     what = top.add_mutually_exclusive_group()
@@ -93,9 +118,10 @@ def parser() -> Parser:
     add("--whole", action="store_true", help="with --read: the whole partition, whatever it holds")
     add("--dry-run", action="store_true", help="say what would be done, and do nothing to the partition")
     add("--full", action="store_true", help="write every block, also those that are right already")
-    add("--force", action="store_true", help="write .mpy code that this firmware refuses")
+    add("--force", action="store_true", help="write an image without files, or .mpy code that this firmware refuses")
+    add("--folder", action="store_true", help="IMAGE is a folder without [tool.romfs]: pack all of it")
     add("--no-reset", action="store_true", help="do not reset the board, nor see whether it mounts the image")
-    add("--baudrate", type=int, default=115200, metavar="N", help="of the port; by default 115200")
+    add("--baudrate", type=_baudrate, default=115200, metavar="N", help="of the port; by default 115200")
     add("--dtr", choices=("on", "off"), help="set this line before the port is opened; by default as the system does")
     add("--rts", choices=("on", "off"), help="the same")
     add_common_options(top)
@@ -103,11 +129,35 @@ def parser() -> Parser:
     return top
 
 
+def _baudrate(text: str) -> int:
+    if not re.fullmatch("[0-9]{1,9}", text) or not int(text):
+        raise argparse.ArgumentTypeError(f"must be a speed such as 115200, not {text!r}")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    if not re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,3})?", text):
+        raise argparse.ArgumentTypeError(f"must be seconds, not {text!r}")
+    return float(text)
+
+
 def _port(options: argparse.Namespace) -> PortOptions:
+    from hatch_romfs.board.link import ignore_message
     from hatch_romfs.board.session import PortOptions
 
     lines = {"on": True, "off": False, None: None}
-    return PortOptions(options.port, options.baudrate, lines[options.dtr], lines[options.rts])
+    port, origin = options.port, ""
+    if port is None and (named := os.environ.get(PORT_VARIABLE)):
+        port, origin = named, PORT_VARIABLE
+    return PortOptions(
+        port,
+        options.baudrate,
+        lines[options.dtr],
+        lines[options.rts],
+        options.wait,
+        origin,
+        ignore_message if options.quiet or options.json else tell,
+    )
 
 
 def _trace(options: argparse.Namespace) -> Trace | None:
@@ -117,70 +167,20 @@ def _trace(options: argparse.Namespace) -> Trace | None:
     return trace if options.trace else None
 
 
-class _Image(NamedTuple):
-    """An image's file, the board that its project is for, the partition to use, and what its maker was warned of."""
-
-    path: Path
-    board: str | None
-    partition: int
-    warnings: list[str]
-
-    def warn(self, text: str) -> None:
-        """Say it on standard error, and keep it for the document."""
-        self.warnings.append(text)
-        sys.stderr.write(f"warning: {printable(text)}\n")
-
-    def meet(self, board: Board) -> None:
-        """Warn where the connected board is another than that of the project."""
-        if self.board is None:
-            return
-        from hatch_romfs.board.checks import unlike
-        from hatch_romfs.settings.boards import boards
-
-        if differing := unlike(board, boards()[self.board]):
-            self.warn(f"the connected board may be no {self.board}: {'; '.join(differing)}")
-
-
-@contextmanager
-def _image(options: argparse.Namespace, source: Path) -> Iterator[_Image]:
-    """Return the image; a project's or a folder's is built into a temporary file."""
-    if not source.is_dir():
-        yield _Image(source, None, options.partition or 0, [])
-        return
-    import tempfile
-
-    from hatch_romfs.api import build
-    from hatch_romfs.cli import show
-    from hatch_romfs.settings.project import has_table, load
-
-    document = load(source)
-    if document is not None and "project" in document and not has_table(document):
-        raise SettingsError(
-            f"{source / 'pyproject.toml'} has no [tool.romfs] table",
-            hint="Add one, or say with 'romfs-image build' that the whole folder is meant.",
-        )
-    with tempfile.TemporaryDirectory(prefix="hatch-romfs-") as folder:
-        with show.progress(quiet=options.quiet or options.json) as on_progress:
-            out = Path(folder) / "image.romfs"
-            built = build(source, out, image=options.image or "", on_progress=on_progress)
-        partition = built.partition if options.partition is None else options.partition
-        image = _Image(built.path, built.board, partition, [])
-        for warning in built.warnings:
-            image.warn(warning)
-        yield image
-
-
 def flash(options: argparse.Namespace) -> None:
     """Write an image."""
     from hatch_romfs.board.flash import flash as write
     from hatch_romfs.cli import show
+    from hatch_romfs.cli.source import check_content, open_source
 
     source = options.source
     if options.installed:
         from hatch_romfs.installed import installed_image
 
         source = installed_image(options.installed, options.image)
-    with _image(options, source) as image, show.progress(quiet=options.quiet or options.json) as on_event:
+    with open_source(options, source) as image, show.progress(quiet=options.quiet or options.json) as on_event:
+        if not options.force:
+            check_content(image.path, source)
         done = write(
             image.path,
             _port(options),
@@ -218,7 +218,7 @@ def flash(options: argparse.Namespace) -> None:
     if options.dry_run or options.verbose:
         for step in done.plan.steps:
             say(str(step))
-    where = f"partition {done.partition.number} of {printable(done.board.machine)}"
+    where = f"partition {done.partition.number} of {done.board.machine}"
     if options.dry_run:
         say(f"{where}: {done.plan.writes:,} of {done.size:,} bytes would be written")
     else:
@@ -247,8 +247,9 @@ def verify(options: argparse.Namespace) -> None:
     """Compare only."""
     from hatch_romfs.board.flash import verify as compare
     from hatch_romfs.cli import show
+    from hatch_romfs.cli.source import open_source
 
-    with _image(options, options.verify) as image, show.progress(quiet=options.quiet or options.json) as on_event:
+    with open_source(options, options.verify) as image, show.progress(quiet=options.quiet or options.json) as on_event:
         board = compare(
             image.path,
             _port(options),
@@ -261,18 +262,17 @@ def verify(options: argparse.Namespace) -> None:
         document = {"board": board.machine, "partition": image.partition, "verified": True, "warnings": image.warnings}
         print_json(document)
     elif not options.quiet:
-        say(f"partition {image.partition} of {printable(board.machine)} holds {options.verify}, byte for byte")
+        say(f"partition {image.partition} of {board.machine} holds {options.verify}, byte for byte")
 
 
 def read(options: argparse.Namespace) -> None:
     """Write what a partition holds to a file."""
     from hatch_romfs.board.flash import read as fetch
     from hatch_romfs.cli import show
+    from hatch_romfs.pipeline import check_new, write_artifact
 
     partition = options.partition or 0
-    there_already = SettingsError(f"{options.read} is there already", hint="Name a new file.")
-    if options.read.exists():  # said before anything is read, which takes its time
-        raise there_already
+    check_new(options.read)  # before anything is read, which takes its time
     with show.progress(quiet=options.quiet or options.json) as on_event:
         data = fetch(
             _port(options),
@@ -281,11 +281,7 @@ def read(options: argparse.Namespace) -> None:
             on_event=on_event,
             trace=_trace(options),
         )
-    try:
-        with options.read.open("xb") as file:
-            file.write(data)
-    except FileExistsError:
-        raise there_already from None
+    write_artifact(options.read, [data], replace=False)
     if options.json:
         print_json({"path": str(options.read), "size": len(data), "partition": partition})
     elif not options.quiet:
@@ -303,7 +299,7 @@ def erase(options: argparse.Namespace) -> None:
     if options.json:
         print_json({"board": board.machine, "partition": partition, "erased": True})
     elif not options.quiet:
-        say(f"partition {partition} of {printable(board.machine)} is erased")
+        say(f"partition {partition} of {board.machine} is erased")
 
 
 def list_ports(options: argparse.Namespace) -> None:
@@ -316,6 +312,8 @@ def list_ports(options: argparse.Namespace) -> None:
     if options.json:
         print_json({"ports": [asdict(port) for port in ports]})
         return
+    if not ports and not options.quiet:
+        say("no serial ports found")
     for port in ports:
         serial_number = f"  id:{port.serial_number}" if port.serial_number else ""
-        say(f"{port.name}  {printable(port.description)}{serial_number}")
+        say(f"{port.name}  {port.description}{serial_number}")

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hatch_romfs.cli.edge import Parser, Version, add_common_options, print_json, printable, run, say
+from hatch_romfs.cli.edge import Parser, Version, add_common_options, print_json, run, say, tell
 from hatch_romfs.errors import BuildError, SettingsError
 
 if TYPE_CHECKING:
@@ -209,7 +209,7 @@ def extract(options: argparse.Namespace) -> None:
         print_json({"path": str(out), "files": extracted.files, "skipped": list(extracted.skipped)})
         return
     for skipped in extracted.skipped:
-        sys.stderr.write(f"skipped {printable(skipped)}\n")
+        tell(f"skipped {skipped}")
     if not options.quiet:
         say(f"{out}: {show.count(extracted.files, 'file')}")
 

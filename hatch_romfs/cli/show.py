@@ -6,8 +6,8 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from hatch_romfs.cli.edge import printable, say
-from hatch_romfs.errors import ImageError
+from hatch_romfs.cli.edge import say, warn
+from hatch_romfs.errors import ImageError, one_line
 from hatch_romfs.formats.image import stored
 from hatch_romfs.formats.sharing import hard_links
 from hatch_romfs.tree import Directory, File, Special, Symlink, walk
@@ -57,7 +57,7 @@ def progress(*, quiet: bool) -> Iterator[Progress]:
 def built(result: Built) -> None:
     """Say what was built, and warnings."""
     for warning in result.warnings:
-        sys.stderr.write(f"warning: {printable(warning)}\n")
+        warn(warning)
     full = f", {result.size / result.limit:.0%} of {result.limit:,}" if result.limit else ""
     say(f"{result.path}  {result.size:,} bytes{full}, {count(result.files, 'file')}, sha256 {result.sha256}")
 
@@ -108,7 +108,7 @@ def fields(document: Mapping[str, object]) -> None:
             if isinstance(value, bool):
                 text = "yes" if value else "no"
             else:
-                text = f"{value:,}" if isinstance(value, int) else printable(str(value))
+                text = f"{value:,}" if isinstance(value, int) else str(value)
             say(f"{f'{name}:'.ljust(width)} {text}")
 
 
@@ -179,7 +179,7 @@ def listing(root: Directory, size: int, known: tuple[str | None, ...], base: int
 
     title = Text("/", "bold").append(f"  {size:,} bytes", "dim")
     for one in filter(None, known):
-        title.append(f"  {printable(one)}")
+        title.append(f"  {one_line(one)}")
     shown = Tree(title)
     _grow(shown, root, base)
     Console().print(shown)
@@ -192,9 +192,9 @@ def _lines(root: Directory, base: int | None) -> None:
         if isinstance(node, File):
             at, aligned = _place(node, base)
             shown = at if base is None else f"{at:#010x}"
-            say(f"{shown:>{width}} {node.size:>10} {aligned:>8}  {printable(path)}{_mark(node)}")
+            say(f"{shown:>{width}} {node.size:>10} {aligned:>8}  {path}{_mark(node)}")
         elif not isinstance(node, Directory):
-            say(f"{'':>{width}} {'':>10} {'':>8}  {printable(path)}{_mark(node)}")
+            say(f"{'':>{width}} {'':>10} {'':>8}  {path}{_mark(node)}")
 
 
 def _place(file: File, base: int | None) -> tuple[int, int]:
@@ -208,12 +208,12 @@ def _grow(branch: Tree, directory: Directory, base: int | None) -> None:
 
     for name, node in directory.sorted():
         if isinstance(node, Directory):
-            _grow(branch.add(Text(f"{printable(name)}/", "bold")), node, base)
+            _grow(branch.add(Text(f"{one_line(name)}/", "bold")), node, base)
         elif not isinstance(node, File):
-            branch.add(Text(printable(name)).append(_mark(node), "magenta"))
+            branch.add(Text(one_line(name)).append(one_line(_mark(node)), "magenta"))
         else:
             at, aligned = _place(node, base)
-            label = Text(printable(name) + _mark(node)).append(f"  {node.size:,}", "cyan")
+            label = Text(one_line(name) + _mark(node)).append(f"  {node.size:,}", "cyan")
             branch.add(label.append(f"  @{at:#x} /{aligned}", "dim"))
 
 
@@ -222,5 +222,5 @@ def _mark(node: File | Symlink | Special) -> str:
     if isinstance(node, File):
         return "*" if node.executable else ""
     if isinstance(node, Symlink):
-        return f" -> {printable(node.target)}"
+        return f" -> {node.target}"
     return f" ({node.kind}{f' {node.major}, {node.minor}' if node.kind.endswith('device') else ''})"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
-from hatch_romfs.errors import RomfsError
+from hatch_romfs.errors import RomfsError, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -38,5 +38,5 @@ def image(job: Job, warn: Callable[[str], object]) -> Path:
 
     built = build_image(job)
     for warning in built.warnings:
-        warn(f"warning: {ascii(warning)[1:-1]}")
+        warn(f"warning: {one_line(warning)}")
     return built.path

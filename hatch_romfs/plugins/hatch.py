@@ -16,7 +16,7 @@ from hatchling.plugin import hookimpl
 from hatchling.plugin.manager import PluginManager
 
 from hatch_romfs.collect import LOCK, manifest_sources
-from hatch_romfs.errors import SettingsError
+from hatch_romfs.errors import SettingsError, one_line
 from hatch_romfs.pipeline import embedded_path, project_jobs
 from hatch_romfs.plugins import edge
 from hatch_romfs.settings.model import Settings
@@ -137,7 +137,7 @@ def _built(job: Job, app: Application) -> str:
 
 def _show(app: Application, root: str, path: str) -> None:
     """Name a file that was made, as Hatch names the one that a target returns."""
-    app.display_info(os.path.relpath(path, root) if path.startswith(root) else path)
+    app.display_info(one_line(os.path.relpath(path, root) if path.startswith(root) else path))
 
 
 def _remove(jobs: dict[str, Job]) -> None:

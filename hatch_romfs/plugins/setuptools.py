@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from setuptools import Command, build_meta
 
-from hatch_romfs.errors import SettingsError
+from hatch_romfs.errors import SettingsError, one_line
 from hatch_romfs.plugins import edge
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def _images(project: Project, directory: Path, version: Callable[[], str]) -> No
                 raise SettingsError("tool.romfs.embed is for Hatch: setuptools takes data from packages alone")
             built = edge.image(job, _say)
             shown = os.path.relpath(built, project.root) if built.is_relative_to(project.root) else built
-            sys.stdout.write(f"{shown}\n")
+            sys.stdout.write(f"{one_line(str(shown))}\n")
 
 
 def _version_of(wheel: str) -> str:

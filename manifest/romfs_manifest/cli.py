@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from romfs_manifest.errors import UsageError
-from romfs_manifest.terminal import Parser, print_json, printable, progress, run, say
+from romfs_manifest.terminal import Parser, print_json, progress, run, say, tell
 
 if TYPE_CHECKING:
     import argparse
@@ -132,7 +131,7 @@ def show(options: argparse.Namespace) -> None:
         print_json({"metadata": dict(manifest.metadata), "files": files, "warnings": list(manifest.warnings)})
         return
     for warning in manifest.warnings:
-        sys.stderr.write(f"warning: {printable(warning)}\n")
+        tell(f"warning: {warning}")
     width = max((len(entry.target) for entry in manifest.entries), default=0)
     for entry in () if options.quiet else manifest.entries:
         level = "" if entry.opt is None else f"-O{entry.opt}"

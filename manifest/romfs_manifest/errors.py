@@ -19,11 +19,18 @@ class Place(NamedTuple):
         return f"{self.path}:{self.line}:{self.column}"
 
 
+def one_line(text: str) -> str:
+    """Return ``text`` as one line, with everything escaped that could move a cursor, change a color or hide text."""
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+
+
 class ManifestError(Exception):
     """The one kind of error that this package raises on purpose.
 
     ``message`` says what is wrong, ``hint`` what to do about it; ``place`` is where, if in a manifest, and ``chain``
-    the places of the calls that led there, the nearest first.
+    the places of the calls that led there, the nearest first. Its text can be printed: names in it are escaped.
     """
 
     status = 1
@@ -32,12 +39,13 @@ class ManifestError(Exception):
     def __init__(
         self, message: str, *, hint: str | None = None, place: Place | None = None, chain: tuple[Place, ...] = ()
     ) -> None:
-        super().__init__(message)
-        self.message, self.hint, self.place, self.chain = message, hint, place, chain
+        self.message, self.hint = one_line(message), hint and one_line(hint)
+        self.place, self.chain = place, chain
+        super().__init__(self.message)
 
     def __str__(self) -> str:
-        where = f"{self.place}: " if self.place else ""
-        led = "".join(f"\n  from {place}" for place in self.chain)
+        where = f"{one_line(str(self.place))}: " if self.place else ""
+        led = "".join(f"\n  from {one_line(str(place))}" for place in self.chain)
         return f"{where}{self.message}{led}"
 
 

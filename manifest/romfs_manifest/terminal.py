@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from io import TextIOWrapper
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from romfs_manifest.errors import ManifestError, UsageError
+from romfs_manifest.errors import ManifestError, UsageError, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -30,14 +30,14 @@ class Parser(argparse.ArgumentParser):
         raise UsageError(message, hint=f"'{self.prog} --help' shows how it is used.")
 
 
-def printable(text: str) -> str:
-    """Return ``text`` with everything escaped, but ends of lines, that could move a cursor or change a colour."""
-    return "".join(char if char.isprintable() or char == "\n" else ascii(char)[1:-1] for char in text)
-
-
 def say(text: str) -> None:
-    """Print a line for people, of which a part may come from strangers."""
-    sys.stdout.write(f"{printable(text)}\n")
+    """Print a line for people: one line, whatever names of strangers it contains."""
+    sys.stdout.write(f"{one_line(text)}\n")
+
+
+def tell(text: str) -> None:
+    """Print a line about what is going on on standard error."""
+    sys.stderr.write(f"{one_line(text)}\n")
 
 
 def print_json(document: object) -> None:
@@ -104,10 +104,16 @@ def _fail(error: ManifestError, arguments: Sequence[str]) -> int:
     if "--json" in arguments:
         print_json({"error": {"message": str(error), "hint": error.hint, "status": error.status}})
     if {"-v", "--verbose"} & set(arguments):
-        import traceback  # noqa: PLC0415
-
-        traceback.print_exception(error)
-    else:
-        hint = f"\n  {error.hint}" if error.hint else ""
-        sys.stderr.write(f"error: {printable(f'{error}{hint}')}\n")
+        _show_traceback(error)
+    hint = f"\n  {error.hint}" if error.hint else ""
+    sys.stderr.write(f"error: {error}{hint}\n")  # which has escaped its text itself
     return error.status
+
+
+def _show_traceback(error: BaseException) -> None:
+    """Print where an error comes from, indented: the text of a library's error must not look like a line of ours."""
+    import traceback  # noqa: PLC0415
+
+    for part in traceback.format_exception(error):
+        for line in part.splitlines():
+            tell(f"  {line}")

@@ -555,7 +555,7 @@ def test_read_brings_back_the_image_or_everything(family, image, tmp_path, romfs
 def test_read_overwrites_nothing(tmp_path, romfs_flash):
     out = put(tmp_path / "out", b"precious")
     ran = romfs_flash("--read", out, "--port", "/dev/no-such-port")  # which would be another failure
-    assert ran == (2, "", f"error: {out} is there already\nName a new file.\n")
+    assert ran == (2, "", f"error: {out} already exists\nName a new file.\n")
     assert out.read_bytes() == b"precious"
 
 
@@ -578,9 +578,9 @@ def test_a_folder_and_a_project_are_built_first(tmp_path, romfs_flash):
     folder.mkdir()
     put(folder / "hello.py", b"said = 'hello'\n")
     with SimulatedBoard(options("rp2")) as board:
-        assert romfs_flash(folder, "--port", board.port).status == 0
+        assert romfs_flash("--folder", folder, "--port", board.port).status == 0
         assert on_board(board.port, "import hello;print(hello.said)") == "hello"
-        assert romfs_flash("--verify", folder, "--port", board.port).status == 0
+        assert romfs_flash("--folder", "--verify", folder, "--port", board.port).status == 0
         put(
             folder / "pyproject.toml",
             b"[project]\nname = 'app'\nversion = '2.0'\n[tool.romfs]\nsources = ['src']\nmpy = true\n",

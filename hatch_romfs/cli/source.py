@@ -1,0 +1,104 @@
+"""What ``romfs-flash`` writes or compares: an image file, or that of a project or folder, which is built first."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from hatch_romfs.cli.edge import warn
+from hatch_romfs.errors import SettingsError
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator
+
+    from hatch_romfs.board.probe import Board
+
+# What a command needs is imported when it runs: a plain image needs none of it.
+# ruff: noqa: PLC0415
+
+
+class Source(NamedTuple):
+    """An image's file, the board that its project is for, the partition to use, and what its maker was warned of."""
+
+    path: Path
+    board: str | None
+    partition: int
+    warnings: list[str]
+
+    def warn(self, text: str) -> None:
+        """Say it on standard error, and keep it for the document."""
+        self.warnings.append(text)
+        warn(text)
+
+    def meet(self, board: Board) -> None:
+        """Warn where the connected board is another than that of the project."""
+        if self.board is None:
+            return
+        from hatch_romfs.board.checks import unlike
+        from hatch_romfs.settings.boards import boards
+
+        if differing := unlike(board, boards()[self.board]):
+            self.warn(f"the connected board may be no {self.board}: {'; '.join(differing)}")
+
+
+@contextmanager
+def open_source(options: argparse.Namespace, source: Path) -> Iterator[Source]:
+    """Return the image; a project's or a folder's is built into a temporary file."""
+    if not source.is_dir():
+        yield Source(source, None, options.partition or 0, [])
+        return
+    import tempfile
+
+    from hatch_romfs.api import build
+    from hatch_romfs.cli import show
+
+    _check_folder(source, plain=options.folder)
+    with tempfile.TemporaryDirectory(prefix="hatch-romfs-") as folder:
+        with show.progress(quiet=options.quiet or options.json) as on_progress:
+            out = Path(folder) / "image.romfs"
+            built = build(source, out, image=options.image or "", on_progress=on_progress)
+        partition = built.partition if options.partition is None else options.partition
+        image = Source(built.path, built.board, partition, [])
+        for warning in built.warnings:
+            image.warn(warning)
+        yield image
+
+
+def _check_folder(folder: Path, *, plain: bool) -> None:
+    """Check that a folder is a project with an image, or that all of it is meant, as ``--folder`` says."""
+    from hatch_romfs.settings.project import has_table, load
+
+    document = load(folder)
+    if document is not None and has_table(document):
+        if plain:
+            raise SettingsError(f"--folder: {folder} is a project with [tool.romfs]", hint="Leave out --folder.")
+        return
+    if plain:
+        return
+    images = sorted(folder.glob("*.romfs"))
+    hint = "To write everything in the folder, use --folder."
+    if len(images) == 1:
+        hint = f"To write the image in it, name that: {images[0]}. {hint}"
+    elif images:
+        hint = f"To write one of the images in it, name that, such as {images[0]}. {hint}"
+    elif document is not None:
+        hint = f"Add the table to the project. {hint}"
+    problem = "is not a project: it has no pyproject.toml"
+    if document is not None:
+        problem = "has no [tool.romfs] table in its pyproject.toml"
+    raise SettingsError(f"{folder} {problem}", hint=hint)
+
+
+def check_content(path: Path, shown: object) -> None:
+    """Refuse an image without files, which would take a board's app away."""
+    from hatch_romfs.formats import open_image
+    from hatch_romfs.tree import files
+
+    with open_image(path) as image:
+        if not any(True for _ in files(image.root)):
+            raise SettingsError(
+                f"{shown}: the image contains no files",
+                hint="Check the sources of the project. --erase clears a partition; --force writes an empty image.",
+            )
