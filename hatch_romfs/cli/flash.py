@@ -31,7 +31,7 @@ def main() -> None:
 def command(arguments: Sequence[str]) -> None:
     """Run ``romfs-flash`` with ``arguments``; raises RomfsError."""
     options = parser().parse_args(arguments)
-    actions = [name for name in ("query", "verify", "read", "erase", "list_ports") if getattr(options, name)]
+    actions = [name for name in ("query", "verify", "read", "erase", "list_ports", "serve") if getattr(options, name)]
     if options.image and not (options.source or options.installed or actions):
         options.source = Path()
     asked = [name for name in ("source", "installed", *actions) if getattr(options, name)]
@@ -40,11 +40,19 @@ def command(arguments: Sequence[str]) -> None:
         raise SettingsError(
             f"{named}: only one of these at a time"
             if asked
-            else "name an IMAGE to write, or one of --installed, --query, --verify, --read, --erase, --list-ports",
+            else "name an IMAGE to write, or one of --installed, --query, --verify, --read, --erase, --list-ports,"
+            " --serve",
             hint="'romfs-flash --help' shows how it is used.",
         )
     _check_together(options, asked[0])
-    doing = {"query": query, "verify": verify, "read": read, "erase": erase, "list_ports": list_ports}
+    doing = {
+        "query": query,
+        "verify": verify,
+        "read": read,
+        "erase": erase,
+        "list_ports": list_ports,
+        "serve": serve,
+    }
     (doing[actions[0]] if actions else flash)(options)
 
 
@@ -89,6 +97,7 @@ def parser() -> Parser:
     what.add_argument("--read", type=Path, metavar="OUT", help="write the image that the partition holds to a file")
     what.add_argument("--erase", action="store_true", help="erase the partition")
     what.add_argument("--list-ports", action="store_true", help="list the serial ports of this machine")
+    what.add_argument("--serve", action="store_true", help="run the simulated board of --port for other programs")
     add("--files", action="store_true", help="with --query: list the files that each partition's image holds")
     add("--whole", action="store_true", help="with --read: the whole partition, whatever it holds")
     add("--dry-run", action="store_true", help="say what would be done, and do nothing to the partition")
@@ -304,6 +313,13 @@ def erase(options: argparse.Namespace) -> None:
         print_json({"board": board.machine, "partition": partition, "erased": True})
     elif not options.quiet:
         say(f"partition {partition} of {printable(board.machine)} is erased")
+
+
+def serve(options: argparse.Namespace) -> None:
+    """Run a simulated board."""
+    from hatch_romfs.cli.serve import serve as run_board
+
+    run_board(options)
 
 
 def list_ports(options: argparse.Namespace) -> None:
