@@ -23,6 +23,8 @@ ANSWER_TIMEOUT = 10.0
 """Seconds for an answer that needs no work."""
 PASTE_TIMEOUT = 3.0
 """Seconds for an answer of raw-paste mode: the board compiles what it has, and may collect garbage."""
+REOPEN_TIMEOUT = 20.0
+"""Seconds in which a port that went away in a reset must be back."""
 INTERRUPTS = 0.1
 """Seconds between two interrupts of a ``boot.py`` that shall not run."""
 QUIET = 0.1
@@ -148,8 +150,9 @@ class RawRepl:
                 self.link.read_until(BANNER, BOOT_TIMEOUT)
             else:
                 self._interrupt_boot()
-        except LostLinkError:
-            raise
+        except LostLinkError:  # USB goes away in a reset of some boards, and comes back
+            self.link.reopen(REOPEN_TIMEOUT)
+            self.enter()
         except LinkError:  # a boot.py that goes on
             self.enter()
 

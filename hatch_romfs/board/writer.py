@@ -181,10 +181,8 @@ class Writer:
 
     def _prepare(self) -> None:
         """Write the header's unit without its magic."""
-        done = self._done
         self._prepared = True
         self._write(0, self._head, b"\xff" * MAGIC_SIZE)
-        self._done = done
 
     def _commit(self) -> None:
         """Write what makes the image valid: the magic alone where the rest of its unit is there, else the unit."""
@@ -252,11 +250,14 @@ class Writer:
                 unit *= 2
                 continue
             self.geometry = replace(self.geometry, unit=unit)
-            self._count(unit - at + min(end, 2 * unit) - unit)
+            self._count(min(end, 2 * unit) - at)
             return min(end, 2 * unit)
         return None
 
     def _count(self, size: int) -> None:
+        """Report progress; what is written between the last part and the commit, which counts, is no progress."""
+        if self._prepared:
+            return
         self._done += size
         self.on_progress("writing", min(self._done, self._total), self._total)
 

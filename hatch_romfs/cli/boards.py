@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from itertools import zip_longest
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from hatch_romfs.cli import show
 from hatch_romfs.cli.edge import say
@@ -12,6 +12,9 @@ from hatch_romfs.cli.edge import say
 if TYPE_CHECKING:
     from hatch_romfs.board.listing import Listed
     from hatch_romfs.board.probe import Board, Partition
+
+SHOWN: Final = 12
+"""Bytes of a partition's start that are shown."""
 
 
 def document(board: Board, listed: tuple[Listed, ...]) -> dict[str, Any]:
@@ -21,13 +24,23 @@ def document(board: Board, listed: tuple[Listed, ...]) -> dict[str, Any]:
     found["mpy_version"] = ".".join(map(str, board.mpy_version))
     for entry, partition in zip(found["partitions"] or (), board.partitions or (), strict=True):
         entry["metadata"] = partition.metadata and partition.metadata._asdict()
+        entry["blocks"] = blocks(partition)
+        entry["head"] = partition.head[:SHOWN].hex(":")
     for entry, one in zip(found["partitions"] or (), listed, strict=False):
         entry.update(show.listed_document(one))
     return found
 
 
-def show_board(board: Board, listed: tuple[Listed, ...]) -> None:
-    """Say what a board is, and what its partitions hold, with their files if these were listed."""
+def blocks(partition: Partition) -> int:
+    """Return the number of a partition's blocks."""
+    return -(-partition.geometry.size // partition.geometry.block)
+
+
+def show_board(board: Board, listed: tuple[Listed, ...], *, verbose: bool) -> None:
+    """Print what a board is, and what its partitions hold: with their files if these were listed.
+
+    With ``verbose``, also the first bytes of each partition.
+    """
     version, sub_version = board.mpy_version
     say(f"{board.machine}, MicroPython {board.version}")
     say(f"loads .mpy {version}.{sub_version}, native code: {board.arch or 'none'}; {board.free:,} bytes of memory free")
@@ -37,6 +50,8 @@ def show_board(board: Board, listed: tuple[Listed, ...]) -> None:
         say("ROMFS, but no partition reserved for it")
     for partition, one in zip_longest(board.partitions or (), listed):
         say(_partition_line(partition))
+        if verbose and partition.head:
+            say(f"  first bytes: {partition.head[:SHOWN].hex(':')}")
         if one is not None:
             _show_listed(one)
 
@@ -51,6 +66,8 @@ def _show_listed(listed: Listed) -> None:
 
 
 def _partition_line(partition: Partition) -> str:
+    if partition.problem:
+        return f"partition {partition.number}: cannot be used: {partition.problem}"
     geometry = partition.geometry
     held = "no image"
     if partition.image_size is not None:
@@ -60,6 +77,6 @@ def _partition_line(partition: Partition) -> str:
         content = f"content {partition.metadata.sha256[:16]}"
         held += f": {', '.join(filter(None, (known, content)))}"
     return (
-        f"partition {partition.number}: {geometry.size:,} bytes, blocks of {geometry.block:,}, written in units of"
-        f" {geometry.unit}, {partition.access}; holds {held}"
+        f"partition {partition.number}: {geometry.size:,} bytes, {blocks(partition):,} blocks of {geometry.block:,},"
+        f" written in units of {geometry.unit}, {partition.access}; holds {held}"
     )

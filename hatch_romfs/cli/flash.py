@@ -36,7 +36,7 @@ def main() -> None:
 def command(arguments: Sequence[str]) -> None:
     """Run ``romfs-flash`` with ``arguments``; raises RomfsError."""
     options = parser().parse_args(_with_seconds(arguments))
-    actions = [name for name in ("query", "verify", "read", "erase", "list_ports") if getattr(options, name)]
+    actions = [name for name in ("query", "verify", "read", "erase", "list_ports", "serve") if getattr(options, name)]
     if options.image and not (options.source or options.installed or actions):
         options.source = Path()
     asked = [name for name in ("source", "installed", *actions) if getattr(options, name)]
@@ -45,11 +45,19 @@ def command(arguments: Sequence[str]) -> None:
         raise SettingsError(
             f"{named}: only one of these at a time"
             if asked
-            else "name an IMAGE to write, or one of --installed, --query, --verify, --read, --erase, --list-ports",
+            else "name an IMAGE to write, or one of --installed, --query, --verify, --read, --erase, --list-ports,"
+            " --serve",
             hint="'romfs-flash --help' shows how it is used.",
         )
     _check_together(options, asked[0])
-    doing = {"query": query, "verify": verify, "read": read, "erase": erase, "list_ports": list_ports}
+    doing = {
+        "query": query,
+        "verify": verify,
+        "read": read,
+        "erase": erase,
+        "list_ports": list_ports,
+        "serve": serve,
+    }
     (doing[actions[0]] if actions else flash)(options)
 
 
@@ -68,6 +76,7 @@ def _check_together(options: argparse.Namespace, asked: str) -> None:
         "files": ("query",),
         "whole": ("read",),
         **dict.fromkeys(("dry_run", "full", "force", "no_reset"), ("source", "installed")),
+        "no_boot": ("source", "installed", "erase"),
         "image": ("source", "installed", "verify"),
         "folder": ("source", "verify"),
     }
@@ -114,12 +123,14 @@ def parser() -> Parser:
     what.add_argument("--read", type=Path, metavar="OUT", help="write the image that the partition holds to a file")
     what.add_argument("--erase", action="store_true", help="erase the partition")
     what.add_argument("--list-ports", action="store_true", help="list the serial ports of this machine")
+    what.add_argument("--serve", action="store_true", help="run the simulated board of --port for other programs")
     add("--files", action="store_true", help="with --query: list the files that each partition's image holds")
     add("--whole", action="store_true", help="with --read: the whole partition, whatever it holds")
     add("--dry-run", action="store_true", help="say what would be done, and do nothing to the partition")
     add("--full", action="store_true", help="write every block, also those that are right already")
     add("--force", action="store_true", help="write an image without files, or .mpy code that this firmware refuses")
     add("--folder", action="store_true", help="IMAGE is a folder without [tool.romfs]: pack all of it")
+    add("--no-boot", action="store_true", help="interrupt boot.py in the reset before the partition is changed")
     add("--no-reset", action="store_true", help="do not reset the board, nor see whether it mounts the image")
     add("--baudrate", type=_baudrate, default=115200, metavar="N", help="of the port; by default 115200")
     add("--dtr", choices=("on", "off"), help="set this line before the port is opened; by default as the system does")
@@ -157,6 +168,7 @@ def _port(options: argparse.Namespace) -> PortOptions:
         options.wait,
         origin,
         ignore_message if options.quiet or options.json else tell,
+        boot=not options.no_boot,
     )
 
 
@@ -205,6 +217,7 @@ def flash(options: argparse.Namespace) -> None:
                 "written": 0 if options.dry_run else done.plan.writes,
                 "blocks_kept": done.plan.kept,
                 "rewritten": done.rewritten,
+                "resent": done.resent,
                 "sent": done.sent,
                 "received": done.received,
                 "verified": not options.dry_run,
@@ -240,7 +253,7 @@ def query(options: argparse.Namespace) -> None:
     if options.json:
         print_json(boards.document(board, listed))
     elif not options.quiet:
-        boards.show_board(board, listed)
+        boards.show_board(board, listed, verbose=options.verbose)
 
 
 def verify(options: argparse.Namespace) -> None:
@@ -300,6 +313,13 @@ def erase(options: argparse.Namespace) -> None:
         print_json({"board": board.machine, "partition": partition, "erased": True})
     elif not options.quiet:
         say(f"partition {partition} of {board.machine} is erased")
+
+
+def serve(options: argparse.Namespace) -> None:
+    """Run a simulated board."""
+    from hatch_romfs.cli.serve import serve as run_board
+
+    run_board(options)
 
 
 def list_ports(options: argparse.Namespace) -> None:

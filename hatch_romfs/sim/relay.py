@@ -76,7 +76,7 @@ class Relay:
         self._returns_at: float | None = None
         self._watchdog: float | None = None
         self._closing = False
-        self._up_again = threading.Event()
+        self._up_again, self._ended = threading.Event(), threading.Event()
         self._wake, self._waker = os.pipe()
         self._process: Process | None = None
         self._thread = threading.Thread(target=self._run, name=f"simulated board {self.name}", daemon=True)
@@ -104,7 +104,7 @@ class Relay:
 
     def join(self) -> None:
         """Wait until it ends, which it does only where it is closed or does not come up again."""
-        self._thread.join()
+        self._ended.wait()  # a join that is interrupted takes the thread for one that has ended
 
     def close(self) -> None:
         """End the thread, and with it everything it has started."""
@@ -267,6 +267,7 @@ class Relay:
         finally:
             self._end()
             self._up_again.set()
+            self._ended.set()
 
     def _end(self) -> None:
         self._closing = True

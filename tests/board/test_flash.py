@@ -607,7 +607,7 @@ def test_no_such_file_and_no_such_combination(tmp_path, romfs_flash):
         "",
         f"error: cannot read {tmp_path / 'none'}: No such file or directory\n",
     )
-    usage = "error: name an IMAGE to write, or one of --installed, --query, --verify, --read, --erase, --list-ports\n"
+    usage = "error: name an IMAGE to write, or one of --installed, --query, --verify, --read, --erase, --list-ports,"
     ran = romfs_flash()
     assert (ran.status, ran.err.startswith(usage)) == (2, True)
     assert romfs_flash("--query", "--erase").status == 2

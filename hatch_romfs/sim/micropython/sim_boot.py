@@ -4,6 +4,7 @@
 """
 
 import gc
+import io
 import os
 import sys
 
@@ -110,9 +111,17 @@ def run(path, announcement=""):
         raise
     except BaseException as error:
         kbd_intr(-1)
-        sys.print_exception(error)
+        print_exception(error)
         return False
     return True
+
+
+def print_exception(error):
+    """Print a traceback as a board does, whose firmware has no frame of its own in it."""
+    text = io.StringIO()
+    sys.print_exception(error, text)
+    lines = text.getvalue().split("\n")
+    sys.stdout.write("\n".join([line for line in lines if "sim_boot.py" not in line]))
 
 
 def implementation(name):

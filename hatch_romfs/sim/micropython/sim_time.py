@@ -16,7 +16,7 @@ class Clock:
         self.owed += microseconds
         if self.owed < _LEAST:
             return
-        end = time.ticks_add(time.ticks_us(), self.owed)
+        end = time.ticks_add(time.ticks_us(), int(self.owed))
         interrupt = None
         while True:
             try:
