@@ -120,11 +120,25 @@ def _indented_by_one(code: str) -> str:
     return "\n".join(" " * ((len(line) - len(line.lstrip())) // 4) + line.lstrip() for line in lines if line)
 
 
-def _install(repl: RawRepl, board: Board, name: str) -> None:
-    """Send a part of the agent; sending it twice does no harm, so a damaged line gets a second try."""
-    code = agent_code(name)
-    for part in code if board.free < LITTLE else ("\n".join(code),):
-        repl.run_again(part)
+def _install(repl: RawRepl, board: Board, *names: str) -> None:
+    """Send parts of the agent; sending them twice does no harm, so a damaged line gets a second try."""
+    code = [statement for name in names for statement in agent_code(name)]
+    if board.free < LITTLE:
+        for statement in code:
+            repl.run_again(statement)
+    else:
+        repl.run_again(_shorten("\n".join(code), board))
+
+
+def _shorten(code: str, board: Board) -> str:
+    """Return code that does the same and is shorter on the line, where the board can inflate."""
+    if not (board.deflate and board.base64):
+        return code
+    packed, wbits = _deflate(code.encode())
+    return (
+        "import io,deflate,binascii\n"
+        f"exec(deflate.DeflateIO(io.BytesIO(binascii.a2b_base64({base64.b64encode(packed)!r})),deflate.RAW,{wbits}).read())"
+    )
 
 
 def attach(repl: RawRepl, board: Board, partition: Partition) -> None:
@@ -194,10 +208,10 @@ def _most(size: int) -> int:
 
 def open_channel(repl: RawRepl, board: Board) -> Channel:
     """Send the parts of the agent that write, and open the best channel that the board has."""
-    _install(repl, board, "agent_write")
+    has_frames = board.stream and board.free >= LITTLE
+    _install(repl, board, "agent_write", *(["agent_frames"] if has_frames else []))
     channel = Channel(repl, board)
-    if board.stream and board.free >= LITTLE:
-        _install(repl, board, "agent_frames")
+    if has_frames:
         channel.start_frames()
     return channel
 
