@@ -8,7 +8,7 @@ from mpremote.transport import TransportExecError
 from hatch_romfs.errors import SettingsError
 from hatch_romfs.sim.board import SimOptions, SimulatedBoard, parse_sim_url
 from tests.board.faulty import Faults
-from tests.board.hosts import SMALL, mpremote, mpremote_image, need_linux, running
+from tests.board.hosts import BANNER, SMALL, mpremote, mpremote_image, need_linux, running
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -49,9 +49,67 @@ class TestUrl:
     def test_sizes(self, text, size):
         assert parse_sim_url(f"sim:?size={text}").size == size
 
+    def test_everything_about_the_line_and_the_flash(self):
+        url = (
+            "sim:?port=stm32&size=256K&block=128K&real-block=16K&unit=16&real-unit=32&ecc=no&unusable=0:none"
+            "&baud=115200&ring=256&gc=100&erase=45ms&program=0.7ms&hash=300us&latency=16&vanish=2s&root=files"
+        )
+        assert parse_sim_url(url) == SimOptions(
+            port="stm32",
+            size=256 << 10,
+            block=128 << 10,
+            real_block=16 << 10,
+            unit=16,
+            real_unit=32,
+            ecc=False,
+            unusable=((0, "none"),),
+            baud=115200,
+            ring=256,
+            gc=100,
+            erase=45,
+            program=0.7,
+            hash=0.3,
+            latency=16,
+            vanish=2000,
+            root=Path("files"),
+        )
+
+    @pytest.mark.parametrize(
+        ("query", "access", "programs", "platform"),
+        [
+            ("port=rp2", "object", "nor", "rp2"),
+            ("port=nrf", "object", "twice", "nrf"),
+            ("port=samd", "object", "ecc", "samd"),
+            ("port=samd&ecc=no", "object", "nor", "samd"),
+            ("port=stm32", "ranged", "nor", "pyboard"),
+            ("port=stm32&unit=16", "ranged", "ecc", "pyboard"),
+            ("port=alif", "mram", "overwrite", "alif"),
+            ("port=alif&unit=4", "ranged", "nor", "alif"),
+            ("port=esp8266", "whole", "nor", "esp8266"),
+            ("port=renesas-ra", "whole", "ecc", "renesas-ra"),
+        ],
+    )
+    def test_kinds_of_flash(self, query, access, programs, platform):
+        options = parse_sim_url(f"sim:?{query}")
+        assert (options.access, options.programs, options.platform) == (access, programs, platform)
+
     @pytest.mark.parametrize(
         ("url", "words"),
         [
+            ("sim:?real_unit=32", ["unknown key", "did you mean 'real-unit'?"]),
+            ("sim:?unit=16&real-unit=24", ["sim: real-unit: must be a multiple of the unit (16)"]),
+            ("sim:?block=128K&real-block=16K&size=24K", ["sim: size: must be whole blocks of 16384 bytes"]),
+            ("sim:?gc=5m", ["sim: gc: must be milliseconds, or such as 45ms, 0.7ms or 2s, not '5m'"]),
+            ("sim:?gc=5000s", ["sim: gc: must be at most 60 seconds"]),
+            ("sim:?baud=9", ["sim: baud: must be 300 to 10000000, or 0"]),
+            ("sim:?baud=fast", ["sim: baud: must be a number"]),
+            ("sim:?ring=2", ["sim: ring: must be 16 bytes to 1 MiB, or 0"]),
+            ("sim:?ecc=maybe", ["sim: ecc: must be yes or no"]),
+            ("sim:?unusable=1:none", ["sim: unusable: must name partitions 0 to 0"]),
+            (
+                "sim:?unusable=0:broken",
+                ["unusable: must be such as 1:none; there are einval, none, raises, empty"],
+            ),
             ("sim:?prt=rp2", ["sim: prt: unknown key", "port, size, block", "did you mean 'port'?"]),
             ("sim:?port=rp3", ["sim: port: must be one of rp2, esp32", "not 'rp3'", "did you mean 'rp2'?"]),
             ("sim:?size=12Q", ["sim: size: must be bytes, or such as 512K or 2MiB, not '12Q'"]),
@@ -169,6 +227,7 @@ class TestAccess:
             assert host.eval("__import__('sys').implementation._machine") == "Some board"
             assert host.eval("__import__('sys').path") == ["", ".frozen"]
             assert host.eval("__import__('os').listdir('/')") == []
+            assert host.eval("__import__('sys').platform") == "esp32"
             assert host.eval("'VfsRom' in dir(__import__('vfs'))")
 
     def test_ram(self):
@@ -176,3 +235,42 @@ class TestAccess:
             free = host.eval("(__import__('gc').collect(), __import__('gc').mem_free())[1]")
             assert 16000 < free < 21000
             assert host.eval("len(bytearray(12000))") == 12000
+
+    @pytest.mark.parametrize(
+        ("kind", "answers"),
+        [
+            ("einval", [-22, -22, -22]),
+            ("none", [None, -22, -22]),
+            ("raises", ["OSError"] * 3),
+            ("empty", [0, -22, -22]),
+        ],
+    )
+    @pytest.mark.parametrize("port", ["rp2", "stm32"])
+    def test_an_unusable_partition(self, port, kind, answers):
+        with running(f"?port={port}&size=16K&partitions=2&unusable=0:{kind}") as (_, host):
+            host.say("""
+                import vfs
+                def ask(op):
+                    try:
+                        answer = vfs.rom_ioctl(op, 0)
+                    except OSError:
+                        return "OSError"
+                    if hasattr(answer, "ioctl"):
+                        return answer.ioctl(4, 0)
+                    return len(answer) if isinstance(answer, memoryview) else answer
+            """)
+            assert host.eval("[ask(op) for op in (2, 3, 6)]") == answers
+            assert host.eval("vfs.rom_ioctl(1)") == 2
+            assert host.eval("len(memoryview(vfs.rom_ioctl(2, 1)))") == 16384
+
+    def test_the_folder_of_its_files(self, tmp_path):
+        (tmp_path / "boot.py").write_text("booted = 1\n")
+        with running(f"?root={tmp_path}") as (_, host):
+            host.until(b">")
+            host.serial.write(b"\x04")  # the host has interrupted the first boot.py
+            host.until(BANNER[:-1])
+            host.say("open('/note', 'w').write('seen')")
+            assert host.eval("(booted, sorted(__import__('os').listdir('/')))") == (1, ["boot.py", "note"])
+        assert (tmp_path / "note").read_text() == "seen"
+        with pytest.raises(SettingsError, match="root: .*none is not a folder"):
+            SimulatedBoard(SimOptions(root=tmp_path / "none")).start()

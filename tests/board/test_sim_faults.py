@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from tests.board.faulty import ALWAYS, Faults, FaultyBoard, Kill, Stuck, When
+from tests.board.faulty import ALWAYS, Faults, FaultyBoard, Kill, Stuck, When, spoilt
 from tests.board.hosts import BANNER, children, need_linux, running
 
 
@@ -58,6 +58,57 @@ class TestFaults:
             assert board.wait_dead()
             assert [op.kind for op in board.operations] == ["erase", "write", "erase", "write", "killed"]
             assert board.flash()[4096:4608] == (b"a" * 256 + b"\xff" * 256 if torn else b"a" * 512)
+
+    @pytest.mark.parametrize(
+        ("kill", "left"),
+        [
+            (Kill(4, front=3), b"aaa" + b"\xff" * 509),
+            (Kill(4, back=3), b"\xff" * 509 + b"aaa"),
+            (Kill(3, front=3), b"\xff" * 3 + b"a" * 509),
+            (Kill(3, back=4000), b"a" * 96 + b"\xff" * 416),
+        ],
+    )
+    def test_power_cut_inside_an_operation(self, kill, left):
+        assert cut(kill)[:512] == left
+
+    def test_power_cut_leaves_random_words_or_bits(self):
+        words = cut(Kill(4, words=7))
+        found = {words[at : at + 4] for at in range(0, 512, 4)}
+        assert found == {b"aaaa", b"\xff" * 4}
+        bits = cut(Kill(4, bits=7))[:512]
+        assert all(byte & ord("a") == ord("a") for byte in bits)
+        assert len(set(bits)) > 10
+        assert bits == cut(Kill(4, bits=7))[:512] != cut(Kill(4, bits=8))[:512]
+        erased = cut(Kill(3, bits=7))[:512]
+        assert all(byte & ord("a") == ord("a") for byte in erased)
+        assert len(set(erased)) > 10
+
+    def test_one_byte_up_the_wire_goes_wrong(self):
+        def send(faults: Faults) -> tuple[int, bytes]:
+            """Return how many bytes went up before the program reads, and what it reads of ten digits."""
+            with running(faults=faults) as (board, host):
+                host.exec_raw_no_follow("import sys\nprint('go')\nprint(sys.stdin.buffer.read(9))")
+                host.until(b"go\n")
+                assert isinstance(board, FaultyBoard)
+                before = board.sent
+                host.serial.write(b"0123456789")
+                read = host.until(b"\n")
+                assert board.sent == before + 10
+                return before, read
+
+        before, read = send(Faults())
+        assert read == b"b'012345678'\n"
+        assert send(Faults(lose_at=before + 4)) == (before, b"b'012356789'\n")
+        assert send(Faults(flip_at=before + 4)) == (before, b"b'012355678'\n")
+
+    def test_one_byte_down_the_wire_goes_wrong(self):
+        assert spoilt(b"0123456789", 10, lose=14, flip=None) == b"012356789"
+        assert spoilt(b"0123456789", 10, lose=None, flip=14) == b"0123556789"
+        assert spoilt(b"0123456789", 10, lose=20, flip=9) == b"0123456789"
+        with running(faults=Faults(lose_down_at=300), raw=True) as (board, host):
+            assert isinstance(board, FaultyBoard)
+            said = host.say("print('x' * 500)")
+            assert len(said) == 499
 
     def test_reset_after_a_step(self):
         with running(faults=Faults(kill=Kill(3, restart=True))) as (board, host):
@@ -147,3 +198,12 @@ sys.stdout.write("%x\\n" % sys.implementation._mpy)
             os.kill(int(pid), signal.SIGKILL)
             assert b"MicroPython" in host.until(b">>> ")
             assert board.relay.failure is None
+
+
+def cut(kill: Kill) -> bytes:
+    """Return what a block holds after a power cut in its second erase (3) or write (4)."""
+    with running(faults=Faults(kill=kill)) as (board, host):
+        host.exec_raw_no_follow(WRITE + "\nfor n in range(9): put(0)")
+        assert isinstance(board, FaultyBoard)
+        assert board.wait_dead()
+        return board.flash()[:4096]
