@@ -102,6 +102,11 @@ class Relay:
         if self.failure is not None:
             raise RomfsError(f"the simulated board did not start: {self.failure}")
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the host's port is there."""
+        return self.host is not None
+
     def join(self) -> None:
         """Wait until it ends, which it does only where it is closed or does not come up again."""
         self._ended.wait()  # a join that is interrupted takes the thread for one that has ended

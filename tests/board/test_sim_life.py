@@ -17,6 +17,7 @@ from hatch_romfs.errors import RomfsError, SettingsError
 from hatch_romfs.sim import board as sim
 from hatch_romfs.sim.board import SimOptions, SimulatedBoard
 from tests import judges
+from tests.board.faulty import Faults
 from tests.board.hosts import BANNER, Host, children, host_of, mpremote, mpremote_image, need_linux, running
 
 
@@ -140,6 +141,122 @@ print(sys.stdin.buffer.read(256) == bytes(range(256)))
             second.say("x = 2")
             assert (first.eval("x"), second.eval("x")) == (1, 2)
             assert one.port != other.port
+
+
+LOOP = "import time\nwhile True:\n    print('on')\n    time.sleep(0.05)"
+
+
+class TestPrograms:
+    """boot.py and main.py, which run when a board starts."""
+
+    def test_boot_and_main_run_at_a_start(self):
+        faults = Faults(boot="x = 1\nprint('boot')", main="y = x + 1\nprint('main')")
+        with running(faults=faults, raw=False) as (_, host):
+            host.serial.write(b"\r\x03\x04")
+            host.until(b"MPY: soft reboot\r\n")
+            assert host.until(b">>> ").startswith(b"boot\nmain\nMicroPython")
+            host.enter_raw_repl(soft_reset=False)
+            assert host.eval("(x, y)") == (1, 2)
+
+    def test_a_soft_reset_in_the_raw_repl_runs_boot_only(self):
+        with running(faults=Faults(boot="x = 1\nprint('boot')", main="y = 2")) as (_, host):
+            host.until(b">")
+            host.serial.write(b"\x04")
+            assert host.until(BANNER) == b"OK\r\nMPY: soft reboot\r\nboot\n" + BANNER
+            host.serial.write(b"\r\x01")
+            host.until(BANNER[:-1])
+            assert host.say("print(x, 'y' in globals())") == "1 False"
+
+    def test_a_boot_that_goes_on_is_interrupted_before_the_raw_repl(self):
+        with running(faults=Faults(boot=LOOP)) as (_, host):
+            host.until(b">")
+            host.serial.write(b"\x04")
+            host.until(b"on\non\n")
+            host.serial.write(b"\r\x03\x03")
+            said = host.until(BANNER)
+            assert b'Traceback (most recent call last):\n  File "boot.py", line ' in said
+            assert said.endswith(b"KeyboardInterrupt: \n" + BANNER)
+            assert b"sim_boot" not in said
+            host.serial.write(b"\r\x01")
+            host.until(BANNER[:-1])
+            assert host.say("print(2)") == "2"
+
+    def test_main_does_not_run_after_an_interrupted_boot(self):
+        with running(faults=Faults(boot=LOOP, main="print('main')"), raw=False) as (_, host):
+            host.until(b"on\n")
+            host.serial.write(b"\x03")
+            assert b"main" not in host.until(b">>> ")
+
+    def test_a_boot_that_fails(self):
+        with running(faults=Faults(boot="1 / 0")) as (_, host):
+            host.until(b">")
+            host.serial.write(b"\x04")
+            assert b"ZeroDivisionError: divide by zero\n" + BANNER in host.until(BANNER)
+
+    def test_input_waits_for_the_end_of_boot(self):
+        with running(faults=Faults(boot="import time\ntime.sleep(0.3)")) as (_, host):
+            host.until(b">")
+            host.serial.write(b"\x04")
+            host.until(b"soft reboot\r\n")
+            host.serial.write(b"print(3)\x04")
+            assert host.until(b"\x04>") == BANNER + b"OK3\n\x04\x04>"
+
+
+class TestMachine:
+    def test_a_watchdog_resets_the_board_and_outlives_a_soft_reset(self):
+        with running(faults=Faults(main="import machine\nmachine.WDT(timeout=1000)")) as (_, host):
+            host.say("import machine\ndog = machine.WDT(timeout=800)")
+            host.until(b">")
+            host.serial.write(b"\x04")
+            host.until(BANNER)  # boot.py is not there, and main.py does not run
+            assert b"MPY: soft reboot" not in host.until(b">>> ")
+
+    def test_a_watchdog_that_is_fed_lets_the_board_run(self):
+        with running() as (_, host):
+            assert host.say("""
+                import machine, time
+                dog = machine.WDT(timeout=500)
+                for n in range(20):
+                    time.sleep(0.05)
+                    dog.feed()
+                print("runs")
+            """) == "runs"  # fmt: skip
+
+    def test_reset(self):
+        with running() as (_, host):
+            host.say("x = 1")
+            host.exec_raw_no_follow("import machine\nmachine.reset()")
+            assert b"MPY: soft reboot" not in host.until(b">>> ")
+            host.serial.write(b"\x04")
+            assert b"MPY: soft reboot" in host.until(b">>> ")
+
+    @pytest.mark.parametrize(
+        ("start", "hangs"),
+        [
+            ("import hello\nt = machine.Timer(callback=hello.hi, period=100)", True),
+            ("import hello\nt = machine.Timer(0)\nt.init(period=100, callback=lambda t: hello.hi())", True),
+            ("t = machine.Timer(callback=lambda t: None, period=100)", False),
+            ("import hello\nt = machine.Timer(callback=hello.hi, period=100)\nt.deinit()", False),
+        ],
+    )
+    def test_an_erase_under_a_timer_that_runs_code_from_rom_hangs(self, start, hangs, image, tmp_path):
+        file = tmp_path / "rom.bin"
+        file.write_bytes(image.read_bytes().ljust(65536, b"\xff"))
+        with running(f"{file}?size=64K") as (board, host):
+            host.exec_raw_no_follow(
+                f"import machine, vfs\n{start}\nprint('go')\nvfs.rom_ioctl(2, 0).ioctl(6, 0)\nprint('done')"
+            )
+            host.until(b"go\n")
+            if hangs:
+                host.serial.write(b"\x03")
+                host.serial.timeout = 0.4
+                assert host.serial.read(5) == b""
+                host.serial.timeout = 5
+                assert board.file.read_bytes().startswith(image.read_bytes())
+                board.reset()
+                host.until(b">>> ")
+            else:
+                assert host.until(b"\x04\x04>") == b"done\n\x04\x04>"
 
 
 class TestTidiness:
