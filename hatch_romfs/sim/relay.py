@@ -12,6 +12,7 @@ import os
 import select
 import threading
 import time
+from collections import deque
 from typing import TYPE_CHECKING
 
 from hatch_romfs.errors import RomfsError
@@ -37,6 +38,7 @@ _PACED_DOWN_ROOM = 64  # what a UART takes before a program that prints has to w
 _UP_ROOM = 1 << 20  # so much that a Ctrl-C behind a flood of bytes is still seen
 _SETTLE = 0.1  # seconds in which a program that goes on after an interrupt has surely seen it
 _GRACE = 0.1  # seconds that a full ring waits for a MicroPython that waits for a processor, as no board does
+_HIDDEN = 0.002  # seconds in which a byte that was written to a terminal may not be counted as unread
 _POLL = 0.002
 
 
@@ -73,6 +75,7 @@ class Relay:
         self._raw = False
         self._interrupted = 0.0
         self._full_since: float | None = None
+        self._passed: deque[tuple[float, int]] = deque()
         self._returns_at: float | None = None
         self._watchdog: float | None = None
         self._closing = False
@@ -101,6 +104,11 @@ class Relay:
             self.failure = self.failure or "it took too long"
         if self.failure is not None:
             raise RomfsError(f"the simulated board did not start: {self.failure}")
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the host's port is there."""
+        return self.host is not None
 
     def join(self) -> None:
         """Wait until it ends, which it does only where it is closed or does not come up again."""
@@ -164,6 +172,19 @@ class Relay:
         """Return how many bytes MicroPython has yet to read."""
         return self._inner.unread() + len(self._up)
 
+    def _just_passed(self) -> int:
+        """Return how many bytes the system may still be moving to where they count as unread."""
+        while self._passed and self._passed[0][0] < time.monotonic() - _HIDDEN:
+            self._passed.popleft()
+        return sum(count for _, count in self._passed)
+
+    def _pass_up(self) -> None:
+        """Move bytes from the ring to MicroPython's input."""
+        count = self._inner.write(self._up)
+        del self._up[:count]
+        if self._wire.ring:
+            self._passed.append((time.monotonic(), count))
+
     def _intake(self) -> int:
         """Return how many bytes may be taken from the host now."""
         if len(self._arrived) + len(self._up) >= _UP_ROOM:
@@ -173,10 +194,13 @@ class Relay:
             return allowed
         if self._arrived:
             return 0
-        room = self._wire.ring - self.waiting()
+        passed = self._just_passed()
+        room = self._wire.ring - self.waiting() - passed
         if room > 0:
             self._full_since = None
             return min(allowed, room)
+        if passed:
+            return 0
         self._full_since = self._full_since or time.monotonic()
         starved = self._process is not None and self._process.is_computing()
         return 0 if starved and time.monotonic() < self._full_since + _GRACE else allowed
@@ -297,7 +321,7 @@ class Relay:
         if self._down or self._ready_to_host or not self._is_direct:
             self._flush()
         if self._inner.master in can_write:
-            del self._up[: self._inner.write(self._up)]
+            self._pass_up()
         if self.host is not None and self.host.master in can_read:
             data = self.host.read(taken)
             self._up_pace.spend(len(data))

