@@ -39,6 +39,8 @@ LITTLE: Final = 32 << 10
 
 Compiling needs memory too: a board that has little is better off with statements.
 """
+ROOMY: Final = 64 << 10
+"""Bytes of free memory from which on a board gets the agent deflated, all of its parts at once."""
 ANSWER: Final = 10.0
 """Seconds allowed for any answer, in addition to those for the work."""
 ASK: Final = 2.0
@@ -122,16 +124,17 @@ def _indented_by_one(code: str) -> str:
 
 def _install(repl: RawRepl, board: Board, *names: str) -> None:
     """Send parts of the agent; sending them twice does no harm, so a damaged line gets a second try."""
-    code = [statement for name in names for statement in agent_code(name)]
-    if board.free < LITTLE:
-        for statement in code:
-            repl.run_again(statement)
-    else:
-        repl.run_again(_shorten("\n".join(code), board))
+    parts = [agent_code(name) for name in names]
+    if board.free >= ROOMY:
+        repl.run_again(_shorten("\n".join(statement for part in parts for statement in part), board))
+        return
+    for part in parts:
+        for code in part if board.free < LITTLE else ("\n".join(part),):
+            repl.run_again(code)
 
 
 def _shorten(code: str, board: Board) -> str:
-    """Return code that does the same and is shorter on the line, where the board can inflate."""
+    """Return code that does the same and is shorter on the line, where the board can inflate it."""
     if not (board.deflate and board.base64):
         return code
     packed, wbits = _deflate(code.encode())

@@ -710,6 +710,12 @@ def test_events_tell_what_is_done_and_how_much(family, image):
     assert ("comparing", 14_000, 14_000) in seen
 
 
+@pytest.mark.parametrize("ram", [36, 72])
+def test_the_agent_fits_into_the_memory_of_a_board(ram, image):
+    with SimulatedBoard(options("rp2", ram=ram << 10)) as board:
+        assert flash(image, board.port).mounted
+
+
 @pytest.mark.parametrize("at", [1, 6000])
 @pytest.mark.parametrize("error", [KeyboardInterrupt, ZeroDivisionError])
 def test_what_an_event_raises_leaves_no_header_and_no_deaf_board(error, at, image, tmp_path):
