@@ -118,7 +118,6 @@ class FlashBench(Bench):
             again = [flash(self.scripts, board, images.image, line.baud) for _ in range(REPEATS)]
             turns = (images.edited, images.image, images.edited)
             edits = [flash(self.scripts, board, image, line.baud) for image in turns]
-            flash(self.scripts, board, images.image, line.baud)
             over = flash(self.scripts, board, images.other, line.baud)
         yield Row(images.name, line.name, "first deploy", first, peer, FIRST)
         yield Row(images.name, line.name, "over another image", over, peer, FIRST)
