@@ -261,7 +261,7 @@ def _geometry(part: dict[str, str], size: int, platform: str) -> tuple[Access, G
     if erased is not None and 0 < erased <= stated:
         return "mram", Geometry(size, GROUP, max(stated, 4), "nothing", "any")
     unit = max(LEAST_UNIT, 1 << (stated - 1).bit_length() if stated > 0 else 0)
-    plain = platform in ("stm32", "alif", "esp8266", "samd") and 0 < stated < INTERNAL_UNIT
+    plain = 0 < stated < INTERNAL_UNIT and platform != "renesas-ra"  # which states 4 for its internal flash
     again_: Reprogramming = "clear" if plain else "none"
     if erased is None or erased <= 0:
         return "whole", Geometry(size, GROUP, unit, "all", again_)
