@@ -37,7 +37,7 @@ PARTITIONS: Final = 16
 ANSWER: Final = 32 << 10
 """Bytes of the longest answer."""
 PLAIN_NOR: Final = ("pyboard", "stm32", "alif", "esp8266", "samd")
-"""``sys.platform`` of ports whose flash behind a memoryview is plain NOR where its unit is small; stm32's is pyboard."""
+"""Values of ``sys.platform`` where flash behind a memoryview with a small unit is plain NOR; stm32's is pyboard."""
 INTERNAL_UNIT: Final = 16
 """The unit that stm32 states for internal flash, which has error correction; it states 4 for external NOR flash."""
 

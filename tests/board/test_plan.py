@@ -44,7 +44,7 @@ class Change:
 
 @dataclass
 class Flash:
-    """A partition under the rules of its kind of flash; ``programmed`` counts the writes of each word since an erase."""
+    """A partition under the rules of its kind of flash; ``programmed`` counts writes of each word since an erase."""
 
     geometry: Geometry
     content: bytearray
