@@ -146,11 +146,10 @@ def test_a_header_that_cannot_be_overwritten(how, image, file, romfs_flash):
         ran = romfs_flash(image, "--port", board.port)
         left = held(board)
     reason = "the board answers EIO (-5)" if how == "fails" else "it does not keep what is written"
-    gone = how == "flips a bit"
-    outcome = "the partition holds no image now" if gone else KEPT
     assert ran.status == 6
-    assert ran.err.startswith(f"error: block 0 at 0x0 cannot be erased: {reason}; {outcome}\n")
-    assert declared(left) is None if gone else left.startswith(OLD)
+    # Only a magic of 0xff or zeros is known to be none: what a bad bit makes of it may be a bad answer.
+    assert ran.err.startswith(f"error: block 0 at 0x0 cannot be erased: {reason}; {KEPT}\n")
+    assert declared(left) is None if how == "flips a bit" else left.startswith(OLD)
 
 
 @pytest.mark.parametrize("raises", [False, True])
