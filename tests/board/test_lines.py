@@ -12,6 +12,7 @@ from hatch_romfs import flash
 from hatch_romfs.board.flash import read
 from hatch_romfs.board.session import PortOptions
 from hatch_romfs.errors import RomfsError
+from hatch_romfs.formats.micropython.records import MAGIC
 from hatch_romfs.sim.board import SimOptions, SimulatedBoard
 from tests import judges
 from tests.board.boards import SIZE, held, image_bytes, put, signed_again
@@ -71,7 +72,7 @@ def assert_recovers(fault, places, image, folder):
     """Assert that a damaged byte anywhere costs a frame, or ends in an error after which a second run completes."""
     failed = 0
     for at in places:
-        file = put(folder / "rom.bin", EDITED[:4096] + bytes(SIZE - 4096))
+        file = put(folder / "rom.bin", EDITED.ljust(SIZE, b"\xff"))
         options = SimOptions(file=file, size=SIZE, baud=921_600, ring=512)
         with FaultyBoard(options, Faults(**{fault: at})) as board:
             port = PortOptions(board.port, baudrate=921_600)
@@ -80,7 +81,7 @@ def assert_recovers(fault, places, image, folder):
             except RomfsError as error:
                 assert error.status in (4, 5, 6)  # noqa: PT017 - most are repaired
                 failed += 1
-                assert not held(board).startswith(IMAGE[:3]) or held(board).startswith(IMAGE)
+                assert held(board).startswith((IMAGE, EDITED)) or not held(board).startswith(MAGIC)
                 flash(image, port)
             assert held(board).startswith(IMAGE)
             assert board.violations == ()
