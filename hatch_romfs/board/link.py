@@ -119,15 +119,19 @@ class Link:
             self._fill(deadline, repr(ending))
         return self._take(at + len(ending))
 
-    def drain(self, quiet: float, timeout: float) -> None:
-        """Drop what comes until nothing has for ``quiet`` seconds, or ``timeout`` is over."""
+    def drain(self, quiet: float, timeout: float, ending: bytes = b"") -> None:
+        """Drop what comes until it ends with ``ending``, nothing has for ``quiet`` seconds, or ``timeout`` is over."""
         deadline = time.monotonic() + timeout
         last = time.monotonic()
+        tail = b""
         self._waiting.clear()
         while time.monotonic() < min(deadline, last + quiet):
             if self._receive():
                 last = time.monotonic()
+                tail = (tail + self._waiting)[-KEPT:]
             self._waiting.clear()
+            if ending and tail.endswith(ending):
+                return
 
     def close(self) -> None:
         """Close the port."""

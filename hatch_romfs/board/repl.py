@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from hatch_romfs.board.link import Link
 
 BANNER = b"raw REPL; CTRL-B to exit\r\n>"
+PROMPT = b"\r\n>>> "
 ENTER_TIMEOUT = 15.0
 """Seconds for getting a prompt out of whatever runs on the board."""
 BOOT_TIMEOUT = 15.0
@@ -61,7 +62,7 @@ class RawRepl:
         patience = PATIENCE
         while True:
             self.link.write(b"\r\x03\x03")
-            self.link.drain(quiet=QUIET, timeout=0.5)
+            self.link.drain(quiet=QUIET, timeout=0.5, ending=PROMPT)
             self.link.write(b"\r\x01")
             try:
                 self.link.read_until(BANNER, timeout=patience)

@@ -246,3 +246,9 @@ def test_a_board_that_does_not_mount_it_is_said(image):
         "the image is in the partition, whole, but the board does not mount it at /rom\n"
         "Does this firmware mount ROM filesystems at another place, or none at all?"
     )
+
+
+@pytest.mark.parametrize("ram", [36, 72])
+def test_the_agent_fits_into_the_memory_of_a_board(ram, image):
+    with SimulatedBoard(options("rp2", ram=ram << 10)) as board:
+        assert flash(image, board.port).mounted

@@ -8,12 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.flash import compare, make_image
 from hatch_romfs import build, flash, query, verify
-from hatch_romfs.sim.board import SimOptions, SimulatedBoard
+from hatch_romfs.sim.board import SimulatedBoard
 from tests.board.boards import make_image as make_small
 from tests.board.boards import mpremote, options
-from tests.board.faulty import Faults, FaultyBoard
 from tests.conftest import make_project
 
 
@@ -37,25 +35,6 @@ def test_mpremote_sees_what_was_written_and_what_it_writes_is_verified(family, t
         verify(theirs, board.port)
         mpremote(board.port, "soft-reset")
         assert mpremote(board.port, "exec", "import who; print(who.name)").strip() == "theirs"
-
-
-@pytest.fixture(scope="module")
-def modules(tmp_path_factory):
-    return make_image(tmp_path_factory.mktemp("modules"))
-
-
-def test_bytes_up_the_wire_beside_mpremote(modules):
-    assert 200_000 < modules.stat().st_size < 300_000
-    costs = compare(modules, lambda: SimulatedBoard(SimOptions(port="rp2")))
-    peer = costs["mpremote"].sent
-    assert costs["first"].sent <= 0.70 * peer
-    assert costs["again"].sent <= 0.02 * peer
-
-
-@pytest.mark.timed
-def test_time_on_a_wire_of_115200_baud_beside_mpremote(modules):
-    costs = compare(modules, lambda: FaultyBoard(SimOptions(port="rp2"), Faults(baud=115_200)))
-    assert costs["first"].seconds <= 0.70 * costs["mpremote"].seconds
 
 
 def test_a_thousand_flashes_in_a_row(tmp_path):
