@@ -49,6 +49,8 @@ SLOWEST: Final = {"sha256": 50_000, "crc32": 100_000, "bytes": 2_000}
 """Bytes per second that the slowest board hashes; with "bytes" they come back over the line."""
 SLOWEST_ERASE: Final = 10_000
 """Bytes per second that the slowest flash erases: data sheets allow 0.4 seconds for 4 KiB."""
+LONGEST_ERASE: Final = 600.0
+"""Seconds that an erase is waited for at most, whatever size a board states."""
 SLOWEST_PROGRAM: Final = 10_000
 """Bytes per second that the slowest flash programs."""
 SHORT: Final = 4096
@@ -87,6 +89,7 @@ class DiffersError(RefusedError):
 
     def __init__(self) -> None:
         super().__init__("differs")
+        self.args = ("it does not keep what is written",)
 
 
 def algorithm(board: Board) -> str:
@@ -291,7 +294,7 @@ class Channel:
 
     def erase(self, at: int, size: int) -> None:
         """Erase ``size`` bytes at ``at``."""
-        self._call(_Frame(b"E", at, size), f"print(erase({at},{size}))", size / SLOWEST_ERASE)
+        self._call(_Frame(b"E", at, size), f"print(erase({at},{size}))", min(LONGEST_ERASE, size / SLOWEST_ERASE))
 
     def write(self, at: int, data: bytes, *, check: bool = True) -> None:
         """Write ``data``; with ``check``, have the board compare what its flash holds then.

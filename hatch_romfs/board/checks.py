@@ -74,11 +74,11 @@ def check_writable(board: Board, partition: Partition) -> None:
 
 def check_fits(size: int, partition: Partition) -> None:
     """Raise BoardError where an image of ``size`` bytes is too large."""
-    over = size - partition.geometry.size
+    usable = partition.geometry.size - partition.geometry.size % partition.geometry.unit
+    over = size - usable
     if over > 0:
         raise BoardError(
-            f"the image is {size:,} bytes, {over:,} more than partition {partition.number} holds"
-            f" ({partition.geometry.size:,})",
+            f"the image is {size:,} bytes, {over:,} more than partition {partition.number} holds ({usable:,})",
             hint="Leave files out, or set tool.romfs.size to find that out when building.",
         )
 

@@ -28,6 +28,8 @@ LEAST_UNIT: Final = 32
 """Bytes of the smallest unit for flash behind a memoryview: STM32H7 states 16 and takes only multiples of 32."""
 LARGEST_UNIT: Final = 4096
 """Bytes of the largest unit of writing that is believed."""
+LARGEST_BLOCK: Final = 1 << 20
+"""Bytes of the largest block that is believed to be erased at once: boards have 512 bytes to 256 KiB."""
 LARGEST: Final = 1 << 32
 """Bytes of the largest partition that is believed: boards have 32-bit addresses."""
 PARTITIONS: Final = 16
@@ -215,7 +217,7 @@ def _board(answer: str) -> Board:
         version=found.values["version"],
         platform=platform,
         mpy=_integer(found.values["mpy"]),
-        free=_integer(found.values["free"]),
+        free=max(0, _integer(found.values["free"])),
         partitions=partitions,
         **{name: feature in found.features for feature, name in FEATURES.items()},
     )
@@ -247,7 +249,7 @@ def _geometry(part: dict[str, str], size: int, platform: str) -> tuple[Access, G
         raise ValueError("it is empty")
     if "object" in part:
         block = _integer(part["block"])
-        if block <= 0 or size % block:
+        if not 0 < block <= LARGEST_BLOCK or size % block:
             raise ValueError(f"it has {size} bytes in blocks of {block}")
         # A block device that esp32 encrypts takes no second write; samd's flash is believed to have error correction.
         again: dict[str, Reprogramming] = {"rp2": "clear", "mimxrt": "clear", "esp32": "clear", "nrf": "once"}
@@ -261,10 +263,12 @@ def _geometry(part: dict[str, str], size: int, platform: str) -> tuple[Access, G
     if erased is not None and 0 < erased <= stated:
         return "mram", Geometry(size, GROUP, max(stated, 4), "nothing", "any")
     unit = max(LEAST_UNIT, 1 << (stated - 1).bit_length() if stated > 0 else 0)
-    plain = platform in ("stm32", "alif", "esp8266", "samd") and 0 < stated < INTERNAL_UNIT
+    plain = 0 < stated < INTERNAL_UNIT and platform != "renesas-ra"  # which states 4 for its internal flash
     again_: Reprogramming = "clear" if plain else "none"
     if erased is None or erased <= 0:
         return "whole", Geometry(size, GROUP, unit, "all", again_)
+    if LARGEST_BLOCK < erased <= size:
+        raise ValueError(f"it is erased in blocks of {erased} bytes")
     erasing: Erasing = "blocks" if size % erased == 0 and erased % unit == 0 else "all"
     return "ranged", Geometry(size, erased if erasing == "blocks" else GROUP, unit, erasing, again_)
 

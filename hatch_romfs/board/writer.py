@@ -97,18 +97,20 @@ class Writer:
     def clear(self) -> None:
         """Erase the whole partition, or overwrite it with 0xff; raises VerifyError if anything is left."""
         size, block = self.geometry.size, self.geometry.block
-        step = size if self.geometry.erasing == "all" else max(1, ERASE_AT_ONCE // block) * block
+        step = max(1, ERASE_AT_ONCE // block) * block
         with self._locating_errors():
             if self.geometry.reprogramming in ("any", "clear"):
                 self._clear_header()
             self.state = "invalid"
-            for at in range(0, size, step):
-                blank = b"\xff" * min(step, size - at)
-                try:
+            try:
+                if self.geometry.erasing == "all":
+                    self._erase(0, size)
+                for at in range(0, size, step):
+                    blank = b"\xff" * min(step, size - at)
                     self._empty(at, blank)
-                except _BadBlockError as bad:
-                    raise VerifyError(f"{self._name(bad.offset)} {bad}", hint=WORN) from None
-                self.on_progress("erasing", at + len(blank), size)
+                    self.on_progress("erasing", at + len(blank), size)
+            except _BadBlockError as bad:
+                raise VerifyError(f"{self._name(bad.offset)} {bad}", hint=WORN) from None
 
     # Steps
 
@@ -138,7 +140,8 @@ class Writer:
         """
         unit = self.geometry.unit
         self._at = 0
-        if not self._first_unit.startswith(MAGIC):
+        # What an earlier cut has left half cleared is cleared too: an erase that is cut short could set its bits again.
+        if self._first_unit[:MAGIC_SIZE] in (b"", b"\xff" * MAGIC_SIZE, bytes(MAGIC_SIZE)):
             return
         self.state = "erasing"
         if self.geometry.reprogramming == "any":
@@ -330,7 +333,7 @@ class Writer:
             self._rewrite(start, "has changed after it was written")
 
     def _empty(self, at: int, blank: bytes) -> None:
-        """Erase a range for good."""
+        """Erase a range for good, where it was not erased with everything else, and check that it is."""
         if self.geometry.erasing == "nothing":
             start = 0
             while start < len(blank):
@@ -343,7 +346,7 @@ class Writer:
                         continue
                     # What it did shows below.
                 start += len(piece)
-        else:
+        elif self.geometry.erasing == "blocks":
             self._erase(at, len(blank))
         wrong = self._find_wrong(at, blank)
         if wrong:

@@ -12,7 +12,6 @@ import os
 import select
 import threading
 import time
-from collections import deque
 from typing import TYPE_CHECKING
 
 from hatch_romfs.errors import RomfsError
@@ -37,8 +36,7 @@ _DOWN_ROOM = 4096
 _PACED_DOWN_ROOM = 64  # what a UART takes before a program that prints has to wait
 _UP_ROOM = 1 << 20  # so much that a Ctrl-C behind a flood of bytes is still seen
 _SETTLE = 0.1  # seconds in which a program that goes on after an interrupt has surely seen it
-_GRACE = 0.1  # seconds that a full ring waits for a MicroPython that waits for a processor, as no board does
-_HIDDEN = 0.002  # seconds in which a byte that was written to a terminal may not be counted as unread
+_GRACE = 0.3  # seconds that a full ring waits for a MicroPython that may be about to read
 _POLL = 0.002
 
 
@@ -75,7 +73,7 @@ class Relay:
         self._raw = False
         self._interrupted = 0.0
         self._full_since: float | None = None
-        self._passed: deque[tuple[float, int]] = deque()
+        self._is_busy = self._may_drop = False
         self._returns_at: float | None = None
         self._watchdog: float | None = None
         self._closing = False
@@ -162,7 +160,7 @@ class Relay:
 
     def _fill(self, data: bytes | bytearray) -> None:
         """Put bytes into the ring, and drop what does not fit."""
-        if self._wire.ring:
+        if self._may_drop:
             room = max(0, self._wire.ring - self.waiting())
             self.dropped += max(0, len(data) - room)
             data = data[:room]
@@ -172,38 +170,29 @@ class Relay:
         """Return how many bytes MicroPython has yet to read."""
         return self._inner.unread() + len(self._up)
 
-    def _just_passed(self) -> int:
-        """Return how many bytes the system may still be moving to where they count as unread."""
-        while self._passed and self._passed[0][0] < time.monotonic() - _HIDDEN:
-            self._passed.popleft()
-        return sum(count for _, count in self._passed)
-
     def _pass_up(self) -> None:
         """Move bytes from the ring to MicroPython's input."""
-        count = self._inner.write(self._up)
-        del self._up[:count]
-        if self._wire.ring:
-            self._passed.append((time.monotonic(), count))
+        del self._up[: self._inner.write(self._up)]
 
     def _intake(self) -> int:
         """Return how many bytes may be taken from the host now."""
         if len(self._arrived) + len(self._up) >= _UP_ROOM:
             return 0
         allowed = self._up_pace.allowed()
-        if not self._wire.ring or not allowed:
+        self._may_drop = self._is_busy
+        if not self._wire.ring or not allowed or self._is_busy:
             return allowed
         if self._arrived:
             return 0
-        passed = self._just_passed()
-        room = self._wire.ring - self.waiting() - passed
+        room = self._wire.ring - self.waiting()
         if room > 0:
             self._full_since = None
             return min(allowed, room)
-        if passed:
-            return 0
+        # Nothing takes time on this board now, so the buffer is full because a program does not read, or because this
+        # machine has not let MicroPython run, which happens to no board.
         self._full_since = self._full_since or time.monotonic()
-        starved = self._process is not None and self._process.is_computing()
-        return 0 if starved and time.monotonic() < self._full_since + _GRACE else allowed
+        self._may_drop = time.monotonic() >= self._full_since + _GRACE
+        return allowed if self._may_drop else 0
 
     def is_running(self) -> bool:
         """Tell whether a program runs now, so that a Ctrl-C would interrupt it; False where that cannot be told."""
@@ -362,6 +351,8 @@ class Relay:
         for line in os.read(self._control, PIECE).splitlines():
             if line == b"reset":
                 self.kill()
+            elif line in (b"busy", b"idle"):
+                self._is_busy = line == b"busy"
             else:
                 self._watchdog = time.monotonic() + int(line) / 1000
 
@@ -411,7 +402,7 @@ class Relay:
 
     def _boot(self, *, raw: bool) -> None:
         """Start MicroPython and wait until it is up, in the raw REPL or on the way to its prompt."""
-        self._raw, self._booting = raw, None
+        self._raw, self._booting, self._is_busy = raw, None, False
         self._process = Process(self._inner.slave, self._arguments(raw), self._environment)
         marker, rest = self._wait_for((READY, BOOTING), b"")
         if marker == READY:

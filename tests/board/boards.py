@@ -2,10 +2,14 @@
 
 import hashlib
 import json
+import subprocess
+import sys
+import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from hatch_romfs import flash
 from hatch_romfs.board.session import PortOptions, session
 from hatch_romfs.errors import ImageError
 from hatch_romfs.formats.micropython.image import RomImage
@@ -13,8 +17,10 @@ from hatch_romfs.formats.micropython.layout import lay_out
 from hatch_romfs.formats.micropython.metadata import Metadata
 from hatch_romfs.formats.micropython.records import MAGIC
 from hatch_romfs.formats.micropython.writer import image_chunks
+from hatch_romfs.settings.kinds import ARCHS
 from hatch_romfs.sim.board import SimOptions, SimulatedBoard
 from tests import judges
+from tests.board.faulty import Faults
 from tests.trees import tree
 
 FAMILIES = ("rp2", "stm32", "esp8266", "alif")
@@ -22,6 +28,12 @@ FAMILIES = ("rp2", "stm32", "esp8266", "alif")
 SIZE = 64 << 10
 BLOCK = 4096
 """Bytes that are erased, or compared, at once in every family of these tests."""
+
+
+UNITS = {"rp2": 256, "stm32": 32, "esp8266": 32, "alif": 16}
+"""Bytes that are written at once on these boards."""
+ERASED = b"\xff"
+ARMV7EMSP = ARCHS.index("armv7emsp") + 1
 
 
 def image_bytes(size: int, seed: int = 1) -> bytes:
@@ -50,8 +62,15 @@ def put(path: Path, data: bytes) -> Path:
     return path
 
 
-def options(family: str, file: Path | None = None, *, size: int = SIZE, ram: int = 512 << 10) -> SimOptions:
-    return SimOptions(file=file, port=family, size=size, ram=ram)
+def make_image(path: Path, size: int, seed: int = 1, *, changed: bytes = b"") -> Path:
+    """Write an image of exactly ``size`` bytes; ``changed`` replaces bytes in its middle."""
+    data = image_bytes(size, seed)
+    return put(path, signed_again(data, size // 2, changed) if changed else data)
+
+
+def options(family: str, file: Path | None = None, **more: Any) -> SimOptions:
+    given: dict[str, Any] = {"size": SIZE} | more
+    return SimOptions(file=file, port=family, **given)
 
 
 def held(board: SimulatedBoard, partition: int = 0) -> bytes:
@@ -85,8 +104,13 @@ def is_sound(partition: bytes) -> bool:
     return True
 
 
+def is_broken(partition: bytes, *images: bytes) -> bool:
+    """Say whether a partition has a valid header without holding one of the images whole."""
+    return declared(partition) is not None and not any(partition.startswith(image) for image in images)
+
+
 def assert_never_broken(partitions: Iterable[bytes], images: Iterable[bytes], folder: Path) -> None:
-    """Hold that each partition is one of the images whole, or has no header at all: our reader's and VfsRom's word."""
+    """Check that each partition is one of the images whole, or has no header at all: with our reader and VfsRom."""
     found = list(partitions)
     whole = [any(one.startswith(image) for image in images) for one in found]
     assert [declared(one) is not None for one in found] == whole
@@ -121,3 +145,56 @@ class Ran(NamedTuple):
     @property
     def document(self):
         return json.loads(self.out)
+
+
+def mpremote(port: str, *arguments: object) -> str:
+    command = [sys.executable, "-m", "mpremote", "connect", port, *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def flashed(board, folder, image):
+    """Flash an image, hold that it is there by the rules and mounted, and return what was done."""
+    board.prepare()
+    done = flash(put(folder / "image", image), board.port)
+    assert held(board).startswith(image)
+    assert board.violations == ()
+    assert done.mounted is True
+    assert done.rewritten == 0
+    assert done.size == len(image)
+    return done
+
+
+def touched(board, *kinds):
+    """Return which blocks were erased or written."""
+    return {
+        number
+        for one in board.operations
+        if one.kind in (kinds or ("erase", "write"))
+        for number in range(one.offset // BLOCK, -(-(one.offset + one.length) // BLOCK))
+    }
+
+
+def padded(family, size):
+    return -(-size // UNITS[family]) * UNITS[family]
+
+
+def runs_within(board, seconds):
+    """Say whether a program runs on the board before the time is over."""
+    deadline = time.monotonic() + seconds
+    while not board.relay.is_running() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return board.relay.is_running()
+
+
+def mpy(version=6, sub_version=3, arch=0):
+    return bytes([ord("M"), version, arch << 2 | sub_version, 31]) + bytes(20)
+
+
+def coded(files):
+    return b"".join(image_chunks(lay_out(tree(files))))
+
+
+def firmware(arch, *, version=6, sub_version=3):
+    return Faults(mpy=version | sub_version << 8 | arch << 10)

@@ -5,7 +5,7 @@ import pytest
 from hatch_romfs.board import link, repl
 from hatch_romfs.cli import edge
 from hatch_romfs.cli import flash as cli
-from tests.board.boards import Ran
+from tests.board.boards import Ran, image_bytes, put
 
 
 @pytest.fixture(autouse=True)
@@ -25,3 +25,9 @@ def romfs_flash(capsys):
         return Ran(status, *capsys.readouterr())
 
     return run
+
+
+@pytest.fixture
+def image(tmp_path):
+    """Return an image file of 14,000 bytes."""
+    return put(tmp_path / "app.romfs", image_bytes(14_000))

@@ -193,4 +193,4 @@ def test_a_partition_that_the_board_has_not(tmp_path, romfs_flash):
     with SimulatedBoard(SimOptions(size=SIZE)) as board:
         ran = romfs_flash(source, "--port", board.port)
         assert (ran.status, ran.out) == (2, "")
-        assert ran.err.startswith("error: Simulated board with rp2 has partitions 0 to 0, not 1\n")
+        assert ran.err.startswith("error: Simulated board with rp2 has only partition 0, not partition 1\n")

@@ -12,7 +12,7 @@ from hatch_romfs.cli import edge
 from hatch_romfs.cli import flash as cli
 from hatch_romfs.pipeline import write_artifact
 from hatch_romfs.sim.board import SimulatedBoard
-from tests.board.support import SIZE, make_image, options
+from tests.board.boards import SIZE, make_image, options
 
 ERASED = b"\xff"
 EMPTY = b"\xd2\xcd\x31\x00"

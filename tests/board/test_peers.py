@@ -3,8 +3,6 @@
 import gc
 import os
 import random
-import subprocess
-import sys
 import threading
 from pathlib import Path
 
@@ -12,16 +10,9 @@ import pytest
 
 from hatch_romfs import build, flash, query, verify
 from hatch_romfs.sim.board import SimulatedBoard
-from tests.board.support import make_image as make_small
-from tests.board.support import options
+from tests.board.boards import make_image as make_small
+from tests.board.boards import mpremote, options
 from tests.conftest import make_project
-
-
-def mpremote(board: SimulatedBoard, *arguments: object) -> str:
-    command = [sys.executable, "-m", "mpremote", "connect", board.port, *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
 
 
 @pytest.mark.parametrize("family", ["rp2", "stm32", "esp8266", "alif"])
@@ -30,17 +21,20 @@ def test_mpremote_sees_what_was_written_and_what_it_writes_is_verified(family, t
     theirs = build(make_project(tmp_path / "theirs", {"who.py": b"name = 'theirs'\n", "x": b"x" * 5000})).path
     with SimulatedBoard(options(family)) as board:
         flash(ours, board.port)
-        said = mpremote(board, "romfs", "query")
+        said = mpremote(board.port, "romfs", "query")
         (held,) = query(board.port).partitions or ()
         assert f"ROMFS0 partition has size {held.geometry.size} bytes" in said
         assert held.image_size == ours.stat().st_size
         payload = int(said.split("ROMFS image size: ")[1].split()[0])
         assert 0 <= held.image_size - payload < 8
-        assert mpremote(board, "exec", "import who; print(who.name, who.__file__)").split() == ["ours", "/rom/who.mpy"]
-        mpremote(board, "romfs", "deploy", theirs)
+        assert mpremote(board.port, "exec", "import who; print(who.name, who.__file__)").split() == [
+            "ours",
+            "/rom/who.mpy",
+        ]
+        mpremote(board.port, "romfs", "deploy", theirs)
         verify(theirs, board.port)
-        mpremote(board, "soft-reset")
-        assert mpremote(board, "exec", "import who; print(who.name)").strip() == "theirs"
+        mpremote(board.port, "soft-reset")
+        assert mpremote(board.port, "exec", "import who; print(who.name)").strip() == "theirs"
 
 
 def test_a_thousand_flashes_in_a_row(tmp_path):

@@ -115,21 +115,6 @@ def test_a_link_that_is_lost(peer):
     link.close()
 
 
-@pytest.mark.parametrize("said", [b"print(1)", b"__import__('os')", b"[" * 5000, b"\xff\xfe", b""])
-def test_what_a_board_prints_is_never_run(said, peer):
-    def talk(connection):
-        connection.recv(100)
-        connection.sendall(b"R\x00")
-        connection.recv(100)
-        connection.sendall(b"OK" + said + b"\x04\x04>")
-        time.sleep(1)
-
-    link = open_link(peer(talk))
-    with pytest.raises(LinkError, match="which is no value"):
-        RawRepl(link).value("x")
-    link.close()
-
-
 def test_a_port_that_another_program_holds():
     master, outside = os.openpty()
     name = os.ttyname(outside)

@@ -18,7 +18,7 @@ from hatch_romfs.board.flash import verify
 from hatch_romfs.board.link import open_link
 from hatch_romfs.sim.board import SimulatedBoard
 from tests import judges
-from tests.board.support import SIZE, make_image, options
+from tests.board.boards import SIZE, make_image, options
 
 # pyserial 3.5 calls methods of threads that Python has deprecated.
 pytestmark = pytest.mark.filterwarnings("ignore:set(Daemon|Name):DeprecationWarning")

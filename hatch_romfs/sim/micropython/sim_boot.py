@@ -52,7 +52,7 @@ def make_board(config, flash):
     if config["durations"]:
         from sim_time import Clock, make_slow
 
-        flash.clock = Clock()
+        flash.clock = Clock(machine.tell)
         make_slow(flash.clock, config["durations"], replace)
     file = host.open(config["file"], "r+b")
     partitions = [flash(config, index, file) for index in range(config["partitions"])]

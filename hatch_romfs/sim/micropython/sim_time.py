@@ -6,10 +6,14 @@ _LEAST = 1000
 
 
 class Clock:
-    """Spends microseconds by sleeping; those that are too few for a sleep add up."""
+    """Spends microseconds by sleeping; those that are too few for a sleep add up.
 
-    def __init__(self):
+    ``tell`` is called with "busy" and "idle": what comes over the line meanwhile is not read by anybody.
+    """
+
+    def __init__(self, tell):
         self.owed = 0
+        self.tell = tell
 
     def spend(self, microseconds):
         """Sleep. An interrupt meanwhile is raised afterwards: an erase or a hash is C code, which none stops."""
@@ -18,6 +22,7 @@ class Clock:
             return
         end = time.ticks_add(time.ticks_us(), int(self.owed))
         interrupt = None
+        self.tell("busy")
         while True:
             try:
                 while time.ticks_diff(end, time.ticks_us()) > 0:
@@ -25,6 +30,7 @@ class Clock:
                 break
             except KeyboardInterrupt as error:
                 interrupt = error
+        self.tell("idle")
         self.owed = time.ticks_diff(end, time.ticks_us())  # what was slept too long is saved next time
         if interrupt:
             raise interrupt
