@@ -36,6 +36,8 @@ PARTITIONS: Final = 16
 """Partitions that are looked at; boards have one or two."""
 ANSWER: Final = 32 << 10
 """Bytes of the longest answer."""
+TRIES: Final = 3
+"""How often the board is asked where its answer arrives damaged."""
 INTERNAL_UNIT: Final = 16
 """The unit that stm32 states for internal flash, which has error correction; it states 4 for external NOR flash."""
 
@@ -45,11 +47,17 @@ Access = Literal["object", "ranged", "whole", "mram", "read-only", "unusable"]
 # Sizes: of a block by op 6; the unit of writing by op 3, which erases nothing when it is asked for no bytes.
 CODE: Final = f"""\
 import sys,gc
+c=0
+def o(*a):
+ global c
+ s=' '.join(str(x)for x in a).replace(chr(10),' ')
+ for x in s.encode():c=(c*31+x)&0xffffff
+ print(s)
 def h(n,*a):
  try:
   m=__import__(n)
   for x in a:m=getattr(m,x)
-  print('has','.'.join((n,)+a))
+  o('has','.'.join((n,)+a))
  except Exception:pass
 def t(f,*a):
  try:return f(*a)
@@ -57,23 +65,23 @@ def t(f,*a):
 def a(d):
  from uctypes import addressof
  return addressof(d)
-def p(k,v):print('part',n,k,v)
+def p(k,v):o('part',n,k,v)
 i=sys.implementation
-print('machine',getattr(i,'_machine',sys.platform))
-print('version','.'.join(str(x)for x in i.version[:3]))
-print('platform',sys.platform)
-print('mpy',getattr(i,'_mpy',0))
+o('machine',getattr(i,'_machine',sys.platform))
+o('version','.'.join(str(x)for x in i.version[:3]))
+o('platform',sys.platform)
+o('mpy',getattr(i,'_mpy',0))
 h('hashlib','sha256')
 h('binascii','crc32')
 h('deflate','DeflateIO')
 h('binascii','a2b_base64')
 h('sys','stdin','buffer')
-if hasattr(bytes,'fromhex'):print('has fromhex')
+if hasattr(bytes,'fromhex'):o('has fromhex')
 try:
  from vfs import rom_ioctl as q
- c=t(q,1)
- print('parts',c if isinstance(c,int)else 0)
- for n in range(min(c,{PARTITIONS})if isinstance(c,int)else 0):
+ k=t(q,1)
+ o('parts',k if isinstance(k,int)else 0)
+ for n in range(min(k,{PARTITIONS})if isinstance(k,int)else 0):
   try:
    d=q(2,n)
    if d is None or isinstance(d,int):raise ValueError(d)
@@ -88,17 +96,17 @@ try:
     if hasattr(d,'info'):p('encrypted',t(lambda:int(d.info()[5])))
    else:
     p('size',len(d))
-    o=t(q,6,n)
-    p('block',o)
-    p('unit',t(q,3,n,0,0)if isinstance(o,int)and o>0 else t(q,3,n,0))
+    u=t(q,6,n)
+    p('block',u)
+    p('unit',t(q,3,n,0,0)if isinstance(u,int)and u>0 else t(q,3,n,0))
     e=bytes(memoryview(d)[:{HEAD}])
-   print('part',n,'head',end=' ')
-   for x in e:print('%02x'%x,end='')
-   print()
+   p('head','')
+   for x in range(0,len(e),32):p('head',''.join('%02x'%y for y in e[x:x+32]))
   except Exception as x:p('problem',repr(x))
 except (ImportError,AttributeError):pass
 gc.collect()
-print('free',gc.mem_free())
+o('free',gc.mem_free())
+print('sum',c)
 """
 
 
@@ -161,14 +169,33 @@ FEATURES: Final = {
 
 def probe(repl: RawRepl) -> Board:
     """Ask the board; raises LinkError where the answer is not a description of a board."""
-    answer = repl.run_again(CODE, most=ANSWER)
+    for _ in range(TRIES):
+        lines = [line.rstrip("\r") for line in repl.run_again(CODE, most=ANSWER).split("\n")[:-1]]
+        if lines and lines[-1] == f"sum {_sum(lines[:-1])}":
+            break
+    else:
+        raise _not_understood(repl, "its check sum is wrong", lines)
     try:
-        return _board(answer)
+        return _board(lines)
     except (KeyError, ValueError) as error:
-        raise LinkError(
-            f"{repl.link.name}: the board's description of itself cannot be understood: {error}: {answer[:200]!r}",
-            hint="Is it a MicroPython board? Run the same command again.",
-        ) from None
+        raise _not_understood(repl, str(error), lines) from None
+
+
+def _not_understood(repl: RawRepl, reason: str, lines: list[str]) -> LinkError:
+    return LinkError(
+        f"{repl.link.name}: the board's description of itself cannot be understood: {reason}:"
+        f" {' '.join(lines)[:200]!r}",
+        hint="Is it a MicroPython board? Run the same command again.",
+    )
+
+
+def _sum(lines: list[str]) -> int:
+    """Return the check sum of lines, as the board computes it."""
+    total = 0
+    for line in lines:
+        for byte in line.encode():
+            total = (total * 31 + byte) & 0xFFFFFF
+    return total
 
 
 @dataclass(slots=True)
@@ -180,15 +207,16 @@ class _Answer:
     partitions: dict[int, dict[str, str]] = field(default_factory=dict)
 
 
-def _read(answer: str) -> _Answer:
+def _read(lines: list[str]) -> _Answer:
     found = _Answer()
-    for line in answer.splitlines():
+    for line in lines:
         name, _, value = line.partition(" ")
         if name == "has":
             found.features.add(value)
         elif name == "part":
             number, key, text = value.split(" ", 2)
-            found.partitions.setdefault(_integer(number), {})[key] = text
+            part = found.partitions.setdefault(_integer(number), {})
+            part[key] = part.get(key, "") + text  # the first bytes come in several lines
         else:
             found.values[name] = value
     return found
@@ -204,8 +232,8 @@ def _integer(text: str, most: int = LARGEST) -> int:
     return int(text)
 
 
-def _board(answer: str) -> Board:
-    found = _read(answer)
+def _board(lines: list[str]) -> Board:
+    found = _read(lines)
     count = found.values.get("parts")
     platform = found.values["platform"]
     partitions = None
