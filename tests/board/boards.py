@@ -119,13 +119,16 @@ def assert_never_broken(partitions: Iterable[bytes], images: Iterable[bytes], fo
 
 
 def vfsrom_mounts(partitions: list[bytes], folder: Path) -> list[bool]:
-    """Say which of the partitions the real VfsRom takes."""
-    code = [judges.LIST, "def takes(path):\n try:vfs.VfsRom(load(path))\n except OSError:return 0\n return 1\nfound=[]"]
+    """Return which of the partitions the real VfsRom mounts."""
     for number, one in enumerate(partitions):
-        path = put(folder / f"judged-{number}", one)
-        code.append(f"found.append(takes({str(path)!a}))")
-    answers = json.loads(judges.micropython("\n".join([*code, "print(json.dumps(found))"]), heap=64 << 20))
-    return [bool(answer) for answer in answers]
+        put(folder / f"judged-{number}", one)
+    code = f"""{judges.LIST}
+def mounts(path):
+ try:vfs.VfsRom(load(path))
+ except OSError:return 0
+ return 1
+print(json.dumps([mounts({str(folder)!a}+'/judged-%d'%n) for n in range({len(partitions)})]))"""
+    return [bool(answer) for answer in json.loads(judges.micropython(code, heap=64 << 20))]
 
 
 def on_board(port: str, code: str) -> str:

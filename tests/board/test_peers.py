@@ -46,7 +46,7 @@ def test_a_thousand_flashes_in_a_row(tmp_path):
         return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE")
 
     images = [make_small(tmp_path / f"{n}", 1024 + 512 * n, seed=n) for n in range(6)]
-    chosen = random.Random(7)  # noqa: S311 - for nothing secret
+    chosen = random.Random(7)
     with SimulatedBoard(options("rp2", size=16 << 10)) as board:
         for number in range(1000):
             if number == 100:  # by then everything that is made once is there

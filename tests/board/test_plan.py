@@ -233,7 +233,7 @@ def test_no_cut_leaves_a_valid_header_over_wrong_bytes(case, full, seed):
     before = bytes(flash.content)
     there = flash.blocks(len(image))
     plan = flash.plan(image, full=full)
-    for change, state in cuts(flash, plan, image, random.Random(seed)):  # noqa: S311 - for nothing secret
+    for change, state in cuts(flash, plan, image, random.Random(seed)):
         if not is_allowed(state.content, old, image):
             assert change.step.action in WINDOWS[flash.geometry.reprogramming]
             assert bytes(state.content[: len(change.new)]) not in (change.old, change.new)
@@ -293,7 +293,7 @@ def touched_blocks(plan: Plan, block: int) -> set[int]:
 def test_after_any_cut_the_same_command_completes(case, seed):
     """And whatever cuts it in turn leaves no more than the first did."""
     flash, old, image = case
-    luck = random.Random(seed)  # noqa: S311 - for nothing secret
+    luck = random.Random(seed)
     for change, state in cuts(flash, flash.plan(image), image, luck):
         if luck.random() > 0.1:  # of all the states a tenth
             continue

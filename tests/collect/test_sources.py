@@ -14,7 +14,7 @@ NAMES = ["10", "9", "B", "a.b/x", "a/b/c", "a/b.d", "a-b", "a b", "z", "ä", "é
 
 
 def test_the_order_is_that_of_the_names_bytes_however_they_were_made(tmp_path):
-    shuffled = random.Random(7).sample(NAMES, len(NAMES))  # noqa: S311
+    shuffled = random.Random(7).sample(NAMES, len(NAMES))
     made = [
         put(tmp_path / str(count), *(f"src/{name}" for name in order)) for count, order in enumerate((NAMES, shuffled))
     ]

@@ -128,7 +128,7 @@ def test_both_sources_for_one_target_are_named():
 
 
 def test_large_tables_compile(tmp_path):
-    numbers = random.Random(1)  # noqa: S311
+    numbers = random.Random(1)
     table = b"TABLE = (" + b", ".join(b"%d" % numbers.getrandbits(30) for _ in range(100_000)) + b")\n"
     assert len(table) > 1 << 20
     assert compiled({"table.py": table}) == expected({"table.py": table}, tmp_path, "-X", f"heapsize={64 << 20}")
