@@ -14,7 +14,7 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from hatch_romfs.cli.edge import Parser, printable, run, say
+from hatch_romfs.cli.command import Parser, printable, run, say
 from hatch_romfs.collect.folder import Folder, Keep
 from hatch_romfs.errors import BuildError, SettingsError
 from hatch_romfs.formats.linux import headers

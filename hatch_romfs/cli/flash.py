@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from hatch_romfs.cli.edge import Parser, Version, add_common_options, print_json, printable, run, say
+from hatch_romfs.cli.command import Parser, Version, add_common_options, print_json, printable, run, say
 from hatch_romfs.errors import SettingsError
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hatch_romfs.cli.edge import Parser, Version, add_common_options, print_json, printable, run, say
+from hatch_romfs.cli.command import Parser, Version, add_common_options, print_json, printable, run, say
 from hatch_romfs.errors import BuildError, SettingsError
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from hatch_romfs.cli.edge import printable, say
+from hatch_romfs.cli.command import printable, say
 from hatch_romfs.errors import ImageError
 from hatch_romfs.formats.image import stored
 from hatch_romfs.formats.sharing import hard_links
