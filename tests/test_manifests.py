@@ -88,7 +88,7 @@ def test_a_manifest_with_every_function(everything):
 
 
 def test_levels_reach_the_compiler(everything, tmp_path):
-    sub = FILES["code/pack/sub.py"].encode()
+    sub = FILES["code/pack/sub.py"].encode() + b"\n\n__version__ = '2.0'\n"
     with open_image(build(everything).path) as image:
         assert image.file("pack/sub.mpy").read() == by_hand("pack/sub.py", sub, tmp_path, "-O3")
         single = by_hand("single.py", b"one = 1\n\n\n__version__ = '2.0'\n", tmp_path, "-O0")
@@ -185,11 +185,11 @@ def test_the_inventory_says_how_a_manifest_has_files_compiled(everything):
 def test_a_stale_lock_fails_the_build(locked):
     text = (locked / "pyproject.toml").read_text().replace('["top"]', '["top", "new"]')
     (locked / "pyproject.toml").write_text(text)
-    with pytest.raises(BuildError, match="new is asked for, but is not in the lock") as caught:
+    with pytest.raises(BuildError, match="new is a dependency, but is not in the lock") as caught:
         build(locked)
     assert caught.value.hint == "Run 'romfs-manifest lock'."
     (locked / "romfs.lock").unlink()
-    with pytest.raises(BuildError, match="there is no .*romfs.lock"):
+    with pytest.raises(BuildError, match="romfs.lock does not exist"):
         build(locked)
 
 
@@ -238,3 +238,62 @@ def test_the_command_makes_what_the_build_reads(make, index):
     subprocess.run([command, "lock", root, "--index", index.url], check=True, capture_output=True)
     subprocess.run([command, "check", root], check=True, capture_output=True)
     assert paths(build(root)) == ["lib/thing.mpy", "main_app.mpy"]
+
+
+def test_a_module_that_arrives_twice_is_reported_once_by_name(make, index):
+    files = {"aiohttp/__init__.py": b"a = 1\n", "aiohttp/more.py": b"", "once.py": b"", "page/index.html": b"<p>"}
+    index.add("aiohttp", files={**files, "frozen.py": b""})
+    manifest = {
+        "manifest.py": "package('aiohttp')\nmodule('page.py')\nmodule('board.py')\n",
+        "page.py": "",
+        "board.py": "",
+    }
+    board = {
+        "board/manifest.py": "module('frozen.py')\nmodule('board.py')\n",
+        "board/frozen.py": "",
+        "board/board.py": "",
+    }
+    root = make(
+        'dependencies = ["aiohttp"]\nmanifest = { path = "manifest.py", provided = ["board/manifest.py"] }\n',
+        {**manifest, **board, "aiohttp/__init__.py": "a = 2\n", "aiohttp/more.py": ""},
+    )
+    write_lock(root / "romfs.lock", make_lock(["aiohttp"], index=index.url, cache=user_cache()))
+    assert build(root).warnings == (
+        "the module 'aiohttp' in /aiohttp hides the one in /lib/aiohttp: remove one of them",
+        "the module 'frozen' in the firmware hides the one in /lib/frozen.py: remove one of them",
+    )
+
+
+def test_the_first_of_two_modules_is_the_one_that_a_board_imports(make, index):
+    index.add("twice", files={"twice.py": b"where = 'lib'\n"})
+    root = make('dependencies = ["twice"]\n', {"src/twice.py": "where = 'root'\n"})
+    write_lock(root / "romfs.lock", make_lock(["twice"], index=index.url, cache=user_cache()))
+    built = build(root)
+    assert built.warnings == ("the module 'twice' in /twice.py hides the one in /lib/twice.py: remove one of them",)
+    assert romfs_image("run", built.path, "-c", "import twice; print(twice.where)").stdout == "root\n"
+
+
+def test_a_build_contacts_an_index_with_plain_http_only_if_it_is_named(make, index, monkeypatch):
+    monkeypatch.delenv("ROMFS_INDEX", raising=False)
+    index.add("a")
+    root = make('dependencies = ["a"]\n', {})
+    write_lock(root / "romfs.lock", make_lock(["a"], index=index.url, cache=root / "elsewhere"))
+    index.requests.clear()
+    with pytest.raises(BuildError, match="the lock was made from http://") as caught:
+        build(root)
+    assert "ROMFS_INDEX" in str(caught.value.hint)
+    assert index.requests == []
+    monkeypatch.setenv("ROMFS_INDEX", index.url)
+    assert paths(build(root)) == ["lib/a.mpy", "main_app.mpy"]
+    assert len(index.requests) == 1
+
+
+def test_a_package_in_the_project_is_built_and_a_change_is_noticed(make):
+    listing = {"v": 1, "version": "1", "urls": [["local/__init__.py", "src/code.py"]]}
+    root = make('dependencies = ["./vendor/local"]\n', {})
+    put(root, {"vendor/local/package.json": json.dumps(listing), "vendor/local/src/code.py": "x = 1\n"})
+    subprocess.run([judges.command("romfs-manifest"), "lock", root], check=True, capture_output=True)
+    assert paths(build(root)) == ["lib/local/__init__.mpy", "main_app.mpy"]
+    put(root, {"vendor/local/src/code.py": "x = 2\n"})
+    with pytest.raises(BuildError, match="file:vendor/local: .* the bytes differ from those that were locked"):
+        build(root)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from hatch_romfs.collect.folder import Folder, Keep
 from hatch_romfs.collect.linux import make_executable, special_files
 from hatch_romfs.collect.manifest import LOCK, manifest_files, manifest_sources, package_files
+from hatch_romfs.collect.repeated import repeated_modules
 from hatch_romfs.errors import BuildError, Problem, SettingsError
 from hatch_romfs.settings.patterns import compiled, excluded
 from hatch_romfs.tree import MAX_DEPTH, MAX_PATH, Directory, File, Held, files, join, walk
@@ -61,10 +62,12 @@ def collect(settings: Settings, root: Path, outputs: Sequence[Path] = ()) -> Col
         elif found.entries:
             _merge(_at(tree, below, source.to), found, path)
     warnings: list[str] = []
-    for path, file in manifest_files(settings, root, warnings):
+    frozen: set[str] = set()
+    for path, file in manifest_files(settings, root, warnings, frozen):
         add(tree, path, file)
-    for path, file in package_files(settings, root):
+    for path, file in package_files(settings, root, warnings):
         add(tree, join(settings.lib_dir, path), file)
+    warnings += repeated_modules((path for path, _ in files(tree)), settings.lib_dir, frozen)
     for path, _ in walk(tree):  # which `to` and `lib-dir` may have moved
         _check_bound(path)
     warnings += [

@@ -6,7 +6,7 @@ import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from hatch_romfs.errors import BuildError
+from hatch_romfs.errors import BuildError, SettingsError
 from hatch_romfs.tree import File, Held, OnDisk
 
 if TYPE_CHECKING:
@@ -20,21 +20,22 @@ LOCK = "romfs.lock"
 _MODULES = (".py", ".mpy")
 
 
-def manifest_files(settings: Settings, root: Path, warnings: list[str]) -> Iterator[tuple[str, File]]:
-    """Yield the path and the file of all that the manifests name and no firmware has; add what they warn of.
+def manifest_files(settings: Settings, root: Path, warnings: list[str], frozen: set[str]) -> Iterator[tuple[str, File]]:
+    """Yield the path and the file of everything in the manifests that no firmware contains.
+
+    Adds to ``warnings``, and adds the modules that firmware contains to ``frozen``.
 
     Raises BuildError for a manifest that is wrong, or cannot be evaluated safely.
     """
     for source in settings.manifest:
         made = _evaluated(root / source.path, source, root)
         warnings += made.warnings
-        frozen = {
-            _module(entry.target)
-            for provided in source.provided
-            for entry in _evaluated(root / provided, source, root).entries
+        provided = {
+            _module(entry.target) for path in source.provided for entry in _evaluated(root / path, source, root).entries
         }
+        frozen |= provided
         for entry in made.entries:
-            if _module(entry.target) not in frozen:
+            if _module(entry.target) not in provided:
                 yield entry.target, _file(entry, root.resolve())
 
 
@@ -48,22 +49,24 @@ def manifest_sources(settings: Settings, root: Path) -> set[Path]:
     return {path.resolve() for path in sources}
 
 
-def package_files(settings: Settings, root: Path) -> Iterator[tuple[str, File]]:
-    """Yield the path and the file of everything in the packages that the lock has pinned.
+def package_files(settings: Settings, root: Path, warnings: list[str]) -> Iterator[tuple[str, File]]:
+    """Yield the path and the file of everything in the locked packages; adds to ``warnings``.
 
-    Raises BuildError where the lock is not one for ``dependencies``, or its bytes cannot be had.
+    An index that must be named is named by ROMFS_INDEX. Raises BuildError if the lock does not match
+    ``dependencies``, or if files cannot be fetched.
     """
     if not settings.dependencies:
         return
-    from romfs_manifest import check_lock, fetch, read_lock, user_cache  # noqa: PLC0415 - few projects have any
+    # Few projects have any.
+    from romfs_manifest import check_lock, fetch, read_lock, user_cache  # noqa: PLC0415
+    from romfs_manifest.mip.policy import INDEX_VARIABLE  # noqa: PLC0415
 
     path = root / LOCK
-    with _told():
-        if not path.exists():
-            raise BuildError(f"there is no {path}", hint="Run 'romfs-manifest lock', and keep what it writes.")
+    with translate_errors():
         lock = read_lock(path)
         check_lock(lock, settings.dependencies)
-        found = fetch(lock, user_cache())
+        index = os.environ.get(INDEX_VARIABLE)
+        found = fetch(lock, user_cache(), root=root, index=index, on_warning=warnings.append)
     origins = {file.target: f"{package} of {LOCK}" for package in lock.packages for file in package.files}
     for target, data in found.items():
         yield target, File(Held(data), origins[target], verbatim=target.endswith(".mpy"))
@@ -74,8 +77,8 @@ def _evaluated(path: Path, source: ManifestSource, root: Path) -> Manifest:
 
     variables = {name: _path(value, root) for name, value in source.variables.items()}
     libraries = {name: root / folder for name, folder in source.libraries.items()}
-    with _told():
-        return evaluate(path, variables=variables, libraries=libraries)
+    with translate_errors():
+        return evaluate(path, variables=variables, libraries=libraries, folders=[root])
 
 
 def _path(value: str, root: Path) -> str:
@@ -91,7 +94,7 @@ def _file(entry: Entry, root: Path) -> File:
         status = entry.source.stat()
         content: Held | OnDisk = OnDisk(str(entry.source), status.st_size, status.st_mtime_ns)
     else:
-        with _told():
+        with translate_errors():
             content = Held(read_entry(entry))
     real = entry.source.resolve()
     source = real.relative_to(root).as_posix() if real.is_relative_to(root) else None
@@ -104,13 +107,14 @@ def _module(target: str) -> str:
 
 
 @contextmanager
-def _told() -> Iterator[None]:
-    """Raise the manifest tool's errors as errors of the build."""
-    from romfs_manifest import ManifestError  # noqa: PLC0415
+def translate_errors() -> Iterator[None]:
+    """Raise errors of the manifest tool as errors of this project, with the same exit status."""
+    from romfs_manifest.errors import ManifestError  # noqa: PLC0415 - few projects have a manifest
 
     try:
         yield
     except ManifestError as error:
-        raise BuildError(str(error), hint=error.hint) from error
+        kind = SettingsError if error.status == SettingsError.status else BuildError
+        raise kind(str(error), hint=error.hint) from error
     except OSError as error:
         raise BuildError(f"cannot read {error.filename}: {error.strerror}") from error

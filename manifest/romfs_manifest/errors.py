@@ -1,10 +1,11 @@
-"""What is wrong with a manifest, a package, an index or a lock."""
+"""Errors of this package: what is wrong with a manifest, a package, an index, or a lock."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
 
@@ -22,12 +23,12 @@ class Place(NamedTuple):
 class ManifestError(Exception):
     """The one kind of error that this package raises on purpose.
 
-    ``message`` says what is wrong, ``hint`` what to do about it; ``place`` is where, if in a manifest, and ``chain``
-    the places of the calls that led there, the nearest first.
+    ``message`` says what is wrong and ``hint`` what to do about it. For an error in a manifest, ``place`` says where
+    it is, and ``chain`` names the calls that led there, the nearest first.
     """
 
     status = 1
-    """The exit status of a command that it ends."""
+    """Exit status of a command that ends with this error."""
 
     def __init__(
         self, message: str, *, hint: str | None = None, place: Place | None = None, chain: tuple[Place, ...] = ()
@@ -41,7 +42,37 @@ class ManifestError(Exception):
         return f"{where}{self.message}{led}"
 
 
+class MissingFileError(ManifestError):
+    """A file, folder, or package that a manifest names does not exist; ``try`` in a manifest can skip it.
+
+    ``is_os_error`` says whether MicroPython's own tool would raise an OSError, which decides between handlers.
+    """
+
+    is_os_error = False
+
+
+class LimitError(ManifestError):
+    """A manifest needs more steps or memory than an evaluation may use; nothing after it is evaluated."""
+
+
+class ManifestErrors(ManifestError):  # noqa: N818 - several of them
+    """Several errors of one evaluation; ``problems`` are the errors in the order in which they were found."""
+
+    def __init__(self, problems: Sequence[ManifestError]) -> None:
+        lines = [f"{problem}\n  {problem.hint}" if problem.hint else str(problem) for problem in problems]
+        super().__init__("\n".join(lines), hint=f"Fix these {len(problems)} problems.")
+        self.problems = tuple(problems)
+
+
 class UsageError(ManifestError):
-    """A command that was called wrongly, or a project's settings that are wrong."""
+    """A command line or the settings of a project are wrong."""
 
     status = 2
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return a suggestion to append to a message; empty if no known word is similar."""
+    import difflib  # noqa: PLC0415 - only a mistake needs it
+
+    near = difflib.get_close_matches(word, known, n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""

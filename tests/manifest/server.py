@@ -21,6 +21,7 @@ class Index:
     def __init__(self, context: ssl.SSLContext | None = None):
         self.pages: dict[str, Any] = {}
         self.requests: list[str] = []
+        self.headers: list[Any] = []
         self.connections = 0
         index = self
 
@@ -34,6 +35,7 @@ class Index:
 
             def do_GET(self):
                 index.requests.append(self.path)
+                index.headers.append(self.headers)
                 page = index.pages.get(self.path)
                 if callable(page):
                     page(self)

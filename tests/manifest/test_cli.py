@@ -11,15 +11,16 @@ from pathlib import Path
 
 import pytest
 
+import hatch_romfs
 import romfs_manifest
 
-CODE = "from romfs_manifest.cli import main; main()"
+CODE = "from hatch_romfs.cli.manifest import main; main()"
 
 
 @pytest.fixture
 def environment(tmp_path):
-    packages = Path(romfs_manifest.__file__).parent.parent
-    return {**os.environ, "PYTHONPATH": str(packages), "XDG_CACHE_HOME": str(tmp_path / "xdg")}
+    packages = [str(Path(package.__file__).parent.parent) for package in (romfs_manifest, hatch_romfs)]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(packages), "XDG_CACHE_HOME": str(tmp_path / "xdg")}
 
 
 @pytest.fixture
@@ -105,7 +106,7 @@ def test_a_stale_lock_is_an_error_without_a_request(run, project, index):
     index.requests.clear()
     for name in ("check", "fetch"):
         done = run(name, folder, status=1)
-        assert done.stderr.startswith("error: b@1.0 is asked for, but is not in the lock\n")
+        assert done.stderr.startswith("error: b@1.0 is a dependency, but is not in the lock\n")
         assert "romfs-manifest lock" in done.stderr
     assert json.loads(run("check", folder, "--json", status=1).stdout)["error"]["status"] == 1
     assert index.requests == []
@@ -128,7 +129,7 @@ def test_a_failure_leaves_the_old_lock(run, project, index):
     before = (folder / "romfs.lock").read_bytes()
     index.describe("b", {"v": 1, "hashes": [["../main.py", index.file(b"x")]]})
     done = run("lock", project("a", "b"), "--index", index.url, status=1)
-    assert done.stderr.startswith("error: b (for the project): the target '../main.py' must not have")
+    assert done.stderr.startswith("error: b (for the project): the target '../main.py' must not contain")
     assert (folder / "romfs.lock").read_bytes() == before
     assert sorted(entry.name for entry in folder.iterdir()) == ["pyproject.toml", "romfs.lock"]
 
@@ -165,7 +166,7 @@ def test_progress_is_for_a_terminal(project, index, environment):
     subprocess.run(command, env={**environment, "TERM": "xterm"}, stdout=subprocess.DEVNULL, stderr=slave, check=True)
     os.close(slave)
     shown = b""
-    with contextlib.suppress(OSError):  # which is how the end of a pseudo-terminal is told
+    with contextlib.suppress(OSError):  # which is the end of a pseudo-terminal
         while piece := os.read(master, 4096):
             shown += piece
     os.close(master)
@@ -175,16 +176,16 @@ def test_progress_is_for_a_terminal(project, index, environment):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        (None, "there is no"),
+        (None, "pyproject.toml does not exist"),
         ("x", "pyproject.toml: "),
         ("[tool.romfs]\n", "no dependencies in [tool.romfs]"),
         ("tool = 1\n", "no dependencies in [tool.romfs]"),
         ("[tool.romfs]\ndependencies = 'a'\n", "must be a list of strings"),
         ("[tool.romfs]\ndependencies = [1]\n", "one is of type int"),
-        ("[tool.romfs]\ndependencies = ['../a']\n", "'../a' is not the name of a package"),
+        ("[tool.romfs]\ndependencies = ['/a']\n", "'/a' is not the name of a package"),
     ],
 )
-def test_projects_that_are_none(text, said, run, tmp_path):
+def test_folders_that_are_not_projects(text, said, run, tmp_path):
     if text is not None:
         (tmp_path / "pyproject.toml").write_text(text, encoding="utf-8")
     for name in ("lock", "check", "fetch"):
@@ -192,15 +193,15 @@ def test_projects_that_are_none(text, said, run, tmp_path):
 
 
 def test_usage(run):
-    for arguments in ((), ("nope",), ("lock", "--upgrade"), ("check", "--ind", "x"), ("show", ".", "--var", "x")):
+    for arguments in ((), ("nope",), ("lock", "--nope"), ("check", "--ind", "x"), ("show", ".", "--var", "x")):
         assert run(*arguments, status=2).stderr.startswith("error: ")
     for name in ("lock", "check", "fetch", "show"):
         assert f"romfs-manifest {name}" in run(name, "--help").stdout
 
 
 def test_what_a_start_does_not_import(environment):
-    heavy = {"urllib3", "tomli_w", "hashlib", "rich", "json", "ssl", "tomllib", "hatch_romfs"}
-    code = f"import sys; from romfs_manifest.cli import parser; parser(); print({heavy} & {{*sys.modules}})"
+    heavy = {"urllib3", "tomli_w", "hashlib", "rich", "json", "ssl", "tomllib", "romfs_manifest", "pathspec"}
+    code = f"import sys; from hatch_romfs.cli.manifest import parser; parser(); print({heavy} & {{*sys.modules}})"
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
 
@@ -209,16 +210,14 @@ def test_what_is_in_the_cache_needs_nothing_of_the_network(environment, project,
     index.add("a")
     folder = project("a")
     run("lock", folder, "--index", index.url)
-    code = (
-        "import sys; from romfs_manifest.cli import command; command(sys.argv[1:]); sys.exit('urllib3' in sys.modules)"
-    )
+    code = "import sys; from hatch_romfs.cli.manifest import command; command(sys.argv[1:]); "
+    code += "sys.exit('urllib3' in sys.modules)"
     for name in ("check", "fetch"):
         subprocess.run([sys.executable, "-c", code, name, folder, "-q"], env=environment, check=True)
 
 
 @pytest.fixture
 def manifest(tmp_path):
-    pytest.importorskip("romfs_manifest.evaluation", reason="manifests are evaluated elsewhere")
     (tmp_path / "lib/extra").mkdir(parents=True)
     (tmp_path / "lib/extra/manifest.py").write_text("metadata(version='2.0')\nmodule('extra.py', opt=3)\n")
     (tmp_path / "lib/extra/extra.py").write_text("x = 1\n")

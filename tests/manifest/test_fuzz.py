@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from romfs_manifest import Manifest, ManifestError, evaluate, read_entry
-from romfs_manifest.language import FUNCTIONS
+from romfs_manifest.manifest.functions import FUNCTIONS
 from tests.manifest.support import put
 
 NEVER = ("exec", "os.", "subprocess.", "socket.", "shutil.", "ctypes.", "pty.", "tempfile.", "import")
@@ -84,7 +84,10 @@ def outcome(root, data):
     except ManifestError as error:
         result = error
     assert not broken
-    assert not isinstance(result, ManifestError) or (str(result) and result.place and result.hint)
+    for problem in getattr(result, "problems", [result] if isinstance(result, ManifestError) else []):
+        assert str(problem)
+        assert problem.place
+        assert problem.hint
     return result
 
 
@@ -136,7 +139,20 @@ manifests = st.lists(calls() | fitting, max_size=6).map("\n".join)
 
 # A grammar of Python at large, most of which no manifest may have.
 atoms = literals | st.sampled_from(
-    ["x", "os", "options", "__import__('os')", "...", "b''", "1j", "f'{x}'", "{}", "print"]
+    [
+        "x",
+        "os",
+        "options",
+        "options.x",
+        "__import__('os')",
+        "...",
+        "b''",
+        "1j",
+        "f'{x}'",
+        "f'{1}{x!r:>9}'",
+        "{}",
+        "print",
+    ]
 )
 expressions = st.recursive(
     atoms,
@@ -158,12 +174,22 @@ expressions = st.recursive(
     max_leaves=8,
 )
 statements = st.recursive(
-    expressions | expressions.map("x = {}".format) | fitting | st.just("import os; os.system('touch PWN')"),
+    expressions
+    | expressions.map("x = {}".format)
+    | expressions.map("x, os = {}".format)
+    | expressions.map("options.defaults(x={})".format)
+    | fitting
+    | st.just("import os; os.system('touch PWN')"),
     lambda inner: st.tuples(
         st.sampled_from(
             [
                 "if x:",
                 "for x in y:",
+                "for x in ['a.py', 'p', 1]:",
+                "for x, os in [('a', 'b')]:",
+                "if options.x:",
+                "if x: pass\nelse:",
+                "try: freeze('nope')\nexcept OSError:",
                 "while 1:",
                 "def f():",
                 "class C:",

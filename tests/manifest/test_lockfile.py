@@ -1,12 +1,37 @@
 """The lock on disk, the cache, and fetching: not a byte of them can be changed unnoticed."""
 
+import errno
 import hashlib
 import os
 import re
 
 import pytest
 
-from romfs_manifest import Lock, LockedFile, LockedPackage, ManifestError, fetch, read_lock, write_lock
+from romfs_manifest import (
+    Lock,
+    LockedFile,
+    LockedPackage,
+    ManifestError,
+    check_lock,
+    fetch,
+    make_lock,
+    read_lock,
+    write_lock,
+)
+
+pipes = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+
+SPECIAL = ("pipe", "device", "folder")
+
+
+def make_special(path, kind):
+    """Make something in the place of a file."""
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "device":
+        path.symlink_to("/dev/zero")
+    else:
+        path.mkdir()
 
 
 @pytest.fixture
@@ -87,6 +112,86 @@ def test_a_lock_is_hostile_though_its_checksum_is_right(file, tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("file", "said"),
+    [
+        (FILE._replace(target="../b.py"), "package 'a': file '../b.py': the target '../b.py' must not contain"),
+        (FILE._replace(target="b.py", sha256="x"), "package 'a': file 'b.py': its SHA-256 or its size is invalid"),
+        (
+            FILE._replace(target="b.py", url="http://example.org/x"),
+            "package 'a': file 'b.py': http://example.org/x: must",
+        ),
+    ],
+)
+def test_errors_name_the_package_and_the_file(file, said, tmp_path):
+    path = tmp_path / "romfs.lock"
+    write_lock(path, Lock(("a",), (LockedPackage("a", "1.0", (), (FILE, file)),), "https://example.org", "py"))
+    with pytest.raises(ManifestError, match=re.escape(f"{path}: {said}")):
+        read_lock(path)
+
+
+def test_a_lock_of_a_newer_format(path):
+    path.write_text(path.read_text().replace("format = 1", "format = 2"))
+    with pytest.raises(ManifestError, match="made by a newer romfs-manifest") as caught:
+        read_lock(path)
+    assert caught.value.hint == "Upgrade hatch-romfs on this machine."
+
+
+@pytest.mark.parametrize(
+    ("line", "before"),
+    [("extra = 1", "format ="), ("extra = 1", "name ="), ("extra = 1", "target =")],
+)
+def test_unknown_keys_are_rejected(line, before, path):
+    text = path.read_text()
+    at = text.index(before)
+    path.write_text(f"{text[:at]}{line}\n{text[at:]}" if "{" not in text else f"{text[:at]}{line}, {text[at:]}")
+    if before != "target =":
+        path.write_text(f"{text[:at]}{line}\n{text[at:]}")
+    with pytest.raises(ManifestError, match="unknown key 'extra'"):
+        read_lock(path)
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_conflict_markers_are_recognized(newline, path):
+    lines = path.read_text().splitlines()
+    ours, theirs = "<<<<<<< HEAD", ">>>>>>> other"
+    text = newline.join([*lines[:2], ours, lines[2], "=======", lines[2], theirs, *lines[3:], ""])
+    path.write_bytes(text.encode())
+    with pytest.raises(ManifestError, match="contains conflict markers of a merge") as caught:
+        read_lock(path)
+    assert "romfs-manifest lock" in str(caught.value.hint)
+
+
+def test_a_lock_that_is_a_link_stays_one(path, made, tmp_path):
+    link = tmp_path / "project/romfs.lock"
+    link.parent.mkdir()
+    link.symlink_to("../romfs.lock")
+    write_lock(link, made._replace(packages=made.packages[:1]))
+    assert link.is_symlink()
+    assert len(read_lock(path).packages) == 1
+    dangling = tmp_path / "dangling.lock"
+    dangling.symlink_to("new.lock")
+    write_lock(dangling, made)
+    assert dangling.is_symlink()
+    assert read_lock(tmp_path / "new.lock") == made
+
+
+@pipes
+@pytest.mark.parametrize("kind", SPECIAL)
+def test_a_lock_that_is_a_pipe_a_device_or_a_folder_is_an_error(kind, tmp_path):
+    make_special(tmp_path / "romfs.lock", kind)
+    with pytest.raises(ManifestError, match="is not a regular file"):
+        read_lock(tmp_path / "romfs.lock")
+
+
+def test_names_of_repositories_that_differ_only_in_case_are_one_also_in_an_old_lock(tmp_path):
+    file = FILE._replace(url="https://raw.githubusercontent.com/Own/Repo/V1/a.py")
+    package = LockedPackage("github:Own/Repo", "V1", (), (file,))
+    path = tmp_path / "romfs.lock"
+    write_lock(path, Lock(("github:own/repo@V1",), (package,), "https://example.org", "py"))
+    check_lock(read_lock(path), ["github:OWN/repo@V1"])
+
+
+@pytest.mark.parametrize(
     "text",
     ["", "x", "a = [" * 5000, "format = 1\n", "format = 2\n", f"format = 0x{'f' * 9000}\n", "\xff", "packages = 1"],
 )
@@ -98,7 +203,7 @@ def test_what_is_no_lock(text, tmp_path):
 
 
 def test_a_lock_that_is_not_there(tmp_path):
-    with pytest.raises(ManifestError, match="there is no") as caught:
+    with pytest.raises(ManifestError, match="does not exist") as caught:
         read_lock(tmp_path / "romfs.lock")
     assert caught.value.hint == "Run 'romfs-manifest lock' to make it."
 
@@ -123,33 +228,33 @@ def test_a_lock_stays_whole_when_its_writing_ends_early(path, made, monkeypatch)
 class TestFetch:
     def test_a_full_cache_takes_no_network(self, made, cache, index):
         index.requests.clear()
-        assert fetch(made, cache)["a/__init__.py"] == b"import base\n"
+        assert fetch(made, cache, index=index.url)["a/__init__.py"] == b"import base\n"
         assert index.requests == []
 
     def test_what_the_cache_lacks_is_fetched_once_by_its_url(self, made, cache, index):
-        files = fetch(made, cache)
+        files = fetch(made, cache, index=index.url)
         for entry in cache.iterdir():
             entry.unlink()
         index.requests.clear()
-        assert fetch(made, cache) == fetch(made, cache) == files
+        assert fetch(made, cache, index=index.url) == fetch(made, cache, index=index.url) == files
         assert sorted(index.requests) == sorted(
             file.url.removeprefix(index.site) for package in made.packages for file in package.files
         )
 
-    def test_entries_are_named_by_their_hash(self, made, cache):
+    def test_entries_are_named_by_their_hash(self, made, cache, index):
         assert {entry.name for entry in cache.iterdir()} == {
-            hashlib.sha256(data).hexdigest() for data in fetch(made, cache).values()
+            hashlib.sha256(data).hexdigest() for data in fetch(made, cache, index=index.url).values()
         }
 
     def test_a_bad_entry_is_as_good_as_missing(self, made, cache, index):
-        files = fetch(made, cache)
+        files = fetch(made, cache, index=index.url)
         for entry in sorted(cache.iterdir()):
             good = entry.read_bytes()
             changed = [good[:at] + bytes([good[at] ^ 1]) + good[at + 1 :] for at in range(len(good))]
             for bad in (*changed, good[:-1] if good else b"x", good + b"x"):
                 entry.write_bytes(bad)
                 index.requests.clear()
-                assert fetch(made, cache) == files
+                assert fetch(made, cache, index=index.url) == files
                 assert len(index.requests) == 1
                 assert entry.read_bytes() == good
 
@@ -158,7 +263,7 @@ class TestFetch:
         victim = made.packages[1].files[0]
         (cache / victim.sha256).write_bytes(b"forged")
         with pytest.raises(ManifestError, match=r"^base 1\.0: "):
-            fetch(made, cache)
+            fetch(made, cache, index=index.url)
 
     def test_bytes_that_match_the_short_hash_but_not_the_locked_one(self, made, cache, index):
         """The page is under the name of its short hash: what is served there now need not even match that."""
@@ -168,8 +273,8 @@ class TestFetch:
         (cache / file.sha256).unlink()
         for at in range(len(data)):
             index.put(file.url.removeprefix(index.site), data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
-            with pytest.raises(ManifestError, match=r"^base 1\.0: .*not those that were locked"):
-                fetch(made, cache)
+            with pytest.raises(ManifestError, match=r"^base 1\.0: .*bytes differ from those that were locked"):
+                fetch(made, cache, index=index.url)
             assert not (cache / file.sha256).exists()
 
     @pytest.mark.parametrize("body", [b"base = '1.0'", b"base = '1.0'\n\n", b""])
@@ -178,25 +283,93 @@ class TestFetch:
         (cache / file.sha256).unlink()
         index.put(file.url.removeprefix(index.site), body)
         with pytest.raises(ManifestError, match=r"^base 1\.0: "):
-            fetch(made, cache)
+            fetch(made, cache, index=index.url)
 
     def test_a_locked_hash_of_which_only_the_short_one_is_right(self, made, cache, index):
         """As if another file with the same first eight digits had been locked."""
         (file,) = made.packages[1].files
         forged = file._replace(sha256=file.sha256[:8] + "0" * 56)
         package = made.packages[1]._replace(files=(forged,))
-        with pytest.raises(ManifestError, match=r"^base 1\.0: .*not those that were locked"):
-            fetch(made._replace(packages=(package,)), cache)
+        with pytest.raises(ManifestError, match=r"^base 1\.0: .*bytes differ from those that were locked"):
+            fetch(made._replace(packages=(package,)), cache, index=index.url)
         assert not (cache / forged.sha256).exists()
 
-    @pytest.mark.parametrize("url", ["http://[", "file:///etc/passwd", "http://127.0.0.1:1/x", "x", "", "https://[::"])
-    def test_addresses_that_no_lock_should_have(self, url, made, cache, index):
+    @pytest.mark.parametrize(
+        "url",
+        ["http://[", "file:///etc/passwd", "file:../x", "http://127.0.0.1:1/x", "https://127.0.0.1:1/x", "x", "",
+         "https://[::", "https://user:secret@example.org/x", "https://example.org/x?access_token=secret"],
+    )  # fmt: skip
+    def test_addresses_that_lock_would_not_have_contacted(self, url, made, cache, index, tmp_path):
         file = made.packages[1].files[0]._replace(url=url)
         (cache / file.sha256).unlink()
-        with pytest.raises(ManifestError, match=r"^base 1\.0: "):
-            fetch(made._replace(packages=(made.packages[1]._replace(files=(file,)),)), cache)
+        forged = made._replace(packages=(made.packages[0], made.packages[1]._replace(files=(file,))))
+        with pytest.raises(ManifestError, match=r"^base 1\.0: ") as caught:
+            fetch(forged, cache, index=index.url)
+        assert "secret" not in str(caught.value)
+        # A lock with such an address cannot even be read, though its checksum is right.
+        write_lock(tmp_path / "forged.lock", forged)
+        with pytest.raises(ManifestError, match="forged.lock: package 'base': file 'base.py': ") as caught:
+            read_lock(tmp_path / "forged.lock")
+        assert "secret" not in str(caught.value)
 
-    def test_a_cache_that_cannot_be_written(self, made, tmp_path):
+    def test_an_index_with_plain_http_is_contacted_only_if_it_is_named(self, made, cache, index):
+        files = fetch(made, cache)  # which needs no network
+        for entry in cache.iterdir():
+            entry.unlink()
+        index.requests.clear()
+        for name in (None, "https://micropython.org/pi/v2", index.site):
+            with pytest.raises(
+                ManifestError, match="base 1.0 is not in the cache, and the lock was made from http://"
+            ) as caught:
+                fetch(made, cache, index=name)
+            assert f"--index {index.url}" in str(caught.value.hint)
+            assert "ROMFS_INDEX" in str(caught.value.hint)
+        assert index.requests == []
+        assert fetch(made, cache, index=f"{index.url}/") == files
+
+    def test_an_index_on_a_private_host_is_contacted_only_if_it_is_named(self, secure, certificate, cache, monkeypatch):
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        secure.add("a")
+        made = make_lock(["a"], index=secure.url, cache=cache)
+        (entry,) = cache.iterdir()
+        entry.unlink()
+        secure.requests.clear()
+        with pytest.raises(ManifestError, match="which is a private address"):
+            fetch(made, cache)
+        assert secure.requests == []
+        assert list(fetch(made, cache, index=secure.url)) == ["a.py"]
+
+    def test_a_cache_that_cannot_be_written_is_a_warning(self, made, tmp_path, index, lock):
         (tmp_path / "file").write_bytes(b"")
-        with pytest.raises(ManifestError, match="cannot write"):
-            fetch(made, tmp_path / "file/cache")
+        warnings: list[str] = []
+        files = fetch(made, tmp_path / "file/cache", index=index.url, on_warning=warnings.append)
+        assert files["a/__init__.py"] == b"import base\n"
+        assert len(warnings) == 1
+        assert "cannot be written" in warnings[0]
+        assert lock("a", "base@1.0", cache=tmp_path / "file/cache", on_warning=warnings.append) == made
+        assert warnings[0] == warnings[1]
+
+    def test_a_cache_that_is_full_or_read_only_is_a_warning(self, made, cache, index, monkeypatch):
+        for entry in cache.iterdir():
+            entry.unlink()
+
+        def fail(*_):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        monkeypatch.setattr("pathlib.Path.write_bytes", fail)
+        warnings: list[str] = []
+        assert len(fetch(made, cache, index=index.url, on_warning=warnings.append)) == 3
+        assert warnings == [
+            f"the cache {cache} cannot be written: No space left on device; the files will be fetched again next time"
+        ]
+
+    @pipes
+    def test_an_entry_that_is_a_pipe_a_device_or_a_folder_is_an_error(self, made, cache, index):
+        for file in made.packages[0].files:
+            (cache / file.sha256).unlink()
+        path = cache / made.packages[0].files[0].sha256
+        for kind in SPECIAL:
+            make_special(path, kind)
+            with pytest.raises(ManifestError, match="is not a regular file"):
+                fetch(made, cache, index=index.url)
+            path.rmdir() if path.is_dir() else path.unlink()

@@ -44,7 +44,7 @@ def test_mip_installs_the_same(version, index, lock, cache, capsys):
     [("github:o/r/d/a.py", None), ("github:o/r/a.py", "v1"), ("gitlab:o/r/a.py", "main"), ("codeberg:o/r/d/a.py", "x")],
 )
 def test_mip_asks_for_the_same_addresses(name, ref):
-    from romfs_manifest.names import locate
+    from romfs_manifest.mip.names import locate
 
     location = locate(name, ref or "")
     assert location

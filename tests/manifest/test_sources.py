@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from romfs_manifest import ManifestError, evaluate, read_entry
-from romfs_manifest import disk as disk_module
-from romfs_manifest import entries as entries_module
+from romfs_manifest.files import MAX_FILE
+from romfs_manifest.manifest import entries as entries_module
+from romfs_manifest.manifest import folders as folders_module
 from tests.manifest.support import evaluated, failure, linked, linux, put, shown, targets
 
 BAD = [
@@ -67,6 +68,20 @@ def test_links_that_lead_out(tmp_path):
 
 
 @linked
+def test_links_may_lead_into_folders_that_the_user_named(tmp_path):
+    put(tmp_path, {"out/a.py": "", "r/p/b.py": ""})
+    (tmp_path / "r" / "q").symlink_to("../out")
+    out, expected = tmp_path / "out", ["p/b.py", "q/a.py"]
+    assert "is a link that leads out of" in failure(tmp_path, "freeze('r')")
+    assert "is a link that leads out of" in failure(tmp_path, "freeze('r')", variables={"X": tmp_path / "r"})
+    assert "is a link that leads out of" in failure(tmp_path, "add_library('x', 'out')\nfreeze('r')")
+    assert targets(evaluated(tmp_path, "freeze('r')", variables={"X": out})) == expected
+    assert targets(evaluated(tmp_path, "freeze('r')", libraries={"x": out})) == expected
+    assert targets(evaluated(tmp_path, "freeze('r')", folders=[out])) == expected
+    assert targets(evaluated(tmp_path, "freeze('r')", folders=[tmp_path])) == expected
+
+
+@linked
 def test_links_that_stay(tmp_path):
     put(tmp_path, {"r/p/a.py": "1"})
     (tmp_path / "r" / "p" / "b.py").symlink_to("a.py")
@@ -83,15 +98,15 @@ def test_loops_of_links(tmp_path):
     for call in ("package('p', base_path='r')", "freeze('r')", "freeze('r', 'p')"):
         assert targets(evaluated(tmp_path, call)) == ["p/a.py"]
     (tmp_path / "r" / "none.py").symlink_to("none.py")
-    assert failure(tmp_path, "freeze('r')").endswith("there is no file r/none.py")
+    assert failure(tmp_path, "freeze('r')").endswith("the file r/none.py does not exist")
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
 def test_pipes_are_not_waited_for(tmp_path):
     put(tmp_path, {"r/x.txt": ""})
     os.mkfifo(tmp_path / "r" / "a.py")
-    assert failure(tmp_path, "freeze('r')").endswith("there is no file r/a.py")
-    assert failure(tmp_path, "include('r/a.py')").endswith("r/a.py is not a file")
+    assert failure(tmp_path, "freeze('r')").endswith("the file r/a.py does not exist")
+    assert failure(tmp_path, "include('r/a.py')").endswith("r/a.py is not a regular file")
 
 
 @linux
@@ -109,16 +124,16 @@ def test_two_files_for_one_place(tmp_path):
     put(tmp_path, {"x/a.py": "1", "y/a.py": "2", "z/a.py": "1", "z/b.mpy": b"M\x06\x00\x1f", "y/b.py": ""})
     put(tmp_path, {"d/manifest.py": "freeze('../x')"})
     assert failure(tmp_path, "include('d')\n\nfreeze('y')") == (
-        "manifest.py:3:1: 'a.py' has two sources: y/a.py, and x/a.py from d/manifest.py:1"
+        "manifest.py:3:1: two sources for 'a.py': y/a.py, and x/a.py from d/manifest.py:1"
     )
-    assert failure(tmp_path, "freeze('z')\nmodule('b.py', 'y')").startswith("manifest.py:2:1: 'b.py' has two sources")
+    assert failure(tmp_path, "freeze('z')\nmodule('b.py', 'y')").startswith("manifest.py:2:1: two sources for 'b.py'")
     same = evaluated(tmp_path, "freeze('x')\nfreeze('z', 'a.py')\nfreeze('x')")
     assert (targets(same), same.warnings) == (["a.py"], ())
     assert same.entries[0].source == tmp_path / "x" / "a.py"
     other = evaluated(tmp_path, "freeze('x')\nfreeze('z', 'a.py', opt=3)")
     assert (other.entries[0].opt, len(other.warnings)) == (None, 1)
     assert shown(tmp_path, other.warnings[0]) == (
-        "manifest.py:2:1: 'a.py' is treated as manifest.py:1 says, not as here"
+        "manifest.py:2:1: 'a.py' was added before, by manifest.py:1; this call changes nothing"
     )
     assert len(evaluated(tmp_path, "freeze('x')\nfreeze_as_str('x')").warnings) == 1
 
@@ -126,12 +141,12 @@ def test_two_files_for_one_place(tmp_path):
 def test_bounds(tmp_path, monkeypatch):
     put(tmp_path, {f"r/{n}.py": "" for n in range(4)})
     monkeypatch.setattr(entries_module, "MAX_ENTRIES", 3)
-    assert failure(tmp_path, "freeze('r')").endswith("the manifest has more than 3 files")
+    assert failure(tmp_path, "freeze('r')").endswith("the manifest names more than 3 files")
     put(tmp_path, {f"s/{n}/x.txt": "" for n in range(4)})
-    monkeypatch.setattr(disk_module, "MAX_NAMES", 8)
-    assert failure(tmp_path, "freeze('s')").endswith("more than 8 names in them")
+    monkeypatch.setattr(folders_module, "MAX_NAMES", 8)
+    assert failure(tmp_path, "freeze('s')").endswith("more than 8 names")
     # What is looked for in vain must end, too.
-    assert failure(tmp_path, "freeze('s/1')\n" * 5).startswith("manifest.py:5:1: folders have more")
+    assert failure(tmp_path, "freeze('s/1')\n" * 5).startswith("manifest.py:5:1: folders contain more")
 
 
 @pytest.mark.parametrize("call", ["freeze('{}')", "include('{}')", "add_library('x', '{}')", "module('a.py', '{}')"])
@@ -142,14 +157,14 @@ def test_names_that_are_too_long(tmp_path, call):
 
 def test_folders_that_are_nested_too_deep(tmp_path):
     put(tmp_path, {"r/" + "d/" * 140 + "a.py": ""})
-    assert "folders are nested too deep in" in failure(tmp_path, "freeze('r')")
+    assert "folders are nested too deeply in" in failure(tmp_path, "freeze('r')")
 
 
 def test_files_that_are_too_large(tmp_path):
     put(tmp_path, {"a.py": "x"})
     (entry,) = evaluated(tmp_path, "module('a.py')").entries
-    os.truncate(tmp_path / "a.py", disk_module.MAX_FILE + 1)
-    with pytest.raises(ManifestError, match="more than 16,777,216 bytes"):
+    os.truncate(tmp_path / "a.py", MAX_FILE + 1)
+    with pytest.raises(ManifestError, match="more than 33,554,432 bytes"):
         read_entry(entry)
     (tmp_path / "a.py").unlink()
     with pytest.raises(ManifestError, match="cannot read"):
@@ -160,23 +175,10 @@ TAGS = [
     ("", b"\n\n__version__ = '1'\n"),
     ("x = 1\n", b"x = 1\n\n\n__version__ = '1'\n"),
     ("x = 1\r\ny = 2\r\n", b"x = 1\r\ny = 2\r\n\r\n\r\n__version__ = '1'\r\n"),
-    ("# ä\rx = 1", "# ä\rx = 1\r\r__version__ = '1'\r".encode()),
-    ("# __version__ = 2\n", b"# __version__ = 2\n\n\n__version__ = '1'\n"),
-    ('"""\n__version__ = 2\n"""', b'"""\n__version__ = 2\n"""\n\n__version__ = \'1\'\n'),
-    ("def f():\n  __version__ = 2", b"def f():\n  __version__ = 2\n\n__version__ = '1'\n"),
+    ("# \u00e4\rx = 1", "# \u00e4\rx = 1\r\r__version__ = '1'\r".encode()),
     ("print(__version__)", b"print(__version__)\n\n__version__ = '1'\n"),
-    ("x.__version__ = 2", b"x.__version__ = 2\n\n__version__ = '1'\n"),
-]
-SET = [
-    "__version__=2",
-    "__version__: str = '2'",
-    "a, __version__ = 1, 2",
-    "try:\n  from v import __version__\nexcept ImportError:\n  pass",
-    "if x:\n  pass\nelse:\n  __version__ = 2",
-    "import v as __version__",
-    "\ufeff__version__ = 2",
-    # What this Python cannot parse, though MicroPython may: lines count.
-    "x = = 1\n__version__ = 2",
+    ("x = = 1", b"x = = 1\n\n__version__ = '1'\n"),
+    ("__version__=2", b"__version__=2\n\n__version__ = '1'\n"),
 ]
 
 
@@ -185,22 +187,22 @@ def test_a_version_is_appended(tmp_path, text, expected):
     put(tmp_path, {"a.py": text})
     (entry,) = evaluated(tmp_path, "metadata(version='1')\nmodule('a.py')").entries
     assert read_entry(entry) == expected
-    found: dict[str, object] = {"print": str, "__version__": 0, "x": type("X", (), {})}
-    exec(expected.decode(), found)  # noqa: S102 - our own text
-    assert found["__version__"] == "1"
 
 
-@pytest.mark.parametrize("text", SET)
-def test_a_version_that_is_set_stays(tmp_path, text):
+@pytest.mark.parametrize(
+    "text", ["__version__ = 2", "# __version__ = 2\n", "def f():\n  __version__ = 2", "\ufeff__version__ = 2"]
+)
+def test_a_version_that_the_text_sets_stays(tmp_path, text):
     put(tmp_path, {"a.py": text})
     (entry,) = evaluated(tmp_path, "metadata(version='1')\nmodule('a.py')").entries
     assert read_entry(entry) == text.encode()
 
 
-def test_large_modules_are_searched_by_line(tmp_path):
-    put(tmp_path, {"a.py": "#" * 300_000 + "\n__version__ = 2", "b.py": "#" * 300_000 + " __version__ = 2"})
-    found = evaluated(tmp_path, "metadata(version='1')\nmodule('a.py')\nmodule('b.py')").entries
-    assert [entry.version for entry in found] == [None, "1"]
+def test_modules_are_not_parsed_for_their_version(tmp_path):
+    """CPython 3.10 crashes on such an expression."""
+    put(tmp_path, {"a.py": "x = " + "+".join("1" * 120_000)})
+    (entry,) = evaluated(tmp_path, "metadata(version='1')\nmodule('a.py')").entries
+    assert read_entry(entry).endswith(b"+1\n\n__version__ = '1'\n")
 
 
 def test_versions_are_written_so_that_they_are_only_text(tmp_path):
@@ -212,10 +214,11 @@ def test_versions_are_written_so_that_they_are_only_text(tmp_path):
     assert found["__version__"] == version
 
 
-def test_modules_that_are_not_utf_8(tmp_path):
+def test_modules_need_not_be_utf_8(tmp_path):
+    """The compiler decides about that."""
     put(tmp_path, {"a.py": b"# \xff"})
-    assert failure(tmp_path, "metadata(version='1')\nmodule('a.py')").endswith("a.py is not valid UTF-8")
-    assert targets(evaluated(tmp_path, "module('a.py')")) == ["a.py"]  # it is the compiler's matter
+    (entry,) = evaluated(tmp_path, "metadata(version='1')\nmodule('a.py')").entries
+    assert read_entry(entry) == b"# \xff\n\n__version__ = '1'\n"
 
 
 EVALUATE = """

@@ -1,25 +1,27 @@
-"""The functions of a manifest: their parameters, and calls held against them."""
+"""The functions of a manifest: their parameters, and calls checked against them."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from romfs_manifest.errors import ManifestError
+from romfs_manifest.errors import ManifestError, did_you_mean
+from romfs_manifest.manifest.values import to_plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from romfs_manifest.parse import Call, Value
+    from romfs_manifest.manifest.interpreter import Call
+    from romfs_manifest.manifest.values import Plain, Value
 
 MAX_OPT = 3
-"""The highest level that mpy-cross knows."""
+"""Highest optimization level of mpy-cross."""
 
 
 class Kind(NamedTuple):
-    """What an argument must be: in words, and as a test."""
+    """What an argument must be, in words and as a predicate."""
 
     text: str
-    fits: Callable[[object], bool]
+    is_valid: Callable[[object], bool]
 
 
 def _is_text(value: object) -> bool:
@@ -31,7 +33,7 @@ def _is_texts(value: object) -> bool:
 
 
 def _or_none(kind: Kind) -> Kind:
-    return Kind(f"{kind.text}, or None", lambda value: value is None or kind.fits(value))
+    return Kind(f"{kind.text}, or None", lambda value: value is None or kind.is_valid(value))
 
 
 TEXT = Kind("a string", _is_text)
@@ -42,17 +44,17 @@ OPT = Kind(f"a level from 0 to {MAX_OPT}", lambda value: type(value) is int and 
 
 
 class Parameter(NamedTuple):
-    """One parameter; ``alias`` is a second name that a keyword argument may have."""
+    """One parameter; ``alias`` is another name for it in keyword arguments."""
 
     name: str
     kind: Kind
-    default: Value = None
+    default: Plain = None
     required: bool = False
     alias: str | None = None
 
 
 class Function(NamedTuple):
-    """One function; ``options`` says whether it takes any other keyword arguments, too."""
+    """One function; with ``options`` it also takes any other keyword arguments."""
 
     parameters: tuple[Parameter, ...]
     options: bool = False
@@ -60,7 +62,7 @@ class Function(NamedTuple):
 
 
 class Bound(NamedTuple):
-    """The arguments of a call by parameter, every one of them there and of its kind, and its options."""
+    """The arguments of a call by parameter, complete and valid, and its options."""
 
     arguments: dict[str, Any]
     options: dict[str, Value]
@@ -108,28 +110,30 @@ FUNCTIONS = {
 
 
 def bind(call: Call) -> Bound:
-    """Give each argument of ``call`` to its parameter; raises ManifestError where the two do not fit."""
+    """Assign each argument of ``call`` to its parameter; raises ManifestError if they do not match."""
     function = FUNCTIONS.get(call.function)
     if function is None:
         raise ManifestError(
-            f"there is no function {call.function!r} for manifests{_did_you_mean(call.function, FUNCTIONS)}",
-            hint=f"There are {', '.join(FUNCTIONS)}.",
+            f"manifests have no function {call.function!r}{did_you_mean(call.function, FUNCTIONS)}",
+            hint=f"The functions are {', '.join(FUNCTIONS)}.",
         )
-    given, options = _given(call, function)
+    given, options = _match(call, function)
     for parameter in function.parameters:
         if parameter.name not in given:
             if parameter.required:
-                raise _mismatch(call, function, f"needs its argument {parameter.name!r}")
-        elif not parameter.kind.fits(given[parameter.name]):
-            raise _mismatch(call, function, f"needs {parameter.kind.text} as its argument {parameter.name!r}")
+                raise _mismatch(call, function, f"needs the argument {parameter.name!r}")
+        elif not parameter.kind.is_valid(given[parameter.name]):
+            raise _mismatch(call, function, f"needs {parameter.kind.text} for {parameter.name!r}")
     return Bound({one.name: given.get(one.name, one.default) for one in function.parameters}, options)
 
 
-def _given(call: Call, function: Function) -> tuple[dict[str, Value], dict[str, Value]]:
-    """Return the arguments that are given by parameter, and the options."""
+def _match(call: Call, function: Function) -> tuple[dict[str, Plain], dict[str, Value]]:
+    """Return the arguments of the call by parameter, and the options."""
     if len(call.positional) > (0 if function.keywords_only else len(function.parameters)):
-        raise _mismatch(call, function, "has too many arguments without a name")
-    given = {parameter.name: value for parameter, value in zip(function.parameters, call.positional, strict=False)}
+        raise _mismatch(call, function, "has too many positional arguments")
+    given = {
+        parameter.name: to_plain(value) for parameter, value in zip(function.parameters, call.positional, strict=False)
+    }
     names = {name: one.name for one in function.parameters for name in (one.name, one.alias) if name}
     options: dict[str, Value] = {}
     for word, value in call.keywords.items():
@@ -137,22 +141,15 @@ def _given(call: Call, function: Function) -> tuple[dict[str, Value], dict[str, 
         if name is None and function.options:
             options[word] = value
         elif name is None:
-            raise _mismatch(call, function, f"has no argument {word!r}{_did_you_mean(word, names)}")
+            raise _mismatch(call, function, f"has no argument {word!r}{did_you_mean(word, names)}")
         elif name in given:
-            raise _mismatch(call, function, f"has its argument {name!r} twice")
+            raise _mismatch(call, function, f"gets the argument {name!r} twice")
         else:
-            given[name] = value
+            given[name] = to_plain(value)
     return given, options
 
 
 def _mismatch(call: Call, function: Function, problem: str) -> ManifestError:
     arguments = (one.name if one.required else f"{one.name}={one.default!r}" for one in function.parameters)
     shown = [*(["*"] if function.keywords_only else []), *arguments, *(["**options"] if function.options else [])]
-    return ManifestError(f"{call.function} {problem}", hint=f"It is {call.function}({', '.join(shown)}).")
-
-
-def _did_you_mean(word: str, known: Iterable[str]) -> str:
-    import difflib  # noqa: PLC0415 - only mistakes pay for it
-
-    near = difflib.get_close_matches(word, known, n=1)
-    return f"; did you mean {near[0]!r}?" if near else ""
+    return ManifestError(f"{call.function} {problem}", hint=f"Write {call.function}({', '.join(shown)}).")

@@ -1,4 +1,4 @@
-"""A few threads that work on many things at once."""
+"""Threads that do the same work for many items at once."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ Result = TypeVar("Result")
 WORKERS = 8
 PATIENCE = 300.0
 """Seconds without any result after which waiting ends."""
-_LOOK_UP = 0.2
-"""Seconds after which a wait looks up, for Windows ends no wait for Ctrl-C."""
+_POLL = 0.2
+"""Seconds after which a wait is interrupted briefly: on Windows, Ctrl-C ends no wait."""
 
 
-class _Failed(NamedTuple):
+class _Failure(NamedTuple):
     error: BaseException
 
 
-def side_by_side(work: Callable[[Item], Result], items: Collection[Item]) -> Iterator[tuple[Item, Result]]:
-    """Give ``work(item)`` for each of ``items`` as it comes, in no order; the first failure ends it and is raised.
+def map_parallel(work: Callable[[Item], Result], items: Collection[Item]) -> Iterator[tuple[Item, Result]]:
+    """Yield each of ``items`` with ``work(item)`` as soon as it is done; the first failure is raised and ends it.
 
-    The threads are daemons: neither a failure, nor Ctrl-C, nor a server that never ends waits for the slowest.
+    The threads are daemons: neither a failure, nor Ctrl-C, nor a server that never answers waits for the slowest.
     """
     waiting: queue.SimpleQueue[Item] = queue.SimpleQueue()
-    done: queue.SimpleQueue[tuple[Item, Result | _Failed]] = queue.SimpleQueue()
+    done: queue.SimpleQueue[tuple[Item, Result | _Failure]] = queue.SimpleQueue()
     for item in items:
         waiting.put(item)
     ended = threading.Event()
@@ -45,15 +45,15 @@ def side_by_side(work: Callable[[Item], Result], items: Collection[Item]) -> Ite
                 return
             try:
                 done.put((item, work(item)))
-            except BaseException as error:  # noqa: BLE001 - it is raised where the results are waited for
-                done.put((item, _Failed(error)))
+            except BaseException as error:  # noqa: BLE001 - raised where the results are awaited
+                done.put((item, _Failure(error)))
 
     for _ in range(min(WORKERS, len(items))):
         threading.Thread(target=run, daemon=True).start()
     try:
         for _ in items:
             item, result = _next(done)
-            if isinstance(result, _Failed):
+            if isinstance(result, _Failure):
                 raise result.error
             yield item, result
     finally:
@@ -64,7 +64,7 @@ def _next(done: queue.SimpleQueue[Result]) -> Result:
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
         try:
-            return done.get(timeout=_LOOK_UP)
+            return done.get(timeout=_POLL)
         except queue.Empty:  # noqa: PERF203 - a wait
             continue
-    raise ManifestError(f"nothing has come from the network for {PATIENCE:.0f} seconds", hint="Try again later.")
+    raise ManifestError(f"nothing arrived from the network for {PATIENCE:.0f} seconds", hint="Try again later.")
