@@ -53,7 +53,7 @@ def explain_status(url: str, status: int, *, has_token: bool = False, wait: floa
 def explain_error(url: str, error: HTTPError) -> ManifestError:
     """Return the error for a request that got no answer."""
     text = _reason(error)
-    if isinstance(error, ProxyError) or "Tunnel connection failed" in text:
+    if isinstance(error, ProxyError) or "Tunnel connection failed" in str(error):
         return ManifestError(f"{url}: the proxy failed: {text}", hint=_PROXY)
     if isinstance(error, SSLError):
         return ManifestError(f"{url}: TLS certificate verification failed: {text}", hint=_CERTIFICATE)
@@ -68,4 +68,5 @@ def explain_error(url: str, error: HTTPError) -> ManifestError:
 
 def _reason(error: HTTPError) -> str:
     """Return what an error says, without the object that it is about."""
-    return str(error).rpartition(": ")[2].strip("')\"")[:200] or type(error).__name__
+    cause = error.args[-1] if error.args and isinstance(error.args[-1], Exception) else error
+    return str(cause).rpartition(": ")[2][:200] or type(cause).__name__

@@ -38,7 +38,7 @@ def fetch(  # noqa: PLR0913 - each has a name
         raise ManifestError(f"the lock has more than {MAX_TOTAL:,} bytes")
     wanted = {file.sha256: file for file in sorted(owners, reverse=True)}
     # Local packages are read even if the cache has the bytes that were locked: a change must not go unnoticed.
-    local = {file for file, package in owners.items() if package.name.startswith(FILE)}
+    local = {file for file, package in owners.items() if package.name.startswith(FILE) and file.url.startswith(FILE)}
     cached = {sha256: get(cache, sha256, file.size) for sha256, file in wanted.items() if file not in local}
     found = {sha256: data for sha256, data in cached.items() if data is not None}
     missing = [file for sha256, file in wanted.items() if sha256 not in found]

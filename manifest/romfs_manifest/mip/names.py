@@ -36,6 +36,7 @@ _SECRET = re.compile(
     r"(?:^|&)[^=&]*(?:token|secret|passw|passwd|signature|api_?key|credential|auth)[^=&]*=", re.IGNORECASE
 )
 _USER = re.compile(r"(?<=//).*@", re.DOTALL)
+_NO_PORT = re.compile(r"(?<=//)([^/\[\]:]*):(?![0-9]{1,5}(?:/|$)).*", re.DOTALL)
 FILE = "file:"
 _HINT = "Write NAME, NAME@VERSION, github:OWNER/REPO/PATH@REF, https://…, or a path that begins with './'."
 
@@ -198,7 +199,7 @@ def locate_source(text: str, folder: Location) -> Location:
 
 def redact(text: str) -> str:
     """Return an address for a message, without a user, a password, and a query."""
-    return _USER.sub("", text).partition("?")[0][:300]
+    return _NO_PORT.sub(r"\1:…", _USER.sub("", text).partition("?")[0])[:300]
 
 
 def _file_name(text: str) -> str:

@@ -49,7 +49,7 @@ class Policy:
         """Raise ManifestError if a file of ``package`` must not come from ``url``, which can be ``file:``."""
         if not url.startswith(FILE):
             self.check(url)
-        elif not any(url.startswith(f"{root}/") for root in self.folders(package)) or _leads_up(url, self.index):
+        elif not any(_is_below(url, folder) for folder in self.folders(package)):
             raise ManifestError(f"{url[:200]!r} is not in the folder of the package")
 
     def folders(self, package: str) -> tuple[str, ...]:
@@ -115,10 +115,5 @@ def is_private(root: str) -> bool:
     return "." not in host or host.endswith(_PRIVATE) or bool(_NUMERIC.fullmatch(host.rpartition(".")[2]))
 
 
-def _leads_up(url: str, index: str) -> bool:
-    """Return whether a ``file:`` address leads up again from the folder that it begins with."""
-    rest = url.removeprefix(FILE).removeprefix(index.removeprefix(FILE))
-    names = [name for name in rest.split("/") if name]
-    while names and names[0] == "..":  # a package may lie beside the project
-        names.pop(0)
-    return ".." in names
+def _is_below(url: str, folder: str) -> bool:
+    return url.startswith(f"{folder}/") and ".." not in url.removeprefix(folder).split("/")
