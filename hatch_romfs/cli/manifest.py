@@ -98,8 +98,11 @@ def lock(options: argparse.Namespace) -> None:
     from romfs_manifest.mip.lock_file import NAME
     from romfs_manifest.project import read_requests
 
+    folders = [name for name in options.upgrade if name and (Path(name) / "pyproject.toml").is_file()]
+    if folders and not (options.project / "pyproject.toml").exists():
+        raise SettingsError(f"--upgrade names a package, not a folder: {folders[0]}", hint="Write PROJECT before it.")
     requests, path = read_requests(options.project), options.project / NAME
-    warnings = _Warnings()
+    warnings = _Warnings(quiet=options.quiet)
     previous, index = _previous(path, options.index, warnings)
     with progress(quiet=options.quiet or options.json) as on_progress:
         made = make_lock(
@@ -242,15 +245,17 @@ def show(options: argparse.Namespace) -> None:
 
 
 class _Warnings:
-    """Warnings, which are printed at once and kept for the document."""
+    """Warnings, which are printed at once unless ``quiet``, and kept for the document."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, quiet: bool) -> None:
         self.texts: list[str] = []
+        self._quiet = quiet
 
     def add(self, text: str) -> None:
         """Print a warning, and keep it."""
         self.texts.append(text)
-        sys.stderr.write(f"warning: {printable(text)}\n")
+        if not self._quiet:
+            sys.stderr.write(f"warning: {printable(text)}\n")
 
 
 class _Fetched(NamedTuple):
@@ -269,7 +274,7 @@ def _fetched(options: argparse.Namespace) -> _Fetched:
     from romfs_manifest import user_cache
 
     path, checked = _checked(options)
-    warnings, cache = _Warnings(), options.cache or user_cache()
+    warnings, cache = _Warnings(quiet=options.quiet), options.cache or user_cache()
     with progress(quiet=options.quiet or options.json) as on_progress:
         files = fetch_files(
             checked, cache, on_progress, root=options.project, index=options.index, on_warning=warnings.add

@@ -99,6 +99,169 @@ def test_an_upgrade(run, project, index):
     assert "'c'" in run("lock", folder, "--upgrade", "c", "--index", index.url, status=2).stderr
 
 
+def test_an_upgrade_of_everything(run, project, index):
+    for name in ("a", "b"):
+        index.add(name)
+    folder = project("a", "b")
+    run("lock", folder, "--index", index.url)
+    for name in ("a", "b"):
+        index.add(name, "2.0")
+    done = run("lock", folder, "--index", index.url, "--upgrade")
+    assert done.stdout.splitlines()[1:] == ["- a 1.0", "+ a 2.0", "- b 1.0", "+ b 2.0"]
+    # A folder after --upgrade is taken for a name, and the hint says so.
+    assert "Write PROJECT before it." in run("lock", "--index", index.url, "--upgrade", folder, status=2).stderr
+
+
+def test_the_form_of_packages_is_kept_until_another_is_named(run, project, index):
+    index.put("/pi/v2/package/6/a/latest.json", {"v": 1, "version": "1.0", "hashes": [["a.mpy", index.file(b"M\x06")]]})
+    index.add("a")
+    folder = project("a")
+    run("lock", folder, "--index", index.url, "--form", "6")
+    assert "a.mpy" in (folder / "romfs.lock").read_text()
+    assert run("lock", folder, "--index", index.url).stdout.count("\n") == 1  # nothing has changed
+    run("lock", folder, "--index", index.url, "--form", "py")
+    assert "a.py" in (folder / "romfs.lock").read_text()
+    assert "'x'" in run("lock", folder, "--index", index.url, "--form", "x", status=2).stderr
+
+
+def test_what_is_outdated(run, project, index):
+    for name in ("a", "b", "c", "odd"):
+        index.add(name, "1.9")
+    folder = project("a", "b@1.9", "c", "odd", f"{index.site}/x.py")
+    index.put("/x.py", b"")
+    run("lock", folder, "--index", index.url)
+    assert run("outdated", folder, "--index", index.url).stdout == ""
+    index.add("a", "1.10")
+    index.add("b", "2.0")
+    index.add("c", "1.8")
+    index.add("odd", "nightly")
+    index.requests.clear()
+    done = run("outdated", folder, "--index", index.url)
+    assert done.stdout.splitlines() == ["a 1.9 -> 1.10", "b 1.9 -> 2.0", "odd 1.9 -> nightly"]
+    assert sorted(index.requests) == [f"/pi/v2/package/py/{name}/latest.json" for name in ("a", "b", "c", "odd")]
+    document = json.loads(run("outdated", folder, "--index", index.url, "--json").stdout)
+    assert document["outdated"][0] == {"name": "a", "locked": "1.9", "latest": "1.10"}
+    index.requests.clear()
+    assert "--index" in run("outdated", folder, status=2).stderr
+    assert index.requests == []
+
+
+def test_the_tree_shows_who_requires_what(run, project, index):
+    index.add("app", deps=[["net", ""], ["log", "1.0"]])
+    index.add("net", deps=[["base", ""], ["log", ""]])
+    index.add("log", deps=[["base", "1.0"], ["app", ""]])
+    index.add("base")
+    folder = project("app", "base")
+    run("lock", folder, "--index", index.url)
+    index.requests.clear()
+    assert run("tree", folder).stdout.splitlines() == [
+        "app 1.0",
+        "  log 1.0  (requires 1.0)",
+        "    app 1.0  (see above)",
+        "    base 1.0  (requires 1.0)",
+        "  net 1.0",
+        "    base 1.0",
+        "    log 1.0  (see above)",
+        "base 1.0",
+    ]
+    packages = {one["name"]: one for one in json.loads(run("tree", folder, "--json").stdout)["packages"]}
+    assert packages["log"]["requires"] == ["app", "base@1.0"]
+    assert packages["base"]["required_by"] == ["the project", "log 1.0", "net 1.0"]
+    assert index.requests == []
+
+
+def test_a_mirror_is_enough_to_lock_and_to_fetch(run, project, index, tmp_path):
+    index.add("a", deps=[["base", ""]])
+    index.add("base")
+    folder = project("a")
+    run("lock", folder, "--index", index.url)
+    done = run("mirror", folder / "mirror", folder)
+    assert (
+        done.stdout.splitlines()[1] == f"To use it: romfs-manifest lock --index file:{(folder / 'mirror').as_posix()}"
+    )
+    index.requests.clear()
+    cache = tmp_path / "empty"
+    assert "+ a 1.0" in run("lock", folder, "--index", "file:mirror", "--cache", cache).stdout
+    assert len(list(cache.iterdir())) == 2
+    run("fetch", folder, "--cache", tmp_path / "another")
+    assert len(list((tmp_path / "another").iterdir())) == 2
+    assert run("lock", folder).stdout.count("\n") == 1  # the index of the lock needs not be named again
+    assert index.requests == []
+
+
+def test_a_cache_that_cannot_be_written_is_a_warning(run, project, index, tmp_path):
+    index.add("a")
+    folder = project("a")
+    (tmp_path / "file").write_text("")
+    done = run("lock", folder, "--index", index.url, "--cache", tmp_path / "file")
+    assert done.stderr.startswith("warning: the cache ")
+    done = run("fetch", folder, "--index", index.url, "--cache", tmp_path / "file", "--json")
+    assert "cannot be written" in json.loads(done.stdout)["warnings"][0]
+    assert run("fetch", folder, "--index", index.url, "--cache", tmp_path / "file", "-q").stderr == ""
+
+
+def test_the_index_can_be_named_by_a_variable(run, project, index, environment):
+    index.add("a")
+    folder = project("a")
+    environment["ROMFS_INDEX"] = index.url
+    for name in ("lock", "fetch", "outdated"):
+        run(name, folder)
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_a_lock_with_conflict_markers_is_made_anew(newline, run, project, index):
+    index.add("a")
+    folder = project("a")
+    run("lock", folder, "--index", index.url)
+    path = folder / "romfs.lock"
+    good = path.read_bytes()
+    lines = good.decode().splitlines()
+    path.write_bytes(
+        newline.join(
+            [lines[0], "<<<<<<< HEAD", lines[1], "=======", "checksum = 'x'", ">>>>>>> b", *lines[2:], ""]
+        ).encode()
+    )
+    assert "contains conflict markers" in run("check", folder, status=1).stderr
+    # The index is that of the lock also now, and so must be named.
+    assert f"--index {index.url}" in run("lock", folder, status=2).stderr
+    done = run("lock", folder, "--index", index.url)
+    assert "it is made anew" in done.stderr
+    assert path.read_bytes() == good
+    index_line = next(line for line in lines if line.startswith("index ="))
+    text = newline.join(["<<<<<<< HEAD", index_line, "=======", 'index = "https://example.org"', ">>>>>>> b", ""])
+    path.write_bytes(text.encode())
+    assert "its index is unclear" in run("lock", folder, status=2).stderr
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_a_pipe_in_place_of_the_lock_is_an_error_for_every_command(run, project):
+    folder = project("a")
+    os.mkfifo(folder / "romfs.lock")
+    for name in ("lock", "check", "fetch", "tree", "outdated"):
+        assert "is not a regular file" in run(name, folder, status=1).stderr
+    assert "is not a regular file" in run("mirror", folder / "m", folder, status=1).stderr
+
+
+def test_a_lock_that_is_a_dangling_link_is_made_where_it_leads(run, project, index, tmp_path):
+    index.add("a")
+    folder = project("a")
+    (folder / "romfs.lock").symlink_to(tmp_path / "elsewhere.lock")
+    run("lock", folder, "--index", index.url)
+    assert (folder / "romfs.lock").is_symlink()
+    assert "a.py" in (tmp_path / "elsewhere.lock").read_text()
+
+
+def test_the_version(run):
+    assert run("--version").stdout.startswith("romfs-manifest ")
+
+
+def test_a_failure_has_the_same_form_as_of_the_other_commands(run, tmp_path):
+    assert run("check", tmp_path, status=2).stderr.splitlines() == [
+        f"error: {tmp_path / 'pyproject.toml'} does not exist",
+        "Name the folder of a project.",
+    ]
+
+
 def test_a_stale_lock_is_an_error_without_a_request(run, project, index):
     index.add("a")
     run("lock", project("a"), "--index", index.url)
@@ -195,7 +358,7 @@ def test_folders_that_are_not_projects(text, said, run, tmp_path):
 def test_usage(run):
     for arguments in ((), ("nope",), ("lock", "--nope"), ("check", "--ind", "x"), ("show", ".", "--var", "x")):
         assert run(*arguments, status=2).stderr.startswith("error: ")
-    for name in ("lock", "check", "fetch", "show"):
+    for name in ("lock", "check", "fetch", "show", "mirror", "outdated", "tree"):
         assert f"romfs-manifest {name}" in run(name, "--help").stdout
 
 
