@@ -98,8 +98,8 @@ def lock(options: argparse.Namespace) -> None:
     from romfs_manifest.mip.lock_file import NAME
     from romfs_manifest.project import read_requests
 
-    folders = [name for name in options.upgrade if name and (Path(name) / "pyproject.toml").is_file()]
-    if folders and not (options.project / "pyproject.toml").exists():
+    folders = [name for name in options.upgrade if Path(name).name != name and Path(name).is_dir() and name != _ALL]
+    if folders:
         raise SettingsError(f"--upgrade names a package, not a folder: {folders[0]}", hint="Write PROJECT before it.")
     requests, path = read_requests(options.project), options.project / NAME
     warnings = _Warnings(quiet=options.quiet)

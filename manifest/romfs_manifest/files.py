@@ -30,9 +30,12 @@ def read_file(path: Path, limit: int = MAX_FILE) -> bytes:
     try:
         # The descriptor is checked, not the path: the path could name another file by then.
         with open(os.open(path, _FLAGS), "rb") as file:  # noqa: PTH123 - opened from a descriptor
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
                 raise ManifestError(f"{path} is not a regular file", hint="Remove it, or name another file.")
-            data = file.read(limit + 1)
+            data = file.read(min(limit, status.st_size) + 1)  # which reserves memory for that many bytes
+            while len(data) <= limit and (more := file.read(1 << 16)):  # the file has grown
+                data += more
     except OSError as error:
         if os.path.isdir(path):  # noqa: PTH112 - Path.is_dir() raises OSError; Windows does not open folders
             raise ManifestError(f"{path} is not a regular file", hint="Name a file, not a folder.") from error

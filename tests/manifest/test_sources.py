@@ -253,3 +253,14 @@ def test_the_public_names():
     assert romfs_manifest.evaluate is evaluate
     with pytest.raises(AttributeError, match="has no attribute 'nope'"):
         romfs_manifest.nope  # noqa: B018
+
+
+def test_reading_a_small_file_reserves_little_memory(tmp_path):
+    import tracemalloc
+
+    put(tmp_path, {"a.py": "x = 1\n"})
+    (entry,) = evaluated(tmp_path, "module('a.py')").entries
+    tracemalloc.start()
+    read_entry(entry)
+    assert tracemalloc.get_traced_memory()[1] < 100_000
+    tracemalloc.stop()

@@ -21,8 +21,6 @@ from romfs_manifest.mip.proxies import make_context, make_manager, proxy_for
 from romfs_manifest.mip.workers import WORKERS
 
 if TYPE_CHECKING:
-    import ssl
-
     from urllib3 import BaseHTTPResponse
 
     from romfs_manifest.mip.policy import Policy
@@ -142,8 +140,8 @@ class Client:
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
         self._credentials = Credentials()
-        self._managers: dict[str | None, PoolManager] = {}
-        self._context: ssl.SSLContext | None = None
+        self._managers: dict[tuple[str, str | None], PoolManager] = {}
+        self._proxies: dict[tuple[str, str], str | None] = {}
         self._lock = threading.Lock()
 
     def close(self) -> None:
@@ -214,19 +212,23 @@ class Client:
 
     def _request(self, url: str, credentials: dict[str, str]) -> BaseHTTPResponse:
         headers = {"Accept-Encoding": "identity", "User-Agent": "romfs-manifest", **credentials}
-        manager = self._manager(proxy_for(url))
+        site = urlsplit(url)[:2]
+        if site not in self._proxies:
+            self._proxies[site] = proxy_for(*site)
+        manager = self._manager(site[0], self._proxies[site])
         return manager.request(
             "GET", url, headers=headers, redirect=False, retries=False, preload_content=False, timeout=_TIMEOUT
         )
 
-    def _manager(self, proxy: str | None) -> PoolManager:
+    def _manager(self, scheme: str, proxy: str | None) -> PoolManager:
         with self._lock:
-            if proxy not in self._managers:
-                self._context = self._context or make_context()
-                manager = make_manager(proxy, self._context, num_pools=WORKERS, maxsize=WORKERS)
+            if (scheme, proxy) not in self._managers:
+                # Plain http without a proxy needs no certificates, which take time and memory to load.
+                context = make_context() if scheme == "https" or proxy else None
+                manager = make_manager(proxy, context, num_pools=WORKERS, maxsize=WORKERS)
                 manager.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
-                self._managers[proxy] = manager
-            return self._managers[proxy]
+                self._managers[scheme, proxy] = manager
+            return self._managers[scheme, proxy]
 
 
 def _body(answer: BaseHTTPResponse, url: str, limit: int, *, has_token: bool) -> bytes:

@@ -18,16 +18,15 @@ if TYPE_CHECKING:
 _BUNDLES = ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
 
 
-def proxy_for(url: str) -> str | None:
-    """Return the proxy for an address, from ``HTTPS_PROXY``, ``HTTP_PROXY``, ``ALL_PROXY``, and ``NO_PROXY``."""
+def proxy_for(scheme: str, host: str) -> str | None:
+    """Return the proxy for a host, from ``HTTPS_PROXY``, ``HTTP_PROXY``, ``ALL_PROXY``, and ``NO_PROXY``."""
     proxies = getproxies_environment()
-    parts = urlsplit(url)
-    if not proxies or proxy_bypass(parts.netloc):
+    if not proxies or proxy_bypass(host):
         return None
-    return proxies.get(parts.scheme) or proxies.get("all") or None
+    return proxies.get(scheme) or proxies.get("all") or None
 
 
-def make_manager(proxy: str | None, context: ssl.SSLContext, **options: Any) -> PoolManager:  # noqa: ANN401 - urllib3's
+def make_manager(proxy: str | None, context: ssl.SSLContext | None, **options: Any) -> PoolManager:  # noqa: ANN401 - urllib3's
     """Return what makes connections, through ``proxy`` if given; raises UsageError, without the proxy's password."""
     if proxy is None:
         return PoolManager(ssl_context=context, **options)
