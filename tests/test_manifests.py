@@ -297,3 +297,23 @@ def test_a_package_in_the_project_is_built_and_a_change_is_noticed(make):
     put(root, {"vendor/local/src/code.py": "x = 2\n"})
     with pytest.raises(BuildError, match="file:vendor/local: .* the bytes differ from those that were locked"):
         build(root)
+
+
+@pytest.mark.parametrize("index_kind", ["network", "mirror"])
+def test_an_sdist_contains_packages_of_the_project_and_its_mirror(index_kind, make, index, tmp_path):
+    index.add("remote")
+    table = 'dependencies = ["./vendor/local", "remote"]\n'
+    root = make(table, {"vendor/local/package.json": json.dumps({"urls": [["local.py", "src/local.py"]]})})
+    put(root, {"vendor/local/src/local.py": "x = 1\n"})
+    command = judges.command("romfs-manifest")
+    subprocess.run([command, "lock", root, "--index", index.url], check=True, capture_output=True)
+    if index_kind == "mirror":
+        subprocess.run([command, "mirror", root / "mirror", root], check=True, capture_output=True)
+        subprocess.run([command, "lock", root, "--index", "file:mirror"], check=True, capture_output=True)
+    from hatch_romfs.collect import manifest_sources
+    from hatch_romfs.settings.project import load, read_settings
+
+    settings = read_settings(load(root)["tool"]["romfs"])
+    found = {path.relative_to(root).as_posix().rpartition("/")[0] for path in manifest_sources(settings, root)}
+    assert "vendor/local/src" in found
+    assert any(path.startswith("mirror/file/") for path in found) == (index_kind == "mirror")

@@ -40,13 +40,26 @@ def manifest_files(settings: Settings, root: Path, warnings: list[str], frozen: 
 
 
 def manifest_sources(settings: Settings, root: Path) -> set[Path]:
-    """Return every file that the manifests are, or name: what must be there for the image to be built."""
-    sources = set()
+    """Return every file that manifests and packages of the project need, so that the image can be built elsewhere.
+
+    These are the manifests, the files that they name, and the files of locked packages in folders of the project.
+    """
+    sources = _local_package_files(settings, root)
     for source in settings.manifest:
         for path in (source.path, *source.provided):
             made = _evaluated(root / path, source, root)
             sources |= {*made.manifests, *(entry.source for entry in made.entries)}
     return {path.resolve() for path in sources}
+
+
+def _local_package_files(settings: Settings, root: Path) -> set[Path]:
+    """Return the files of locked packages on this machine; a lock that is missing or invalid fails the build later."""
+    if not settings.dependencies or not (root / LOCK).is_file():
+        return set()
+    from romfs_manifest import read_lock  # noqa: PLC0415 - few projects have any
+
+    with translate_errors():
+        return {root / path for path in read_lock(root / LOCK).local_files()}
 
 
 def package_files(settings: Settings, root: Path, warnings: list[str]) -> Iterator[tuple[str, File]]:

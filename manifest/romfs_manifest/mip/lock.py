@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from romfs_manifest.errors import ManifestError
-from romfs_manifest.mip.names import Request, parse_request, parse_requests
+from romfs_manifest.mip.names import FILE, Request, parse_request, parse_requests
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -56,6 +56,11 @@ class Lock(NamedTuple):
     packages: tuple[LockedPackage, ...]
     index_url: str
     form: str
+
+    def local_files(self) -> list[str]:
+        """Return the paths of all files on this machine, relative to the project."""
+        urls = (file.url for package in self.packages for file in package.files)
+        return sorted({url.removeprefix(FILE) for url in urls if url.startswith(FILE)})
 
 
 def check_lock(lock: Lock, requests: Iterable[str]) -> None:
