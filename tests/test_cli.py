@@ -61,7 +61,7 @@ def test_build_says_what_it_made(project):
 def test_build_warns_on_standard_error(tmp_path):
     folder = make_project(tmp_path / "x", {"main.py": b""})
     done = romfs_image("build", folder, "-o", tmp_path / "o")
-    assert done.stderr.startswith("warning: main.py at the root of an image is not run at boot: boards look for it")
+    assert done.stderr.startswith("warning: main.py at the root of an image does not run at boot: boards look for it")
     assert "1 file," in done.stdout
     documented = json.loads(romfs_image("build", folder, "-o", tmp_path / "o", "--json").stdout)
     assert documented["warnings"][0].startswith("main.py at the root")
@@ -292,7 +292,7 @@ def test_failures_as_json(tmp_path):
     assert json.loads(done.stdout) == {
         "error": {
             "message": "nowhere is not a folder",
-            "hint": "Name a project's folder, or any folder to pack.",
+            "hint": "Name the folder of a project, or any folder to pack.",
             "status": 2,
         }
     }

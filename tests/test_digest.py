@@ -4,7 +4,7 @@ import hashlib
 
 import pytest
 
-from hatch_romfs.digest import Digest
+from hatch_romfs.builder.hashing import Digest
 
 
 @pytest.mark.parametrize("count", [0, 1, 31, 32, 33, 200])

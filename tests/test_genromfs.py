@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from hatch_romfs.cli.genromfs import matches
 from hatch_romfs.formats import open_image
-from hatch_romfs.genromfs import matches
 from tests import judges
 from tests.trees import put_romfs, romfs_trees, shape
 
@@ -68,7 +68,7 @@ def test_the_same_bytes_as_genromfs(root, least, aligned, left_out, genromfs, tm
         options += ["-x", pattern]
     environment = os.environ | {"LC_ALL": "C.UTF-8"}
     subprocess.run([genromfs, *options, "-f", tmp_path / "theirs"], env=environment, check=True, capture_output=True)
-    from hatch_romfs.genromfs import command
+    from hatch_romfs.cli.genromfs import command
 
     command([*map(str, options), "-f", str(tmp_path / "ours"), "--readdir-order"])
     assert (tmp_path / "ours").read_bytes() == (tmp_path / "theirs").read_bytes()
@@ -80,7 +80,7 @@ def test_sorted_it_holds_the_same(root, genromfs, tmp_path):
     shutil.rmtree(tmp_path)
     folder = put_romfs(root, tmp_path / "folder")
     subprocess.run([genromfs, "-d", folder, "-f", tmp_path / "theirs"], check=True, capture_output=True)
-    from hatch_romfs.genromfs import command
+    from hatch_romfs.cli.genromfs import command
 
     command(["-d", str(folder), "-f", str(tmp_path / "ours")])
     with open_image(tmp_path / "ours") as ours, open_image(tmp_path / "theirs") as theirs:

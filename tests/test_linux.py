@@ -13,7 +13,7 @@ import pytest
 
 from hatch_romfs import CArray, SettingsError, build, open_image
 from hatch_romfs.errors import BuildError
-from hatch_romfs.extract import extract
+from hatch_romfs.images.extract import extract
 from tests import judges
 from tests.test_cli import romfs_image
 from tests.trees import file, shape
@@ -128,7 +128,7 @@ def test_links_that_are_followed(project):
 AS_NOBODY = """
 import mmap, os, pathlib, sys
 from hatch_romfs import build
-from hatch_romfs.extract import extract
+from hatch_romfs.images.extract import extract
 from hatch_romfs import LinuxImage, open_image
 source, out = map(pathlib.Path, sys.argv[1:3])
 os.umask(0o077)
@@ -262,7 +262,7 @@ def test_c_source_holds_the_image(format_, root, tmp_path):
 def test_c_source_takes_the_place_of_c_source_alone(root, tmp_path):
     array = CArray()
     (tmp_path / "mine.c").write_text("int main(void) { return 0; }\n")
-    with pytest.raises(SettingsError, match=r"mine\.c is there, and is no C source of an image"):
+    with pytest.raises(SettingsError, match=r"mine\.c already exists and is not a C array of an image"):
         build(root, tmp_path / "mine.c", overrides={"format": "linux"}, emit=array)
     first = build(root, tmp_path / "rom.c", overrides={"format": "linux"}, emit=array)
     assert build(root, tmp_path / "rom.c", overrides={"format": "linux"}, emit=array) == first

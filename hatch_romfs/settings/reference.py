@@ -14,7 +14,7 @@ from hatch_romfs.settings.model import Linux, ManifestSource, Mpy, Nested, Setti
 from hatch_romfs.settings.patterns import BUILT_IN
 
 if TYPE_CHECKING:
-    from hatch_romfs.settings.values import Model
+    from hatch_romfs.settings.table import Model
 
 _HEAD = """\
 # The table `[tool.romfs]`

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hatch_romfs.settings.model import Settings
-from hatch_romfs.settings.values import Table
+from hatch_romfs.settings.table import Table
 
 
 def tool_schema(_tool_name: str = "romfs") -> dict[str, Any]:

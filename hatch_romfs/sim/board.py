@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl
 
 from hatch_romfs.errors import Problem, SettingsError
-from hatch_romfs.settings.values import did_you_mean
+from hatch_romfs.settings.types import did_you_mean
 from hatch_romfs.sim.relay import READY, Relay
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from hatch_romfs.board.session import PortOptions, session
 from hatch_romfs.formats import open_image
 from hatch_romfs.formats.micropython.layout import lay_out
 from hatch_romfs.formats.micropython.writer import image_chunks
-from hatch_romfs.settings.kinds import ARCHS
+from hatch_romfs.settings.values import ARCHS
 from hatch_romfs.sim.board import SimOptions, SimulatedBoard
 from tests.board.boards import (
     BLOCK,

@@ -16,7 +16,7 @@ from hatch_romfs.board.channel import READ
 from hatch_romfs.board.listing import MOST, Window
 from hatch_romfs.board.listing import _listed as listed_in
 from hatch_romfs.board.session import PortOptions, session
-from hatch_romfs.formats.image import stored
+from hatch_romfs.formats.image import image_content
 from hatch_romfs.formats.micropython import reader
 from hatch_romfs.formats.micropython.layout import SHARED_FROM, lay_out
 from hatch_romfs.formats.micropython.metadata import Metadata
@@ -53,7 +53,9 @@ def flash_file(path, *images, size=SIZE):
 
 
 def placed(root: Directory) -> dict[str, tuple[int, int] | None]:
-    return {path: (stored(node).offset, node.size) if isinstance(node, File) else None for path, node in walk(root)}
+    return {
+        path: (image_content(node).offset, node.size) if isinstance(node, File) else None for path, node in walk(root)
+    }
 
 
 ON_THE_BOARD = """\
@@ -79,7 +81,7 @@ def test_every_family_lists_what_the_board_itself_finds(family, tmp_path):
             listed = listed_in(found, partition)
             there = found.repl.value(ON_THE_BOARD)
         base = listed.partition.address
-        ours = [(path, base + stored(file).offset, file.size) for path, file in files(listed.root)]
+        ours = [(path, base + image_content(file).offset, file.size) for path, file in files(listed.root)]
         assert sorted(ours) == sorted(there)
         assert placed(listed.root) == placed(reader.parse(memoryview(image_of(ROOT))).root)
 

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from hatch_romfs.errors import BuildError
-from hatch_romfs.tree import CHUNK, OnDisk, files
+from hatch_romfs.tree import CHUNK, DiskContent, files
 from tests.collect.support import collected, failure, listed, locked, posix, put
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere every name is valid Unicode")
@@ -64,7 +64,7 @@ def test_names_that_are_not_utf_8_may_be_excluded_as_the_hint_says(tmp_path):
 
 COLLECT = """
 import pathlib, sys
-from hatch_romfs.collect import collect
+from hatch_romfs.collect.sources import collect
 from hatch_romfs.settings.model import Settings
 from hatch_romfs.tree import files
 for path, file in files(collect(Settings(), pathlib.Path(sys.argv[1])).tree):
@@ -170,7 +170,7 @@ def test_a_file_that_changes_while_it_is_read(tmp_path, change):
     path = tmp_path / "a"
     path.write_bytes(bytes(CHUNK * 2))
     status = path.stat()
-    chunks = OnDisk(str(path), status.st_size, status.st_mtime_ns).chunks()
+    chunks = DiskContent(str(path), status.st_size, status.st_mtime_ns).chunks()
     assert next(chunks) == bytes(CHUNK)
     change(path)
     with pytest.raises(BuildError) as caught:

@@ -4,10 +4,10 @@ import random
 
 import pytest
 
-from hatch_romfs.collect import collect_folder
+from hatch_romfs.collect.sources import collect_folder
 from hatch_romfs.errors import BuildError, SettingsError
 from hatch_romfs.settings.model import Settings
-from hatch_romfs.tree import OnDisk, files
+from hatch_romfs.tree import DiskContent, files
 from tests.collect.support import collected, failure, listed, listing, put
 
 NAMES = ["10", "9", "B", "a.b/x", "a/b/c", "a/b.d", "a-b", "a b", "z", "ä", "é.py", "\uffee", "\U0001f600", "Ω/ω"]
@@ -37,7 +37,7 @@ def test_files_stay_on_disk_and_know_where_they_are_from(tmp_path):
         "c": ("src/../src/c", 7, "grüße".encode()),
     }
     for file in found.values():
-        assert isinstance(file.content, OnDisk)
+        assert isinstance(file.content, DiskContent)
 
 
 def test_sources_and_libraries_have_their_places(tmp_path):
@@ -146,18 +146,18 @@ def test_every_missing_folder_is_reported_at_once(tmp_path):
     sources = ["gone", "src", "two", {"path": "src/a/b"}]
     with pytest.raises(SettingsError) as caught:
         collected(tmp_path, sources=sources, lib=["vendor"])
-    advice = "name the folder that it is in, and what of it with `include`"
+    advice = "name its parent folder, and select the file with `include`"
     assert str(caught.value).splitlines() == [
-        f"tool.romfs.sources[0]: there is no folder {tmp_path / 'gone'}",
+        f"tool.romfs.sources[0]: {tmp_path / 'gone'} does not exist",
         f"tool.romfs.sources[2]: {tmp_path / 'two'} is not a folder; {advice}",
-        f"tool.romfs.sources[3]: there is no folder {tmp_path / 'src/a/b'}",
-        f"tool.romfs.lib[0]: there is no folder {tmp_path / 'vendor'}",
-        "sources, by default src, and lib name folders relative to pyproject.toml.",
+        f"tool.romfs.sources[3]: {tmp_path / 'src/a/b'} does not exist",
+        f"tool.romfs.lib[0]: {tmp_path / 'vendor'} does not exist",
+        "`sources` (by default src) and `lib` name folders relative to pyproject.toml.",
     ]
 
 
 def test_a_missing_plain_folder(tmp_path):
-    assert failure(tmp_path / "gone", plain=True) == f"there is no folder {tmp_path / 'gone'}"
+    assert failure(tmp_path / "gone", plain=True) == f"{tmp_path / 'gone'} does not exist"
     put(tmp_path, "a")
     assert failure(tmp_path / "a", plain=True).startswith(f"{tmp_path / 'a'} is not a folder; ")
 

@@ -2,13 +2,13 @@
 
 import pytest
 
-from hatch_romfs.collect import collect_folder
+from hatch_romfs.collect.sources import collect_folder
 from hatch_romfs.settings.model import Settings
 from tests.collect.support import collected, put
 
-NOT_RUN = "at the root of an image is not run at boot: boards look for it in their writable filesystem"
-ALIKE = "differ only by case: some computers cannot hold both"
-EMPTY = "the image is empty: the sources hold nothing that is not left out"
+NOT_RUN = "at the root of an image does not run at boot: boards look for it in their writable filesystem"
+ALIKE = "differ only in case: some computers cannot store both"
+EMPTY = "the image is empty: no file in the sources was included"
 
 
 def test_nothing_to_say(tmp_path):

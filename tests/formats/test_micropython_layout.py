@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mpremote.romfs import make_romfs
 
-from hatch_romfs.formats.image import stored
+from hatch_romfs.formats.image import image_content
 from hatch_romfs.formats.micropython import records
 from hatch_romfs.formats.micropython.image import RomImage
 from hatch_romfs.formats.micropython.layout import SHARED_FROM, Layout, lay_out
@@ -81,7 +81,7 @@ def test_layouts_keep_their_promises(root, chosen, share, named):
         assert contents(image.root) == contents(root)
         image.check()
         for path, found in files(image.root):
-            assert stored(found).offset % aligns[path] == 0
+            assert image_content(found).offset % aligns[path] == 0
         assert (image.name, image.version) == (("app", "1.0") if named else (None, None))
 
 

@@ -10,14 +10,15 @@ from hypothesis import strategies as st
 
 from hatch_romfs import ImageError, open_image
 from hatch_romfs.errors import SettingsError
-from hatch_romfs.formats.image import stored
+from hatch_romfs.formats.image import image_content
 from hatch_romfs.formats.micropython.image import RomImage
 from hatch_romfs.formats.micropython.layout import SHARED_FROM, lay_out
 from hatch_romfs.formats.micropython.metadata import MAX_SIZE, Metadata, decode
 from hatch_romfs.formats.micropython.records import MAGIC, varuint
 from hatch_romfs.formats.micropython.writer import image_chunks
 from hatch_romfs.formats.sharing import equal_files
-from hatch_romfs.tree import MAX_DEPTH, MAX_PATH, files, walk
+from hatch_romfs.paths import MAX_DEPTH, MAX_PATH
+from hatch_romfs.tree import files, walk
 from tests.trees import contents, tree
 
 GOOD = tree({"lib/a.py": b"a" * 40, "lib/b.py": b"a" * 40, "c/d/e": b"\xff" * 200, "empty": None, "ü": b""})
@@ -80,8 +81,8 @@ BLOB = record(2, bytes(range(100)))  # its data lies at offsets 2 to 102 of the 
         (image(file(b"", DATA)), "'' is not a name", 8),
         (image(file(b".", DATA)), "'.' is not a name", 7),
         (image(file(b"..", DATA)), "'..' is not a name", 8),
-        (image(file(b"a/b", DATA)), "holds a '/' or a NUL", 7),
-        (image(file(b"a\0b", DATA)), "holds a '/' or a NUL", 7),
+        (image(file(b"a/b", DATA)), "contains a '/' or a NUL", 7),
+        (image(file(b"a\0b", DATA)), "contains a '/' or a NUL", 7),
         (image(file(b"\xff", DATA)), "not valid UTF-8", 7),
         (image(file(b"\xed\xa0\x80", DATA)), "not valid UTF-8", 7),
         (image(file(b"a", DATA) + file(b"a", DATA)), "'a' stands twice", 16),
@@ -260,4 +261,4 @@ def test_pointers_count_from_the_payload():
     data = image(BLOB + file(b"a", pointer(3, 2)))
     with RomImage(data) as read:
         (_, found), *_ = files(read.root)
-        assert stored(found).offset == data.index(bytes(range(100)))
+        assert image_content(found).offset == data.index(bytes(range(100)))

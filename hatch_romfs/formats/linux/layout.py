@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 from hatch_romfs.errors import BuildError
 from hatch_romfs.formats.linux import headers
 from hatch_romfs.formats.linux.headers import Header, padded
-from hatch_romfs.tree import Directory, File, Held, Symlink, join
+from hatch_romfs.paths import join
+from hatch_romfs.tree import Directory, File, MemoryContent, Special, Symlink
 
 if TYPE_CHECKING:
     from hatch_romfs.tree import Content, Node
@@ -141,12 +142,14 @@ class _Pass:
             self.fill(node, path, own=record.offset, above=above)
             record.info = self.records[index].offset
         elif isinstance(node, Symlink):
-            record = self._put(name, path, node, headers.SYMLINK, Held(node.target.encode()))
-        else:
+            record = self._put(name, path, node, headers.SYMLINK, MemoryContent(node.target.encode()))
+        elif isinstance(node, Special):
             record = self._put(name, path, node, KINDS[node.kind])
             record.info = node.major << 16 | node.minor
             if not (0 <= node.major <= headers.MAX_NUMBER and 0 <= node.minor <= headers.MAX_NUMBER):
                 self.wrong.append(f"{path}: the device {node.major}, {node.minor}: above {headers.MAX_NUMBER}")
+        else:
+            raise TypeError(f"{path}: a nested image has to be packed first")
         self.placed[first] = record.offset
 
     def _put(  # noqa: PLR0913 - the fields of a header

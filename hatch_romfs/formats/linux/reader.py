@@ -6,11 +6,12 @@ import struct
 from typing import TYPE_CHECKING, NamedTuple
 
 from hatch_romfs.errors import ImageError
-from hatch_romfs.formats.image import Stored, StoredDirectory
+from hatch_romfs.formats.image import ImageContent, ImageDirectory
 from hatch_romfs.formats.linux import headers
 from hatch_romfs.formats.linux.headers import UNIT, Header, checksum, header_size, padded
 from hatch_romfs.formats.linux.layout import KINDS
-from hatch_romfs.tree import MAX_DEPTH, MAX_PATH, File, Special, Symlink, name_problem
+from hatch_romfs.paths import MAX_DEPTH, MAX_PATH, name_problem
+from hatch_romfs.tree import File, Special, Symlink
 
 if TYPE_CHECKING:
     from hatch_romfs.tree import Node
@@ -21,10 +22,10 @@ _SPECIAL = {number: kind for kind, number in KINDS.items()}
 _ORIGIN = "the image"
 
 
-class Parsed(NamedTuple):
+class ParsedImage(NamedTuple):
     """A sound image of ``size`` bytes, which padding follows."""
 
-    root: StoredDirectory
+    root: ImageDirectory
     size: int
     volume: str
 
@@ -32,14 +33,14 @@ class Parsed(NamedTuple):
 class _Inside(NamedTuple):
     """A directory that is being read: what its ``.`` and ``..`` lead to, how deep it is, its path's length in bytes."""
 
-    directory: StoredDirectory
+    directory: ImageDirectory
     own: int
     above: int
     depth: int = 0
     path: int = 0
 
 
-def parse(view: memoryview) -> Parsed:
+def parse(view: memoryview) -> ParsedImage:
     """Read the image that ``view`` begins with; raises ImageError for anything that is not sound."""
     return _Reader(view).image()
 
@@ -52,12 +53,12 @@ class _Reader:
         """The offset of the root's first header."""
         self.nodes: dict[int, Node] = {}
         """What the headers at these offsets are; what a hard link means must be among them in the end."""
-        self.links: list[tuple[Header, StoredDirectory, str]] = []
+        self.links: list[tuple[Header, ImageDirectory, str]] = []
         """Hard links that are still to be resolved: each with the directory and the name that it stands under."""
         self.areas: list[tuple[int, int]] = []
         """Start and end of every header with its data."""
 
-    def image(self) -> Parsed:
+    def image(self) -> ParsedImage:
         if bytes(self.view[: len(headers.MAGIC)]) != headers.MAGIC:
             raise ImageError("not a Linux romfs image: it does not begin with -rom1fs-", offset=0)
         if len(self.view) < 2 * UNIT:
@@ -74,12 +75,12 @@ class _Reader:
         volume = self.name(UNIT)
         self.first = header_size(volume)
         self.areas.append((0, self.first))
-        root = StoredDirectory({}, 0)
+        root = ImageDirectory({}, 0)
         if self.first < self.size:
             self.fill(self.first, _Inside(root, own=self.first, above=self.first))
         self.resolve()
         self.check_areas()
-        return Parsed(root, self.size, self.text(volume, UNIT))
+        return ParsedImage(root, self.size, self.text(volume, UNIT))
 
     def words(self, at: int) -> tuple[int, int]:
         first, second = struct.unpack_from(">2I", self.view, at)
@@ -156,7 +157,7 @@ class _Reader:
             inside.directory.entries[name] = inside.directory  # holds its place until all headers are read
             self.links.append((header, inside.directory, name))
         elif header.kind == headers.DIRECTORY:
-            node = StoredDirectory({}, 0, executable=header.executable)
+            node = ImageDirectory({}, 0, executable=header.executable)
             inside.directory.entries[name] = self.nodes[header.offset] = node
             if header.info != header.offset:  # genromfs writes this where nothing at all is inside
                 below = inside.path + len(header.name) + 1
@@ -172,7 +173,7 @@ class _Reader:
         if header.info:
             raise ImageError("a file or a symbolic link has an info word that is not 0", offset=header.offset + 4)
         if header.kind == headers.FILE:
-            return File(Stored(self.view, header.data, header.size), _ORIGIN, header.executable)
+            return File(ImageContent(self.view, header.data, header.size), _ORIGIN, header.executable)
         if header.size > MAX_TARGET:
             raise ImageError(f"a symbolic link leads to a path of {header.size} bytes", offset=header.offset + 8)
         target = bytes(self.view[header.data : header.end])
@@ -194,7 +195,7 @@ class _Reader:
             for link in seen:  # a chain is walked once
                 targets[link] = at
             node = self.nodes.get(at)
-            if node is None or isinstance(node, StoredDirectory):
+            if node is None or isinstance(node, ImageDirectory):
                 what = "a directory" if node else "no header that is part of the tree"
                 raise ImageError(f"a hard link leads to {what}", offset=header.offset + 4)
             directory.entries[name] = node

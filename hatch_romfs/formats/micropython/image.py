@@ -13,7 +13,7 @@ import os
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from hatch_romfs.errors import ImageError
-from hatch_romfs.formats.image import Image, StoredDirectory, stored
+from hatch_romfs.formats.image import Image, ImageDirectory, image_content
 from hatch_romfs.formats.micropython import reader
 from hatch_romfs.tree import File
 
@@ -41,7 +41,7 @@ class RomImage(Image):
 
     def _read(self) -> None:
         parsed = reader.parse(self.view)
-        self.root: StoredDirectory = parsed.root
+        self.root: ImageDirectory = parsed.root
         self.size = parsed.size
         self._content_offset = parsed.content_offset
         if parsed.metadata is not None:
@@ -63,9 +63,9 @@ class RomImage(Image):
         if set(mode) & set("wa+"):
             raise _os_error(errno.EROFS)
         node = self._lookup(path)
-        if isinstance(node, StoredDirectory):
+        if isinstance(node, ImageDirectory):
             raise _os_error(errno.EISDIR)
-        file = RomFile(self.view[slice(*stored(node).span)])
+        file = RomFile(self.view[slice(*image_content(node).span)])
         if mode.rfind("b") > mode.rfind("t"):
             return file
         return io.TextIOWrapper(io.BufferedReader(file), "utf-8", newline="\n")
@@ -76,12 +76,12 @@ class RomImage(Image):
         Raises OSError (ENOENT) when ``path`` is no directory.
         """
         node = self._lookup(path)
-        if not isinstance(node, StoredDirectory):
+        if not isinstance(node, ImageDirectory):
             raise _os_error(errno.ENOENT)
         return self._listed(node, isinstance(path, bytes))
 
     @staticmethod
-    def _listed(directory: StoredDirectory, as_bytes: bool) -> Iterator[tuple[str | bytes, int, int, int]]:  # noqa: FBT001
+    def _listed(directory: ImageDirectory, as_bytes: bool) -> Iterator[tuple[str | bytes, int, int, int]]:  # noqa: FBT001
         for name, found in directory.entries.items():
             yield (name.encode() if as_bytes else name, *_kind(found))
 
@@ -94,14 +94,14 @@ class RomImage(Image):
         """Return block size 1 at 0, at 2 the image's payload in bytes, the longest name at 9, else 0."""
         return (1, 0, self.root.size, 0, 0, 0, 0, 0, 0, NAME_MAX)
 
-    def _lookup(self, path: str | bytes) -> StoredDirectory | File:
+    def _lookup(self, path: str | bytes) -> ImageDirectory | File:
         text = path.decode(errors="surrogateescape") if isinstance(path, bytes) else path
-        node: StoredDirectory | File = self.root
+        node: ImageDirectory | File = self.root
         rest = text.removeprefix("/")
         while rest:
             name, slash, rest = rest.partition("/")
-            found = node.entries.get(name) if isinstance(node, StoredDirectory) else None
-            if not isinstance(found, StoredDirectory | File) or (slash and isinstance(found, File)):
+            found = node.entries.get(name) if isinstance(node, ImageDirectory) else None
+            if not isinstance(found, ImageDirectory | File) or (slash and isinstance(found, File)):
                 raise _os_error(errno.ENOENT)
             node = found
         return node
@@ -150,6 +150,6 @@ def _os_error(number: int) -> OSError:
 
 
 def _kind(node: Node) -> tuple[int, int, int]:
-    if isinstance(node, StoredDirectory):
+    if isinstance(node, ImageDirectory):
         return S_IFDIR, 0, node.size
     return S_IFREG, 0, node.size if isinstance(node, File) else 0

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 from hatch_romfs.errors import BuildError
 from hatch_romfs.formats.micropython import records
 from hatch_romfs.formats.micropython.records import varuint, varuint_size
-from hatch_romfs.formats.sharing import strictest
-from hatch_romfs.tree import Content, Directory, File, join, kind_of, walk
+from hatch_romfs.formats.sharing import file_alignments
+from hatch_romfs.paths import join
+from hatch_romfs.tree import Content, Directory, File, kind_of, walk
 
 if TYPE_CHECKING:
     from hatch_romfs.formats.micropython.metadata import Metadata
@@ -51,13 +52,13 @@ class Record(NamedTuple):
 class Layout(NamedTuple):
     """An image of ``size`` bytes; with metadata, ``records[1]`` is the comment that holds them.
 
-    Where it begins on ``boundary``, the strictest that a file asks for, those of all files hold.
+    If the image begins at a multiple of ``alignment`` bytes, every file is aligned as it should be.
     """
 
     size: int
     records: tuple[Record, ...]
     metadata: Metadata | None
-    boundary: int
+    alignment: int
 
 
 def lay_out(
@@ -75,7 +76,7 @@ def lay_out(
     """
     _check(root)
     same = same or {}
-    aligns = strictest(root, align, same)
+    aligns = file_alignments(root, align, same)
     widths: dict[str, int] = {}
     while True:
         attempt = _Pass(aligns, same, widths)
@@ -113,13 +114,13 @@ class _Pass:
             comment = bytes([records.PADDING]) + varuint(len(payload)) + payload
             self._add(Record(records.PADDING, ROOT, self.at, comment))
         self._fill(root, ROOT)
-        boundary = max(self.aligns.values(), default=1)
-        if self.at % 2 and boundary > 1:
+        alignment = max(self.aligns.values(), default=1)
+        if self.at % 2 and alignment > 1:
             # An aligned file keeps its place whatever stands before it, so the odd byte is made up for here.
             self._pad(3, ROOT)
         length = self._leave(ROOT, len(records.MAGIC))
         self.records.insert(0, Record(records.DIRECTORY, ROOT, 0, records.MAGIC + length))
-        return Layout(self.at, tuple(self.records), metadata, boundary)
+        return Layout(self.at, tuple(self.records), metadata, alignment)
 
     def _enter(self, kind_size: int, path: str) -> None:
         self.at += kind_size + self.widths.setdefault(path, 1)

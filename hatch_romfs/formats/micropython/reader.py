@@ -11,9 +11,10 @@ from bisect import bisect_right
 from typing import TYPE_CHECKING, NamedTuple
 
 from hatch_romfs.errors import ImageError
-from hatch_romfs.formats.image import Stored, StoredDirectory, check_trailing
+from hatch_romfs.formats.image import ImageContent, ImageDirectory, check_trailing
 from hatch_romfs.formats.micropython import metadata, records
-from hatch_romfs.tree import MAX_DEPTH, MAX_PATH, File, name_problem
+from hatch_romfs.paths import MAX_DEPTH, MAX_PATH, name_problem
+from hatch_romfs.tree import File
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,16 +27,16 @@ MAX_NUMBER = 0xFFFF_FFFF
 """Boards count in 32 bits; a larger number wraps around there."""
 
 
-class Parsed(NamedTuple):
+class ParsedImage(NamedTuple):
     """A sound image of ``size`` bytes; what ``metadata.sha256`` covers begins at ``content_offset``."""
 
-    root: StoredDirectory
+    root: ImageDirectory
     size: int
     metadata: Metadata | None
     content_offset: int
 
 
-def parse(view: View) -> Parsed:
+def parse(view: View) -> ParsedImage:
     """Read the image that ``view`` begins with; raises ImageError for anything that is not sound."""
     return _Reader(view).image()
 
@@ -64,11 +65,11 @@ class _Reader:
         self.view = view
         self.payload = self.content_offset = 0
         self.areas = _Areas()
-        self.pointers: list[tuple[int, Stored]] = []
+        self.pointers: list[tuple[int, ImageContent]] = []
         """Where a pointer stands, and the data it names."""
         self.metadata: Metadata | None = None
 
-    def image(self) -> Parsed:
+    def image(self) -> ParsedImage:
         magic = bytes(self.view[: len(records.MAGIC)])
         if magic != records.MAGIC:
             raise ImageError(f"not a MicroPython ROMFS image: it begins with {magic.hex() or 'nothing'}", offset=0)
@@ -82,7 +83,7 @@ class _Reader:
         check_trailing(self.view, end)
         root = self.directory(self.payload, end, depth=0, above=0)
         self.check_pointers(end)
-        return Parsed(root, end, self.metadata, self.content_offset)
+        return ParsedImage(root, end, self.metadata, self.content_offset)
 
     def number(self, at: int, end: int) -> tuple[int, int]:
         """Return the varuint at ``at`` and the offset behind it."""
@@ -110,7 +111,7 @@ class _Reader:
             yield kind, start, at, at + size
             at += size
 
-    def directory(self, at: int, end: int, depth: int, above: int) -> StoredDirectory:
+    def directory(self, at: int, end: int, depth: int, above: int) -> ImageDirectory:
         """Read what a directory holds; ``above`` is the length of its path in bytes."""
         if depth > MAX_DEPTH:
             raise ImageError(f"directories are nested more than {MAX_DEPTH} deep", offset=at)
@@ -131,7 +132,7 @@ class _Reader:
                 entries[name] = self.directory(inside, stop, depth + 1, path_size)
             else:
                 entries[name] = File(self.data(start, inside, stop), origin=f"image offset {start}")
-        return StoredDirectory(entries, size=end - at)
+        return ImageDirectory(entries, size=end - at)
 
     def comment(self, payload: int, stop: int) -> None:
         """Take the image's metadata from its first record, if that is what it holds."""
@@ -153,21 +154,21 @@ class _Reader:
             raise ImageError(problem, offset=start)
         return name, start + size
 
-    def data(self, start: int, at: int, end: int) -> Stored:
+    def data(self, start: int, at: int, end: int) -> ImageContent:
         """Return where the data is of the file whose record begins at ``start``."""
-        found: Stored | None = None
+        found: ImageContent | None = None
         for kind, offset, payload, stop in self.records(at, end):
             if kind not in (records.VERBATIM, records.POINTER):
                 continue
             if found is not None:
                 raise ImageError("a file has more than one data record", offset=offset)
             if kind == records.VERBATIM:
-                found = Stored(self.view, payload, stop - payload)
+                found = ImageContent(self.view, payload, stop - payload)
                 self.areas.add(payload, stop, of_file=True)
             else:
                 size, behind = self.number(payload, stop)
                 target, _ = self.number(behind, stop)
-                found = Stored(self.view, self.payload + target, size)
+                found = ImageContent(self.view, self.payload + target, size)
                 self.pointers.append((offset, found))
         if found is None:
             raise ImageError("a file has no data record", offset=start)

@@ -6,11 +6,11 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any, Final
 
-from hatch_romfs.collect import LOCK
-from hatch_romfs.compile.compiler import release
+from hatch_romfs.collect.manifest import LOCK
+from hatch_romfs.compile.mpy_cross import release
 from hatch_romfs.errors import SettingsError, VerifyError
-from hatch_romfs.formats.image import stored
-from hatch_romfs.tree import Held, files
+from hatch_romfs.formats.image import image_content
+from hatch_romfs.tree import MemoryContent, files
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -77,7 +77,7 @@ def _files(image: Image) -> dict[str, dict[str, object]]:
     """Return where each file of an image is, and what its bytes are, in order of path."""
     found: dict[str, dict[str, object]] = {}
     for path, file in sorted(files(image.root), key=lambda entry: entry[0]):
-        data, digest = stored(file), hashlib.sha256()
+        data, digest = image_content(file), hashlib.sha256()
         for chunk in data.chunks():
             digest.update(chunk)
         where = {"offset": data.offset, "size": data.size, "alignment": data.alignment}
@@ -94,7 +94,7 @@ def _how(file: File, mpy: Mpy | None) -> dict[str, object] | None:
 
 
 def _compiler(file: File) -> Path | None:
-    return file.content.compiler if isinstance(file.content, Held) else None
+    return file.content.compiler if isinstance(file.content, MemoryContent) else None
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:

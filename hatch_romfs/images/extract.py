@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from hatch_romfs.formats.image import Image
 
 
-class Extracted(NamedTuple):
+class ExtractResult(NamedTuple):
     """How many files were written, and what was left out: each path with what it is and why."""
 
     files: int
     skipped: tuple[str, ...]
 
 
-def extract(image: Image, out: Path) -> Extracted:
+def extract(image: Image, out: Path) -> ExtractResult:
     """Write everything that ``image`` holds into the folder ``out``.
 
     Devices, fifos, sockets and links that this system or this user may not make are skipped, and named.
@@ -68,7 +68,7 @@ def _check_names(root: Directory) -> None:
             raise ImageError(f"Windows cannot hold a file named {name!r}", offset=0)
 
 
-def _write(root: Directory, folder: Path) -> Extracted:
+def _write(root: Directory, folder: Path) -> ExtractResult:
     folder.mkdir()
     made: dict[int, Path] = {}
     skipped: list[str] = []
@@ -82,7 +82,7 @@ def _write(root: Directory, folder: Path) -> Extracted:
                 target.mkdir()
             elif isinstance(node, File):
                 _write_file(node, target, made.get(id(node)))
-            else:
+            elif isinstance(node, Symlink | Special):
                 _make(node, target)
         except (OSError, NotImplementedError, AttributeError) as error:
             if isinstance(node, File | Directory):
@@ -92,7 +92,7 @@ def _write(root: Directory, folder: Path) -> Extracted:
         else:
             made[id(node)] = target
             count += isinstance(node, File)
-    return Extracted(count, tuple(skipped))
+    return ExtractResult(count, tuple(skipped))
 
 
 def _write_file(file: File, target: Path, first: Path | None) -> None:
