@@ -6,9 +6,8 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from hatch_romfs.settings.model import Mpy, Settings
 from hatch_romfs.settings.toml import loads
-from hatch_romfs.settings.values import Alignment, parse_size
+from hatch_romfs.settings.values import parse_size
 
 _SUGGESTIONS = 3
 """The number of names, at most, that are suggested for one that is unknown."""
@@ -55,18 +54,3 @@ def partition_problem(name: str, partition: int) -> str | None:
     if partition <= last:
         return None
     return f"{name} has only {f'partitions 0 to {last}' if last else 'partition 0'}, not {partition}"
-
-
-def board_settings(name: str, partition: int, source: str) -> Settings:
-    """Return what is known about a board and one of its partitions, as settings that were given in ``source``."""
-    facts = boards()[name]
-    values: dict[str, object] = {}
-    items: dict[str, dict[str, str]] = {}
-    if facts.arch:
-        values["mpy"] = Mpy.create({"arch": facts.arch}, {"arch": source}, {}, "")
-    if facts.alignment:
-        values["alignment"] = Alignment.from_table(facts.alignment)
-        items["alignment"] = dict.fromkeys(facts.alignment, source)
-    if partition < len(facts.sizes) and facts.sizes[partition]:
-        values["size"] = facts.sizes[partition]
-    return Settings.create(values, dict.fromkeys(values, source), items, "")

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from hatch_romfs.errors import Problem
-from hatch_romfs.settings.model import Linux, Nested, Settings
+from hatch_romfs.settings.model import Linux, Mpy, Nested, Settings
 from hatch_romfs.settings.table import Model, Table
 from hatch_romfs.settings.types import Place, read
 from hatch_romfs.settings.values import Alignment
@@ -110,20 +110,27 @@ def _add_board(settings: Settings, board: str) -> Settings:
     Its alignments are for models that are used in place, so a default for all files does not replace them: it only
     hides those that are not larger.
     """
-    from hatch_romfs.settings.boards import board_settings  # noqa: PLC0415 - few tables name a board
-
-    facts = board_settings(board, settings.partition, board_source(board))
-    own = settings.alignment
+    facts, own = _board_layer(board, settings.partition), settings.alignment
     known = {pattern: size for pattern, size in facts.alignment.patterns if size > own.default}
     alignment = Alignment(own.default, tuple({**known, **dict(own.patterns)}.items()))
+    entries = {**dict.fromkeys(known, board_source(board)), **settings.items.get("alignment", {})}
     merged = merge(facts, settings)
-    entries = {
-        **{pattern: facts.items["alignment"][pattern] for pattern in known},
-        **settings.items.get("alignment", {}),
-    }
     values = {name: getattr(merged, name) for name in merged.given} | {"alignment": alignment}
     given = {"alignment": board_source(board), **merged.given}
     return merged.create(values, given, {**merged.items, "alignment": entries}, merged.place)
+
+
+def _board_layer(name: str, partition: int) -> Settings:
+    """Return what is known about a board and one of its partitions, as settings."""
+    from hatch_romfs.settings.boards import boards  # noqa: PLC0415 - few tables name a board
+
+    facts, source = boards()[name], board_source(name)
+    values: dict[str, object] = {"alignment": Alignment.from_table(facts.alignment)}
+    if facts.arch:
+        values["mpy"] = Mpy.create({"arch": facts.arch}, {"arch": source}, {}, "")
+    if partition < len(facts.sizes) and facts.sizes[partition]:
+        values["size"] = facts.sizes[partition]
+    return Settings.create(values, dict.fromkeys(values, source), {}, "")
 
 
 def board_source(name: str) -> str:
