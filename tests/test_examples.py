@@ -11,7 +11,7 @@ from hatch_romfs.formats.image import image_content
 from hatch_romfs.images.run import run_image
 from hatch_romfs.tree import files
 from tests import judges
-from tests.conftest import copied
+from tests.projects import copied
 
 EXAMPLES = sorted(path.parent.name for path in (judges.REPO / "examples").glob("*/pyproject.toml"))
 

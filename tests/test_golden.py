@@ -6,7 +6,7 @@ import pytest
 
 from hatch_romfs import build_all
 from tests import judges
-from tests.conftest import FILES, copied, make_project
+from tests.projects import FILES, copied, make_project
 
 PROJECT = '[project]\nname = "app"\nversion = "1.0"\n[tool.romfs]\n'
 CONTENT = {

@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from tests import judges
-from tests.conftest import copied
+from tests.projects import copied
 
 PLANTED = [
     ("hatch_romfs.board.plan", "hatchling"),

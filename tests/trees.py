@@ -99,7 +99,7 @@ def digests(root: Directory) -> dict[str, tuple[int, str] | None]:
     }
 
 
-def put(root: Directory, folder: Path) -> Path:
+def write_tree(root: Directory, folder: Path) -> Path:
     """Write a tree to disk, in reverse order so that no order is taken for granted."""
     folder.mkdir(parents=True, exist_ok=True)
     for path, node in reversed(list(walk(root))):
@@ -116,7 +116,7 @@ def paths(root: Directory) -> list[str]:
     return [path for path, _ in files(root)]
 
 
-def put_romfs(root: Directory, folder: Path) -> Path:
+def write_romfs_tree(root: Directory, folder: Path) -> Path:
     """Write a tree with all that Linux's romfs holds to disk, devices by genromfs's ``@`` names: no root needed."""
     folder.mkdir(parents=True, exist_ok=True)
     made: dict[int, Path] = {}

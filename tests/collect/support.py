@@ -17,7 +17,7 @@ posix = pytest.mark.skipif(os.name != "posix", reason="Windows has no such files
 NOBODY = 65534
 
 
-def put(folder: Path, *paths: str, data: str = "") -> Path:
+def write_files(folder: Path, *paths: str, data: str = "") -> Path:
     """Make files, or folders where a path ends in a slash."""
     for path in paths:
         target = folder / path

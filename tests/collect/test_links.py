@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from hatch_romfs.tree import files
-from tests.collect.support import collected, failure, listed, posix, put
+from tests.collect.support import collected, failure, listed, posix, write_files
 
 pytestmark = posix
 
@@ -17,7 +17,7 @@ ELOOP = "Too many levels of symbolic links"
 
 def linked(root: Path, links: dict[str, str], *paths: str) -> Path:
     """Make files and then links: where they are, and where they lead."""
-    put(root, *(f"src/{path}" for path in paths))
+    write_files(root, *(f"src/{path}" for path in paths))
     for link, target in links.items():
         at = root / "src" / link
         at.parent.mkdir(parents=True, exist_ok=True)
@@ -65,7 +65,7 @@ def test_a_source_that_is_a_link_itself(tmp_path):
     ],
 )
 def test_links_that_lead_out(tmp_path, target, leads_to):
-    put(tmp_path, "out.txt", "other/x", "srcs/x")
+    write_files(tmp_path, "out.txt", "other/x", "srcs/x")
     linked(tmp_path, {"d/l": target, "d/second": "../../out.txt"} if target == "second" else {"l": target})
     link = "src/d/l" if target == "second" else "src/l"
     real = os.path.realpath(tmp_path / leads_to)
@@ -79,7 +79,7 @@ def test_a_link_to_a_device(tmp_path):
 
 
 def test_a_folder_through_a_link_may_not_lead_out_either(tmp_path):
-    put(tmp_path, "out/x")
+    write_files(tmp_path, "out/x")
     linked(tmp_path, {"a": "b", "b/c": "../../out"})
     text = failure(tmp_path)
     assert text.endswith(f"/c is a link that leads out of src, to {os.path.realpath(tmp_path / 'out')}\n{OUT}")
@@ -137,6 +137,6 @@ def test_a_link_to_nothing(tmp_path):
 
 
 def test_links_that_no_pattern_asks_for_are_left_alone(tmp_path):
-    put(tmp_path, "out.txt")
+    write_files(tmp_path, "out.txt")
     linked(tmp_path, {"out.txt": "../out.txt", "gone.txt": "nothing"}, "a.py")
     assert listed(tmp_path, sources=[{"path": "src", "include": ["*.py"]}]) == ["a.py"]

@@ -12,20 +12,9 @@ import pytest
 
 from hatch_romfs import build, open_image
 from tests import judges
-from tests.conftest import FILES, make_project
-
-
-def sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def run(*command: object, cwd: Path, status: int = 0) -> str:
-    done = subprocess.run(
-        [str(part) for part in command], cwd=cwd, capture_output=True, text=True, encoding="utf-8", check=False
-    )
-    said = done.stdout + done.stderr
-    assert done.returncode == status, said
-    return said
+from tests.commands import run
+from tests.plugins.support import WRONG, sha256
+from tests.projects import FILES, make_project
 
 
 @pytest.mark.parametrize(
@@ -156,16 +145,6 @@ def test_every_python_builds_the_same_image(version, reference, wheelhouse, tmp_
     plain = {"LC_ALL": "C", "LANG": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONHASHSEED": version[-1]}
     subprocess.run(command, check=True, env=os.environ | plain, umask=0o077 if os.name != "nt" else -1)
     assert sha256(project / "dist/My.app.romfs") == reference
-
-
-WRONG = {
-    "src/app/greeting.py": (b"def greet(:\n", "src/app/greeting.py:1: SyntaxError: invalid syntax", 1),
-    "pyproject.toml": (
-        FILES["pyproject.toml"] + b"shara = true\n",
-        "tool.romfs.shara: unknown key; did you mean 'share'?",
-        2,
-    ),
-}
 
 
 @pytest.mark.parametrize("path", WRONG)

@@ -10,8 +10,8 @@ import pytest
 from hatch_romfs import SettingsError, build, build_all, open_image
 from hatch_romfs.formats.micropython.image import RomImage
 from tests import judges
-from tests.manifest.support import put
-from tests.test_cli import romfs_image
+from tests.commands import romfs_image
+from tests.projects import make_project
 
 HEAD = """\
 [build-system]
@@ -35,7 +35,7 @@ FILES = {
 
 
 def project(root, table, head=HEAD, **files):
-    return put(root, FILES | files | {"pyproject.toml": head + table})
+    return make_project(root, FILES | files | {"pyproject.toml": head + table})
 
 
 TWO = """\
@@ -253,8 +253,8 @@ def test_hatch_builds_one_or_all(two):
 
 def test_an_sdist_carries_all_that_images_need(two, tmp_path):
     (two / ".gitignore").write_text("assets/\nromfs.lock\nsp*\nmanifest.py\nextra.py\n")
-    put(two, {"sp [1]/y.txt": "y", "manifest.py": 'include("between")\n', "extra.py": "z = 1\n"})
-    put(
+    make_project(two, {"sp [1]/y.txt": "y", "manifest.py": 'include("between")\n', "extra.py": "z = 1\n"})
+    make_project(
         two, {"between/manifest.py": 'include("../last")\n', "last/manifest.py": 'module("extra.py", base_path="..")\n'}
     )
     text = (two / "pyproject.toml").read_text()
@@ -289,28 +289,3 @@ def test_a_wheel_that_brings_its_image(embed, path, tmp_path):
     )
     done = subprocess.run([python, "-c", code], capture_output=True, text=True, check=True)
     assert bytes.fromhex(done.stdout.strip()) == built.path.read_bytes()
-
-
-def test_a_package_that_has_brought_several(tmp_path, monkeypatch):
-    from hatch_romfs import installed_image
-
-    image = b"\xd2\xcd\x31\x00"
-    names = ["app/app-code.romfs", "app/app-barcode.romfs", "app/__init__.py"]
-    put(tmp_path, {"app-1.dist-info/METADATA": "Name: app\nVersion: 1\n", **dict.fromkeys(names, image)})
-    put(tmp_path, {"app-1.dist-info/RECORD": "".join(f"{name},,\n" for name in names)})
-    monkeypatch.syspath_prepend(tmp_path)
-    assert installed_image("app", "code").name == installed_image("app", "app-code").name == "app-code.romfs"
-    assert installed_image("app", "app-barcode.romfs").name == "app-barcode.romfs"
-    with pytest.raises(SettingsError, match="several images: app-barcode.romfs, app-code.romfs"):
-        installed_image("app")
-    with pytest.raises(SettingsError, match="has brought no image 'ode'"):
-        installed_image("app", "ode")
-
-
-def test_packages_that_have_brought_none():
-    from hatch_romfs import installed_image
-
-    with pytest.raises(SettingsError, match="hatch-romfs has brought no image"):
-        installed_image("hatch-romfs")
-    with pytest.raises(SettingsError, match="nobody-has-this is not installed here"):
-        installed_image("nobody-has-this")

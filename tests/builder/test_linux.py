@@ -15,7 +15,7 @@ from hatch_romfs import CArray, SettingsError, build, open_image
 from hatch_romfs.errors import BuildError
 from hatch_romfs.images.extract import extract
 from tests import judges
-from tests.test_cli import romfs_image
+from tests.commands import romfs_image
 from tests.trees import file, shape
 
 

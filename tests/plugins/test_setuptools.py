@@ -8,8 +8,9 @@ import pytest
 
 from hatch_romfs import SettingsError, build, open_image
 from tests import judges
-from tests.conftest import FILES, PYPROJECT, make_project
-from tests.test_front_ends import WRONG, run, sha256
+from tests.commands import run
+from tests.plugins.support import WRONG, sha256
+from tests.projects import FILES, PYPROJECT, make_project
 
 BACKEND = """\
 [build-system]

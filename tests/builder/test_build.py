@@ -15,7 +15,7 @@ from hatch_romfs import BuildError, Progress, SettingsError, build, open_image
 from hatch_romfs.formats.image import image_content
 from hatch_romfs.tree import files
 from tests import judges
-from tests.conftest import FILES, make_project
+from tests.projects import FILES, make_project
 from tests.trees import contents
 
 OLD = b"\xd2\xcd\x31\x00"

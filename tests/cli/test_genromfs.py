@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hatch_romfs.cli.genromfs import matches
 from hatch_romfs.formats import open_image
 from tests import judges
-from tests.trees import put_romfs, romfs_trees, shape
+from tests.trees import romfs_trees, shape, write_romfs_tree
 
 NAMES = st.text("abcXYZ019_-. é[]", min_size=1, max_size=40).filter(lambda name: name.strip(".") != "")
 PATTERNS = st.sampled_from(
@@ -60,7 +60,7 @@ def genromfs():
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_the_same_bytes_as_genromfs(root, least, aligned, left_out, genromfs, tmp_path):  # noqa: PLR0917
     shutil.rmtree(tmp_path)
-    folder = put_romfs(root, tmp_path / "folder")
+    folder = write_romfs_tree(root, tmp_path / "folder")
     options = ["-d", folder, "-V", "a volume", "-a", str(least)]
     for size, pattern in aligned:
         options += ["-A", f"{size},{pattern}"]
@@ -78,7 +78,7 @@ def test_the_same_bytes_as_genromfs(root, least, aligned, left_out, genromfs, tm
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_sorted_it_holds_the_same(root, genromfs, tmp_path):
     shutil.rmtree(tmp_path)
-    folder = put_romfs(root, tmp_path / "folder")
+    folder = write_romfs_tree(root, tmp_path / "folder")
     subprocess.run([genromfs, "-d", folder, "-f", tmp_path / "theirs"], check=True, capture_output=True)
     from hatch_romfs.cli.genromfs import command
 

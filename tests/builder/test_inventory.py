@@ -15,8 +15,8 @@ import pytest
 from hatch_romfs import BuildError, SettingsError, VerifyError, build, open_image
 from hatch_romfs.builder.inventory import check
 from tests import judges
-from tests.conftest import FILES, make_project
-from tests.test_cli import romfs_image
+from tests.commands import romfs_image
+from tests.projects import FILES, make_project
 
 ON = {"inventory": True}
 WITH = FILES | {"pyproject.toml": FILES["pyproject.toml"] + b"inventory = true\n"}

@@ -11,9 +11,9 @@ import pytest
 from hatch_romfs import BuildError, build, open_image
 from romfs_manifest import make_lock, read_lock, user_cache, write_lock
 from tests import judges
+from tests.commands import romfs_image
 from tests.compile.support import by_hand
-from tests.manifest.support import put
-from tests.test_cli import romfs_image
+from tests.projects import make_project
 
 
 @pytest.fixture
@@ -21,12 +21,12 @@ def make(tmp_path, monkeypatch):
     """Return what makes a project of files and a table; the caches are new."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "caches"))
 
-    def make_project(table, files):
-        root = put(tmp_path / "project", {"src/main_app.py": "x = 1\n", **files})
-        put(root, {"pyproject.toml": f'[project]\nname = "app"\nversion = "1"\n[tool.romfs]\n{table}'})
+    def make(table, files):
+        root = make_project(tmp_path / "project", {"src/main_app.py": "x = 1\n", **files})
+        make_project(root, {"pyproject.toml": f'[project]\nname = "app"\nversion = "1"\n[tool.romfs]\n{table}'})
         return root
 
-    return make_project
+    return make
 
 
 def paths(built):

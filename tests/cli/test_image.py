@@ -1,13 +1,9 @@
 """The command as a process: what it prints where, and with what status it ends."""
 
 import base64
-import contextlib
 import json
-import os
-import pty
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -16,28 +12,9 @@ from hatch_romfs import build
 from hatch_romfs.cli.image import command
 from hatch_romfs.errors import RomfsError
 from tests import judges
-from tests.conftest import make_project
-from tests.trees import put, tree
-
-
-def romfs_image(*arguments: object, cwd: Path | None = None, status: int = 0) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        [judges.command("romfs-image"), *map(str, arguments)],
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        stdin=subprocess.DEVNULL,
-        check=False,
-    )
-    assert done.returncode == status, done.stdout + done.stderr
-    assert "Traceback" not in done.stderr
-    return done
-
-
-@pytest.fixture
-def image(project):
-    return build(project).path
+from tests.commands import on_a_terminal, romfs_image
+from tests.projects import make_project
+from tests.trees import tree, write_tree
 
 
 def test_build_says_what_it_made(project):
@@ -82,7 +59,7 @@ def test_options_outrank_the_table(project, tmp_path):
 
 def test_a_compact_image_is_that_of_mpremote(tmp_path):
     root = tree({"a.py": b"x = 1\n", "lib/b": bytes(20000), "lib/empty": None, "z/y/x/w": b"w" * 130, "none": b""})
-    folder = put(root, tmp_path / "tree")
+    folder = write_tree(root, tmp_path / "tree")
     table = 'sources = ["tree"]\nmpy = false\nmetadata = false\nshare = false\n'
     (tmp_path / "pyproject.toml").write_text(f'[project]\nname = "x"\nversion = "1"\n[tool.romfs]\n{table}')
     romfs_image("build", tmp_path, "-o", tmp_path / "ours")
@@ -112,28 +89,6 @@ def test_tree_in_a_pipe_is_a_line_for_each_file(image):
         offset, size, aligned, path = line.split(maxsplit=3)
         assert [by_path[path][key] for key in ("offset", "size", "alignment")] == [int(offset), int(size), int(aligned)]
     assert by_path["app"] == {"path": "app", "type": "directory"}
-
-
-def on_a_terminal(*arguments: object) -> str:
-    """Run the command with a terminal for its output, and return what that showed."""
-    inside, outside = pty.openpty()
-    env = os.environ | {"TERM": "xterm-256color", "COLUMNS": "100"}
-    process = subprocess.Popen(
-        [judges.command("romfs-image"), *map(str, arguments)], stdout=outside, stderr=outside, stdin=outside, env=env
-    )
-    os.close(outside)
-    shown = b""
-    while True:
-        try:
-            part = os.read(inside, 65536)
-        except OSError:
-            break
-        if not part:
-            break
-        shown += part
-    os.close(inside)
-    assert process.wait(30) == 0
-    return shown.decode()
 
 
 def test_tree_on_a_terminal_is_a_tree(image):
@@ -176,40 +131,6 @@ def test_a_reader_that_has_seen_enough_is_no_failure(tmp_path):
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_extract_gives_back_what_went_in(project, image, tmp_path):
-    done = romfs_image("extract", image, "-o", tmp_path / "out dir/deep")
-    assert done.stdout == f"{tmp_path / 'out dir/deep'}: 6 files\n"
-    assert (tmp_path / "out dir/deep/app/table.bin").read_bytes() == bytes(range(256))
-    assert (tmp_path / "out dir/deep/ünï cödé/text.txt").read_text(encoding="utf-8") == "grüße\n"
-    again = romfs_image("extract", image, "-o", tmp_path / "out dir/deep", status=2)
-    assert "is there already, and not an empty folder" in again.stderr
-    assert json.loads(romfs_image("extract", image, "--json", cwd=tmp_path).stdout) == {
-        "path": "My.app",
-        "files": 6,
-        "skipped": [],
-    }
-    assert (tmp_path / "My.app/lib/util.mpy").exists()
-    assert sorted(path.name for path in (tmp_path / "out dir").iterdir()) == ["deep"]
-
-
-def test_extract_never_follows_a_link(image, tmp_path):
-    (tmp_path / "elsewhere").mkdir()
-    (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
-    assert "not an empty folder" in romfs_image("extract", image, "-o", tmp_path / "link", status=2).stderr
-    assert not list((tmp_path / "elsewhere").iterdir())
-
-
-def test_extract_into_an_empty_folder(image, tmp_path):
-    (tmp_path / "empty").mkdir()
-    romfs_image("extract", image, "-o", tmp_path / "empty")
-    assert (tmp_path / "empty/app").is_dir()
-
-
-def test_extract_names_a_folder_that_cannot_be_written(image, tmp_path):
-    (tmp_path / "file").touch()
-    assert "cannot extract to" in romfs_image("extract", image, "-o", tmp_path / "file/x", status=1).stderr
-
-
 def test_verify(image):
     assert "sound" in romfs_image("verify", image).stdout
     assert json.loads(romfs_image("verify", image, "--json").stdout)["content_checked"] is True
@@ -221,48 +142,6 @@ def test_verify(image):
     error = json.loads(romfs_image("verify", image, "--json", status=3).stdout)["error"]
     assert error["offset"] == len(data) - 2
     assert error["status"] == 3
-
-
-def test_run(image, tmp_path):
-    assert romfs_image("run", image, "-c", "import app; print(app.greet())").stdout == "hello world\n"
-    assert romfs_image("run", image, "-m", "app").stdout == ""
-    failed = romfs_image("run", image, "-m", "nope", status=1)
-    assert "no module named 'nope'" in failed.stderr + failed.stdout
-    assert "ended with status 1" in failed.stderr
-    assert "is not the name of a module" in romfs_image("run", image, "-m", "a b", status=2).stderr
-    assert "there is no terminal for a prompt" in romfs_image("run", image, status=2).stderr
-    document = json.loads(romfs_image("run", image, "-c", "print(6 * 7)", "--json").stdout)
-    assert document == {"status": 0, "output": "42\n"}
-
-
-def test_run_takes_modules_from_the_image_alone(image, tmp_path):
-    (tmp_path / "app.py").write_text("print('from the working folder')")
-    assert romfs_image("run", image, "-m", "app", cwd=tmp_path).stdout == ""
-
-
-def test_a_prompt_on_a_terminal(image):
-    inside, outside = pty.openpty()
-    process = subprocess.Popen(
-        [judges.command("romfs-image"), "run", image], stdout=outside, stderr=outside, stdin=outside
-    )
-    os.close(outside)
-    deadline = time.monotonic() + 20
-
-    def shown_until_the_prompt() -> bytes:  # what is typed before it is lost
-        shown = b""
-        while not shown.endswith(b">>> ") and time.monotonic() < deadline:
-            shown += os.read(inside, 4096)
-        return shown
-
-    shown_until_the_prompt()
-    os.write(inside, b"import app; app.greet()\r")
-    assert b"hello world" in shown_until_the_prompt()
-    os.write(inside, b"\x04")
-    with contextlib.suppress(OSError):  # MicroPython does not end before all that it wrote was read
-        while os.read(inside, 4096):
-            pass
-    assert process.wait(20) == 0
-    os.close(inside)
 
 
 @pytest.mark.parametrize(
@@ -348,22 +227,7 @@ def test_an_output_that_cannot_be_written_is_one_line(image):
     assert done.stderr == "error: No space left on device\n"
 
 
-def test_damaged_content_is_neither_run_nor_extracted(image, tmp_path):
-    data = bytearray(image.read_bytes())
-    data[-3] ^= 1
-    image.write_bytes(data)
-    for arguments in (["run", image, "-m", "app"], ["extract", image, "-o", tmp_path / "out"], ["verify", image]):
-        assert f"{image}: the content is not what" in romfs_image(*arguments, status=3).stderr
-    assert not (tmp_path / "out").exists()
-    assert json.loads(romfs_image("info", image, "--json").stdout)["content_matches"] is False
-
-
 def test_names_that_settings_could_not_have_are_found(tmp_path):
     path = build(make_project(tmp_path / "x", {"a\\b.txt": b"1", "c:x": b"2"})).path
     assert romfs_image("cat", path, "a\\b.txt").stdout == "1"
     assert romfs_image("cat", path, "c:x").stdout == "2"
-
-
-def test_a_failing_run_as_json_is_one_document(image):
-    done = romfs_image("run", image, "-c", "import sys; print(1); sys.exit(7)", "--json", status=1)
-    assert json.loads(done.stdout) == {"status": 7, "output": "1\n"}
