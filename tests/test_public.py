@@ -48,6 +48,7 @@ OPTIONS = {
     "romfs-image extract": f"-o --output {COMMON}",
     "romfs-image verify": f"--inventory {COMMON}",
     "romfs-image run": f"-m -c {COMMON}",
+    "romfs-image settings": COMMON,
     "romfs-flash": "--version --installed --image --port --partition --query --verify --read --erase --list-ports"
     f" --files --whole --dry-run --full --force --no-reset --baudrate --dtr --rts -vv {COMMON}",
     "romfs-manifest": "-h --help",

@@ -1,4 +1,4 @@
-"""A SHA-256 beside other work: hashing takes as long as reading and writing together."""
+"""A SHA-256 in parallel with other work: hashing takes as long as reading and writing together."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 _AHEAD = 32
-"""Chunks that wait for being hashed, at most, so that memory stays bounded."""
-_ALONE = 32
-"""Chunks that are hashed at once: a small image is not worth a thread."""
+"""Chunks that wait to be hashed, at most, so that memory is bounded."""
+_WITHOUT_THREAD = 32
+"""Chunks that are hashed without a thread: a small image is not worth one."""
 
 
 class Digest:
-    """The SHA-256 of what ``update`` is given, hashed in a thread that the ``with`` statement ends."""
+    """The SHA-256 of the chunks given to ``update``, computed in a thread that the ``with`` statement ends."""
 
     def __init__(self) -> None:
         self._digest = hashlib.sha256()
@@ -34,13 +34,13 @@ class Digest:
         self._join()
 
     def update(self, chunk: bytes | memoryview) -> None:
-        """Add bytes, which must not change any more."""
+        """Add bytes, which must not change later."""
         self._seen += 1
-        if self._seen <= _ALONE:
+        if self._seen <= _WITHOUT_THREAD:
             self._digest.update(chunk)
             return
         if self._queue is None:
-            from queue import Queue  # noqa: PLC0415 - for large images
+            from queue import Queue  # noqa: PLC0415 - only for large images
             from threading import Thread  # noqa: PLC0415
 
             queue: Queue[bytes | memoryview | None] = Queue(_AHEAD)
@@ -50,7 +50,7 @@ class Digest:
         self._queue.put(chunk)
 
     def hexdigest(self) -> str:
-        """Return the hash of everything as 64 hex digits."""
+        """Return the hash of all chunks as 64 hex digits."""
         self._join()
         if self._failure is not None:
             raise self._failure
@@ -61,7 +61,7 @@ class Digest:
             if self._failure is None:
                 try:
                     self._digest.update(chunk)
-                except BaseException as error:  # noqa: BLE001 - it is raised where the hash is asked for
+                except BaseException as error:  # noqa: BLE001 - hexdigest() raises it
                     self._failure = error
 
     def _join(self) -> None:

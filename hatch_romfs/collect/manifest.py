@@ -1,4 +1,4 @@
-"""What manifests and mip packages add to a tree: the manifest tool's results, in this project's terms."""
+"""What manifests and mip packages add to a tree: the results of the manifest library, as files."""
 
 from __future__ import annotations
 
@@ -21,46 +21,48 @@ _MODULES = (".py", ".mpy")
 
 
 def manifest_files(settings: Settings, root: Path, warnings: list[str]) -> Iterator[tuple[str, File]]:
-    """Yield the path and the file of all that the manifests name and no firmware has; add what they warn of.
+    """Yield the path and the file of everything in the manifests that the firmware does not have; add to ``warnings``.
 
-    Raises BuildError for a manifest that is wrong, or cannot be evaluated safely.
+    Raises BuildError for a manifest that is wrong, or that cannot be evaluated safely.
     """
     for source in settings.manifest:
-        made = _evaluated(root / source.path, source, root)
-        warnings += made.warnings
+        evaluated = _evaluate(root / source.path, source, root)
+        warnings += evaluated.warnings
         frozen = {
             _module(entry.target)
             for provided in source.provided
-            for entry in _evaluated(root / provided, source, root).entries
+            for entry in _evaluate(root / provided, source, root).entries
         }
-        for entry in made.entries:
+        for entry in evaluated.entries:
             if _module(entry.target) not in frozen:
                 yield entry.target, _file(entry, root.resolve())
 
 
 def manifest_sources(settings: Settings, root: Path) -> set[Path]:
-    """Return every file that the manifests are, or name: what must be there for the image to be built."""
+    """Return every manifest and every file in one: what must exist for the image to be built."""
     sources = set()
     for source in settings.manifest:
         for path in (source.path, *source.provided):
-            made = _evaluated(root / path, source, root)
-            sources |= {*made.manifests, *(entry.source for entry in made.entries)}
+            evaluated = _evaluate(root / path, source, root)
+            sources |= {*evaluated.manifests, *(entry.source for entry in evaluated.entries)}
     return {path.resolve() for path in sources}
 
 
 def package_files(settings: Settings, root: Path) -> Iterator[tuple[str, File]]:
-    """Yield the path and the file of everything in the packages that the lock has pinned.
+    """Yield the path and the file of everything in the packages of the lock.
 
-    Raises BuildError where the lock is not one for ``dependencies``, or its bytes cannot be had.
+    Raises BuildError if the lock does not match ``dependencies``, or a file cannot be downloaded.
     """
     if not settings.dependencies:
         return
     from romfs_manifest import check_lock, fetch, read_lock, user_cache  # noqa: PLC0415 - few projects have any
 
     path = root / LOCK
-    with _told():
+    with _as_build_errors():
         if not path.exists():
-            raise BuildError(f"there is no {path}", hint="Run 'romfs-manifest lock', and keep what it writes.")
+            raise BuildError(
+                f"{path} does not exist", hint="Run 'romfs-manifest lock', and commit the file that it writes."
+            )
         lock = read_lock(path)
         check_lock(lock, settings.dependencies)
         found = fetch(lock, user_cache())
@@ -69,17 +71,17 @@ def package_files(settings: Settings, root: Path) -> Iterator[tuple[str, File]]:
         yield target, File(MemoryContent(data), origins[target], verbatim=target.endswith(".mpy"))
 
 
-def _evaluated(path: Path, source: ManifestSource, root: Path) -> Manifest:
+def _evaluate(path: Path, source: ManifestSource, root: Path) -> Manifest:
     from romfs_manifest import evaluate  # noqa: PLC0415 - few projects have a manifest
 
     variables = {name: _path(value, root) for name, value in source.variables.items()}
     libraries = {name: root / folder for name, folder in source.libraries.items()}
-    with _told():
+    with _as_build_errors():
         return evaluate(path, variables=variables, libraries=libraries)
 
 
 def _path(value: str, root: Path) -> str:
-    """Return a variable's value; a path counts from the project, wherever the build was started."""
+    """Return the value of a variable; a path is relative to the project, wherever the build was started."""
     return str((root / value).resolve()) if (root / value).exists() else value
 
 
@@ -91,7 +93,7 @@ def _file(entry: Entry, root: Path) -> File:
         status = entry.source.stat()
         content: MemoryContent | DiskContent = DiskContent(str(entry.source), status.st_size, status.st_mtime_ns)
     else:
-        with _told():
+        with _as_build_errors():
             content = MemoryContent(read_entry(entry))
     real = entry.source.resolve()
     source = real.relative_to(root).as_posix() if real.is_relative_to(root) else None
@@ -104,8 +106,8 @@ def _module(target: str) -> str:
 
 
 @contextmanager
-def _told() -> Iterator[None]:
-    """Raise the manifest tool's errors as errors of the build."""
+def _as_build_errors() -> Iterator[None]:
+    """Raise the errors of the manifest library as errors of the build."""
     from romfs_manifest import ManifestError  # noqa: PLC0415
 
     try:

@@ -1,6 +1,6 @@
-"""The first bytes of a ``.mpy`` file: what a board must be able to do to load it.
+"""The first bytes of a ``.mpy`` file: what a board needs to load it.
 
-Layout as MicroPython's ``py/persistentcode.c`` (1.29) has it.
+The layout is that of ``py/persistentcode.c`` in MicroPython 1.29.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from typing import NamedTuple
 from hatch_romfs.settings.values import ARCHS
 
 MPY_VERSION = 6
-"""The version of ``.mpy`` files since MicroPython 1.19, and so of every one that knows ROMFS."""
+"""The version of ``.mpy`` files since MicroPython 1.19, and so of every release with ROMFS."""
 
 
 class MpyHeader(NamedTuple):
-    """What a ``.mpy`` says of itself.
+    """The header of a ``.mpy`` file.
 
-    ``version`` must be the board's; ``sub_version`` and ``arch`` matter only where there is native code, that is
-    where ``arch`` is not None.
+    ``version`` must be the board's. ``sub_version`` and ``arch`` matter only for native code; without it ``arch`` is
+    None.
     """
 
     version: int
@@ -26,8 +26,8 @@ class MpyHeader(NamedTuple):
 
 
 def read_header(data: bytes | memoryview) -> MpyHeader | None:
-    """Return the header of a ``.mpy`` file's first bytes, or None where it is no such file."""
-    if len(data) < 4 or data[:1] != b"M":  # noqa: PLR2004 - the fourth byte is the last that each has
+    """Return the header of a ``.mpy`` file's first bytes, or None if it is not one."""
+    if len(data) < 4 or data[:1] != b"M":  # noqa: PLR2004 - every header has four bytes
         return None
     arch = data[2] >> 2 & 0xF
     if arch > len(ARCHS):

@@ -1,4 +1,4 @@
-"""An image as C source: an array for firmware that carries it, and the array's length."""
+"""An image as C source: an array to compile into firmware, and its length."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 ALIGNMENT = 16
-"""Bytes: the least boundary of the array, which Linux's romfs counts from; files that ask for more get more."""
+"""The alignment of the array in bytes, at least: that of Linux romfs. Files that need more get more."""
 C_START = b"const unsigned char "
-"""What the source begins with."""
+"""The first bytes of the source."""
 _PER_LINE = 16
 
 
@@ -24,23 +24,25 @@ _KEYWORDS = frozenset(
 
 
 class CArray(NamedTuple):
-    """How an array is named, and the linker section that it is put into, if one is asked for."""
+    """The name of an array, and its linker section, or None for the default."""
 
     symbol: str = "romfs_image"
     section: str | None = None
 
     def check(self) -> None:
-        """Raise SettingsError for what C or the linker would not take."""
+        """Raise SettingsError for names that C or the linker does not accept."""
         if not re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", self.symbol) or self.symbol in _KEYWORDS:
-            raise SettingsError(f"--symbol: {self.symbol!r} is not a name in C")
+            raise SettingsError(f"--symbol: {self.symbol!r} is not a valid name in C")
         if self.section is not None and not re.fullmatch(r"[A-Za-z0-9_.$-]+", self.section):
-            raise SettingsError(f"--section: {self.section!r} is not a section's name", hint="--section .rodata.romfs")
+            raise SettingsError(
+                f"--section: {self.section!r} is not a valid section name", hint="--section .rodata.romfs"
+            )
 
 
 def c_source(chunks: Iterable[bytes | memoryview], size: int, array: CArray, alignment: int) -> Iterator[bytes]:
-    """Yield the source of a ``const`` array of ``size`` bytes on a boundary of ``alignment`` bytes, and of its length.
+    """Yield the source of a ``const`` array of ``size`` bytes, aligned to ``alignment`` bytes, and of its length.
 
-    The attributes are those of GCC and Clang. The bytes may come in chunks of any sizes.
+    The attributes are those of GCC and Clang. Chunks can have any size.
     """
     attributes = f"aligned({max(ALIGNMENT, alignment)})"
     if array.section:

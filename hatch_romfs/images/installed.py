@@ -1,4 +1,4 @@
-"""Images that wheels have brought with them."""
+"""The images that installed packages contain."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from hatch_romfs.formats import MAGICS
 
 
 def installed_image(name: str, image: str | None = None) -> Path:
-    """Return the path of the image that the installed distribution ``name`` has brought.
+    """Return the path of the image in the installed distribution ``name``.
 
-    Where it has brought several, ``image`` is the file's name or what ends it, such as ``assets`` of
-    ``app-assets.romfs``. Raises SettingsError where there is none, or more than one could be meant.
+    If it contains several, ``image`` is the name of the file, or the end of that, such as ``assets`` for
+    ``app-assets.romfs``. Raises SettingsError if there is no such image, or more than one.
     """
     try:
         files = metadata.files(name) or []
@@ -24,11 +24,14 @@ def installed_image(name: str, image: str | None = None) -> Path:
         found = [path for path in found if image in (path.name, path.stem) or path.stem.endswith(f"-{image}")]
     if not found:
         raise SettingsError(
-            f"{name} has brought no image{f' {image!r}' if image else ''}", hint="embed = true does that."
+            f"the installed package {name} contains no ROMFS image{f' {image!r}' if image else ''}",
+            hint="Its author can add one with `embed = true`.",
         )
     if len(found) > 1:
         names = ", ".join(path.name for path in found)
-        raise SettingsError(f"{name} has brought several images: {names}", hint="Name one of them.")
+        raise SettingsError(
+            f"the installed package {name} contains several images: {names}", hint="Name one with --image."
+        )
     return found[0]
 
 

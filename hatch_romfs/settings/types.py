@@ -200,7 +200,13 @@ class OneOf:
     def text(self) -> str:
         """Describe what is allowed."""
         quoted = [f'"{choice}"' for choice in self.choices]
-        return " or ".join([", ".join(quoted[:-1]), quoted[-1]]) if len(quoted) > 1 else quoted[0]
+        match quoted:
+            case [only]:
+                return only
+            case [first, second]:
+                return f"{first} or {second}"
+            case _:
+                return f"{', '.join(quoted[:-1])}, or {quoted[-1]}"
 
 
 class ListOf(Generic[T]):

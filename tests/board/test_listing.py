@@ -196,8 +196,8 @@ def deep(depth: int) -> bytes:
 
 HOSTILE = {
     "kind 0": (image(b"\x00\x00"), "a record of kind 0: the image is corrupt"),
-    "runs out": (image(record(5, b"\x01a\x02\x7f")), "a record of 127 bytes is larger than what holds it"),
-    "no end": (image(record(9, b"") + b"\x80" * 3000), "a number runs past the end"),
+    "runs out": (image(record(5, b"\x01a\x02\x7f")), "a record of 127 bytes is larger than its parent"),
+    "no end": (image(record(9, b"") + b"\x80" * 3000), "a number extends past the end"),
     "deep": (deep(300), "directories are nested more than 255 deep"),
     "a long name": (image(record(5, varuint(40_000) + b"n" * 40_000)), "a path is longer than 4096 bytes"),
     "a name for a terminal": (image(record(5, b"\x05\x1b[31m")), "a file has no data record"),

@@ -176,7 +176,7 @@ def test_the_same_bytes_from_any_folder_machine_and_front_end(project, wheelhous
 def test_an_image_that_is_as_it_says(project):
     built = build(project)
     done = romfs_image("verify", built.path, "--inventory", built.inventory)
-    assert done.stdout.endswith(f"; all is as {built.inventory} says\n")
+    assert done.stdout.endswith(f"; it matches {built.inventory}\n")
     for arguments, checked in ([], False), (["--inventory", built.inventory], True):
         document = json.loads(romfs_image("verify", built.path, *arguments, "--json").stdout)
         assert document["inventory_checked"] is checked
@@ -192,7 +192,7 @@ def test_what_differs_is_named(project):
     built = build(project)
     done = romfs_image("verify", built.path, "--inventory", kept, status=6)
     first, whole, *files, hint = done.stderr.splitlines()
-    assert first == f"error: {built.path} is not what {kept} says:"
+    assert first == f"error: {built.path} does not match {kept}:"
     assert whole.startswith(f"the image: size is {built.size}, not {old.size}, sha256 is {built.sha256[:16]}, not ")
     assert files[:2] == ["app/table.bin: not in the image", "new.txt: not in the inventory"]
     assert files[2].startswith("app/greeting.mpy: ")
@@ -230,7 +230,7 @@ def test_a_list_of_what_differs_ends(tmp_path):
     other = build(make_project(tmp_path / "y", {"a": b"a"}))
     error = romfs_image("verify", other.path, "--inventory", built.inventory, status=6).stderr
     assert error.count("not in the image\n") == 10
-    assert "(and 31 files more)" in error
+    assert "(and 31 more files)" in error
 
 
 @pytest.mark.parametrize(
@@ -255,7 +255,7 @@ def test_what_is_no_inventory(data, project):
     if data is not None:
         path.write_bytes(data)
     built = build(project)
-    message = "is no inventory of an image" if data is not None else "cannot read .*x.json: No such file"
+    message = "is not an inventory of an image" if data is not None else "cannot read .*x.json: No such file"
     with open_image(built.path) as image, pytest.raises(SettingsError, match=message):
         check(image, path)
 

@@ -118,7 +118,7 @@ def test_special_files_and_modes_by_the_table(project):
 
 def test_links_that_are_followed(project):
     setting(project, "linux = { follow-symlinks = true }\n")
-    with pytest.raises(BuildError, match="src/broken is a link that leads out of src"):
+    with pytest.raises(BuildError, match="src/broken is a link to /somewhere/else, outside of src"):
         build(project)
     (project / "src/broken").unlink()
     with open_image(build(project).path) as image:
@@ -271,11 +271,11 @@ def test_c_source_takes_the_place_of_c_source_alone(root, tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--emit", "c", "--symbol", "a-b"], "--symbol: 'a-b' is not a name in C"),
-        (["--emit", "c", "--section", 'x"'], "--section: 'x\"' is not a section's name"),
-        (["--emit", "c", "--symbol", "int"], "--symbol: 'int' is not a name in C"),
-        (["--symbol", "x"], "--symbol is for --emit c"),
-        (["--volume", "x"], 'linux: is only for format = "linux"'),
+        (["--emit", "c", "--symbol", "a-b"], "--symbol: 'a-b' is not a valid name in C"),
+        (["--emit", "c", "--section", 'x"'], "--section: 'x\"' is not a valid section name"),
+        (["--emit", "c", "--symbol", "int"], "--symbol: 'int' is not a valid name in C"),
+        (["--symbol", "x"], "--symbol needs --emit c"),
+        (["--volume", "x"], '--volume: is only for format = "linux"'),
         (["--format", "linux", "--volume", ""], "must be 1 to 127 bytes"),
     ],
 )
@@ -287,12 +287,12 @@ def test_usage(options, message, tmp_path):
 
 def test_nothing_runs_from_an_image_for_linux(root, tmp_path):
     built = build(root, tmp_path / "image", overrides={"format": "linux"})
-    assert "is no MicroPython image" in romfs_image("run", built.path, "-c", "1", status=2).stderr
+    assert "is not a MicroPython image" in romfs_image("run", built.path, "-c", "1", status=2).stderr
 
 
 def test_an_image_for_linux_is_not_for_boards(root, tmp_path):
     from hatch_romfs import BoardError, flash
 
     built = build(root, tmp_path / "image", overrides={"format": "linux"})
-    with pytest.raises(BoardError, match="is no MicroPython image"):
+    with pytest.raises(BoardError, match="is (no|not a) MicroPython image"):
         flash(built.path, "/dev/nowhere")

@@ -159,10 +159,10 @@ def test_it_writes_to_what_is_no_file(folder, tmp_path):
     ("arguments", "message"),
     [
         ([], "the following arguments are required: -f"),
-        (["-f", "x", "-d", "nowhere"], "-d: there is no folder nowhere"),
-        (["-f", "x", "-a", "24"], "-a: '24' is not a power of two from 16 on"),
-        (["-f", "x", "-A", "64"], "-A: '64' should be a number and a pattern, such as -A '4096,*.boot'"),
-        (["-f", "x", "-A", "y,z"], "-A: 'y' is not a power of two from 16 on"),
+        (["-f", "x", "-d", "nowhere"], "-d: nowhere is not a folder"),
+        (["-f", "x", "-a", "24"], "-a: '24' is not a power of two, or less than 16"),
+        (["-f", "x", "-A", "64"], "-A: '64' must be a number and a pattern, such as -A '4096,*.boot'"),
+        (["-f", "x", "-A", "y,z"], "-A: 'y' is not a power of two, or less than 16"),
         (["-f", "x", "-q"], "unrecognized arguments: -q"),
     ],
 )
@@ -174,7 +174,7 @@ def test_usage(arguments, message, tmp_path, monkeypatch):
 
 def test_wrong_device_names(folder, tmp_path):
     (folder / "@x,z,1,2").touch()
-    assert "'z' is none of the types b, c, u and p" in front("-d", folder, "-f", tmp_path / "i", status=1).stderr
+    assert "the type 'z' is not b, c, u, or p" in front("-d", folder, "-f", tmp_path / "i", status=1).stderr
     (folder / "@x,z,1,2").unlink()
     (folder / "dev/tty1").touch()
     assert "two sources for 'dev/tty1'" in front("-d", folder, "-f", tmp_path / "i", status=1).stderr

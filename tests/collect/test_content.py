@@ -37,11 +37,11 @@ def test_special_files(tmp_path, monkeypatch, kind):
     write_files(tmp_path, "src/d/a")
     monkeypatch.chdir(tmp_path / "src" / "d")  # the address of a socket is short
     special("s", kind)
-    assert failure(tmp_path) == f"src/d/s is {kind}, which an image cannot hold\nExclude it."
+    assert failure(tmp_path) == f"src/d/s is {kind}, which an image cannot contain\nExclude it."
     assert listed(tmp_path, exclude=["s"]) == ["d/", "d/a"]
     assert listed(tmp_path, sources=[{"path": "src", "include": ["a"]}]) == ["d/", "d/a"]
     (tmp_path / "src" / "link").symlink_to("d/s")
-    assert failure(tmp_path, exclude=["s"]) == f"src/link is {kind}, which an image cannot hold\nExclude it."
+    assert failure(tmp_path, exclude=["s"]) == f"src/link is {kind}, which an image cannot contain\nExclude it."
 
 
 @linux

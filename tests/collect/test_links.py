@@ -10,8 +10,8 @@ from tests.collect.support import collected, failure, listed, posix, write_files
 
 pytestmark = posix
 
-OUT = "Copy the file, exclude the link, or add the folder that it leads to as a source."
-LOOP = "is a link to a folder that it is in: a loop\nExclude it."
+OUT = "Copy the file, exclude the link, or add its target's folder as a source."
+LOOP = "is a link to a folder that contains it: a loop\nExclude it."
 ELOOP = "Too many levels of symbolic links"
 
 
@@ -69,20 +69,20 @@ def test_links_that_lead_out(tmp_path, target, leads_to):
     linked(tmp_path, {"d/l": target, "d/second": "../../out.txt"} if target == "second" else {"l": target})
     link = "src/d/l" if target == "second" else "src/l"
     real = os.path.realpath(tmp_path / leads_to)
-    assert failure(tmp_path, exclude=["second"]) == f"{link} is a link that leads out of src, to {real}\n{OUT}"
+    assert failure(tmp_path, exclude=["second"]) == f"{link} is a link to {real}, outside of src\n{OUT}"
     assert listed(tmp_path, exclude=["l", "second", "d"]) == []
 
 
 def test_a_link_to_a_device(tmp_path):
     linked(tmp_path, {"null": "/dev/null"})
-    assert failure(tmp_path) == f"src/null is a link that leads out of src, to /dev/null\n{OUT}"
+    assert failure(tmp_path) == f"src/null is a link to /dev/null, outside of src\n{OUT}"
 
 
 def test_a_folder_through_a_link_may_not_lead_out_either(tmp_path):
     write_files(tmp_path, "out/x")
     linked(tmp_path, {"a": "b", "b/c": "../../out"})
     text = failure(tmp_path)
-    assert text.endswith(f"/c is a link that leads out of src, to {os.path.realpath(tmp_path / 'out')}\n{OUT}")
+    assert text.endswith(f"/c is a link to {os.path.realpath(tmp_path / 'out')}, outside of src\n{OUT}")
     assert text.startswith(("src/a/c ", "src/b/c "))
 
 
@@ -132,7 +132,7 @@ def test_links_to_themselves_may_be_excluded_as_the_hint_says(tmp_path):
 
 def test_a_link_to_nothing(tmp_path):
     linked(tmp_path, {"l": "gone"}, "a")
-    assert failure(tmp_path) == "src/l is a link to nothing\nExclude it, or mend it."
+    assert failure(tmp_path) == "src/l is a broken link\nExclude it, or fix it."
     assert listed(tmp_path, exclude=["l"]) == ["a"]
 
 

