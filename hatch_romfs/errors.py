@@ -1,7 +1,6 @@
-"""The ways in which things fail: one class a kind of failure, one exit status a class.
+"""Errors: one class for each kind of failure, and one exit status for each class.
 
-Libraries raise these and nothing else on purpose; only the edges (``cli`` and ``plugins``) turn them
-into a line on the screen and a status.
+Libraries raise only these on purpose. Only ``cli`` and ``plugins`` turn them into a message and an exit status.
 """
 
 from __future__ import annotations
@@ -13,9 +12,9 @@ if TYPE_CHECKING:
 
 
 class RomfsError(Exception):
-    """Something that the user can do something about.
+    """An error that the user can do something about.
 
-    ``message`` says what is wrong and where, ``hint`` what to do about it.
+    ``message`` says what is wrong and where, and ``hint`` what to do.
     """
 
     status: ClassVar[int] = 1
@@ -30,11 +29,11 @@ class RomfsError(Exception):
 
 
 class BuildError(RomfsError):
-    """The build or what should go into the image is at fault."""
+    """The build failed, or content that should go into the image cannot."""
 
 
 class Problem:
-    """One mistake in the settings: the full path of the key, and what is wrong with it."""
+    """One mistake in the settings: where it is, and what is wrong. ``key`` is the full path of a key, or an option."""
 
     def __init__(self, key: str, text: str) -> None:
         self.key = key
@@ -45,7 +44,7 @@ class Problem:
 
 
 class SettingsError(RomfsError):
-    """The command line or the settings are wrong; ``problems`` holds every mistake that was found."""
+    """The command line or the settings are wrong; ``problems`` lists every mistake."""
 
     status = 2
 
@@ -55,7 +54,7 @@ class SettingsError(RomfsError):
 
 
 class ImageError(RomfsError):
-    """This is not a sound image; ``offset`` is the byte of the image at which that shows."""
+    """This is not a valid image; ``offset`` is the byte of the image that shows it."""
 
     status = 3
 
@@ -66,7 +65,7 @@ class ImageError(RomfsError):
 
 
 class LinkError(RomfsError):
-    """There is no board, there are several, or the link to it was lost."""
+    """There is no board, there are several, or the connection was lost."""
 
     status = 4
 
@@ -78,6 +77,6 @@ class BoardError(RomfsError):
 
 
 class VerifyError(RomfsError):
-    """The board does not hold what it should, or an image not what its inventory says."""
+    """The content of a board is not what it should be, or an image does not match its inventory."""
 
     status = 6

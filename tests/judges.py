@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from hatch_romfs.trial import interpreter
+from hatch_romfs.images.run import interpreter
 
 REPO = Path(__file__).parent.parent
 BIN = Path(sys.executable).parent

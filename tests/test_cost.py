@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from hatch_romfs.formats.micropython.layout import lay_out
-from hatch_romfs.tree import Directory, File, Held
+from hatch_romfs.tree import Directory, File, MemoryContent
 from tests import judges
 
 
@@ -62,7 +62,7 @@ def test_a_layout_takes_few_passes():
     """Time grows with the tree, not with its square: ten times the files in at most twenty times the calls."""
 
     def folder() -> Directory:
-        return Directory({f"f{n}": File(Held(b"x" * n), "") for n in range(20)})
+        return Directory({f"f{n}": File(MemoryContent(b"x" * n), "") for n in range(20)})
 
     def calls(count: int) -> int:
         seen = 0

@@ -11,7 +11,7 @@ from hatch_romfs.tree import files
 if TYPE_CHECKING:
     from hatch_romfs.board.probe import Board, Partition
     from hatch_romfs.formats.image import Image
-    from hatch_romfs.settings.boards import Known
+    from hatch_romfs.settings.boards import BoardFacts
 
 _ARMV7 = ("armv6m", "armv7m", "armv7em", "armv7emsp", "armv7emdp")
 _NAMED = 5
@@ -34,7 +34,7 @@ def choose_partition(board: Board, number: int) -> Partition:
     return board.partitions[number]
 
 
-def unlike(board: Board, known: Known) -> list[str]:
+def unlike(board: Board, known: BoardFacts) -> list[str]:
     """Return in what a board is not what boards of a name are known to be; its firmware may be of another make.
 
     What a board calls itself is not its name here, but it says which chip it has.

@@ -10,7 +10,7 @@ from hatch_romfs.board.plan import Geometry
 from hatch_romfs.errors import LinkError
 from hatch_romfs.formats.micropython.metadata import Metadata, decode
 from hatch_romfs.formats.micropython.records import MAGIC, PADDING
-from hatch_romfs.settings.kinds import ARCHS
+from hatch_romfs.settings.values import ARCHS
 
 if TYPE_CHECKING:
     from hatch_romfs.board.repl import RawRepl

@@ -1,4 +1,4 @@
-"""Where a command begins and ends: options that all have, failures to one message and an exit status."""
+"""What every command shares: common options, and errors as one message with an exit status."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ INTERRUPTED = 130
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose mistakes are failures like all others, and that takes no abbreviated options."""
+    """A parser that raises its errors like all others, and that accepts no abbreviated options."""
 
     def __init__(self, **options: Any) -> None:  # noqa: ANN401 - argparse's own
         super().__init__(allow_abbrev=False, **options)
 
     def error(self, message: str) -> NoReturn:
         """Raise SettingsError."""
-        raise SettingsError(message, hint=f"'{self.prog} --help' shows how it is used.")
+        raise SettingsError(message, hint=f"'{self.prog} --help' prints the options.")
 
 
 class Version(argparse.Action):
-    """``--version``, which looks for the version only when it is asked for."""
+    """``--version``, which looks the version up only if it is needed."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
-        """Print it and end."""
+        """Print it and exit."""
         from importlib.metadata import version  # noqa: PLC0415
 
         sys.stdout.write(f"{parser.prog} {version('hatch-romfs')}\n")
@@ -44,14 +44,14 @@ class Version(argparse.Action):
 def add_common_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that every command has."""
     parser.add_argument("--json", action="store_true", help="print one JSON document")
-    parser.add_argument("-q", "--quiet", action="store_true", help="say nothing but failures")
-    parser.add_argument("-v", "--verbose", action="store_true", help="say more, and failures with their traceback")
+    parser.add_argument("-q", "--quiet", action="store_true", help="print only errors")
+    parser.add_argument("-v", "--verbose", action="store_true", help="print more, and errors with their traceback")
 
 
 def printable(text: str) -> str:
-    """Return ``text`` with everything escaped, but ends of lines, that could move a cursor or change a colour.
+    """Return ``text`` with everything escaped that could move a cursor or change a color, except line breaks.
 
-    Names come from images and folders, which are hostile until proven otherwise.
+    Names come from images and folders, which can be hostile.
     """
     return "".join(char if char.isprintable() or char == "\n" else ascii(char)[1:-1] for char in text)
 
@@ -62,25 +62,25 @@ def say(text: str) -> None:
 
 
 def print_json(document: object) -> None:
-    """Print the one document of a command that was given ``--json``."""
+    """Print the document of a command with ``--json``."""
     import json  # noqa: PLC0415
 
     say(json.dumps(document, indent=2))
 
 
 def run(command: Callable[[Sequence[str]], None]) -> NoReturn:
-    """Run a command on the process's arguments, and end the process with its status."""
-    for name in ("SIGTERM", "SIGHUP"):  # ended like by Ctrl-C: with nothing left behind
+    """Run a command with the arguments of the process, and exit with its status."""
+    for name in ("SIGTERM", "SIGHUP"):  # exit as with Ctrl-C, so that nothing is left behind
         if hasattr(signal, name):
-            signal.signal(getattr(signal, name), _end)
-    gc.disable()  # the process is short, and loading modules would set the collector off again and again
+            signal.signal(getattr(signal, name), _exit)
+    gc.disable()  # a short process gains nothing from it, and imports would trigger it again and again
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
     sys.exit(_status(command, sys.argv[1:]))
 
 
-def _end(number: int, _frame: object) -> NoReturn:
+def _exit(number: int, _frame: object) -> NoReturn:
     sys.exit(128 + number)
 
 
@@ -94,10 +94,10 @@ def _status(command: Callable[[Sequence[str]], None], arguments: Sequence[str]) 
         sys.stderr.write("interrupted\n")
         return INTERRUPTED
     except OSError as error:
-        # What is left in the buffer must not be tried again when the process ends.
+        # Python must not try to write the rest of the buffer again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if isinstance(error, BrokenPipeError) or (os.name == "nt" and error.errno == errno.EINVAL):
-            return 0  # the reader of a pipe has seen enough, which is no failure
+            return 0  # the reading end of the pipe was closed, as by `head`
         return _fail(RomfsError(f"{error.strerror or error}"), arguments)
     return 0
 

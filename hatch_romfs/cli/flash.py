@@ -149,7 +149,7 @@ def _image(options: argparse.Namespace, source: Path) -> Iterator[_Image]:
         return
     import tempfile
 
-    from hatch_romfs.api import build
+    from hatch_romfs.builder.api import build
     from hatch_romfs.cli import show
     from hatch_romfs.settings.project import has_table, load
 
@@ -177,10 +177,10 @@ def flash(options: argparse.Namespace) -> None:
 
     source = options.source
     if options.installed:
-        from hatch_romfs.installed import installed_image
+        from hatch_romfs.images.installed import installed_image
 
         source = installed_image(options.installed, options.image)
-    with _image(options, source) as image, show.progress(quiet=options.quiet or options.json) as on_event:
+    with _image(options, source) as image, show.board_progress(quiet=options.quiet or options.json) as on_event:
         done = write(
             image.path,
             _port(options),
@@ -248,7 +248,7 @@ def verify(options: argparse.Namespace) -> None:
     from hatch_romfs.board.flash import verify as compare
     from hatch_romfs.cli import show
 
-    with _image(options, options.verify) as image, show.progress(quiet=options.quiet or options.json) as on_event:
+    with _image(options, options.verify) as image, show.board_progress(quiet=options.quiet or options.json) as on_event:
         board = compare(
             image.path,
             _port(options),
@@ -273,7 +273,7 @@ def read(options: argparse.Namespace) -> None:
     there_already = SettingsError(f"{options.read} is there already", hint="Name a new file.")
     if options.read.exists():  # said before anything is read, which takes its time
         raise there_already
-    with show.progress(quiet=options.quiet or options.json) as on_event:
+    with show.board_progress(quiet=options.quiet or options.json) as on_event:
         data = fetch(
             _port(options),
             partition=partition,
@@ -298,7 +298,7 @@ def erase(options: argparse.Namespace) -> None:
     from hatch_romfs.cli import show
 
     partition = options.partition or 0
-    with show.progress(quiet=options.quiet or options.json) as on_event:
+    with show.board_progress(quiet=options.quiet or options.json) as on_event:
         board = clear(_port(options), partition=partition, on_event=on_event, trace=_trace(options))
     if options.json:
         print_json({"board": board.machine, "partition": partition, "erased": True})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -12,7 +13,7 @@ from hatch_romfs.errors import SettingsError
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from romfs_manifest import Lock
 
@@ -93,7 +94,6 @@ def _add_show(showing: Parser) -> None:
 
 def lock(options: argparse.Namespace) -> None:
     """Resolve dependencies and write the lock."""
-    from hatch_romfs.cli.show import progress
     from romfs_manifest import make_lock, write_lock
     from romfs_manifest.mip.lock_file import NAME
     from romfs_manifest.project import read_requests
@@ -104,7 +104,7 @@ def lock(options: argparse.Namespace) -> None:
     requests, path = read_requests(options.project), options.project / NAME
     warnings = _Warnings(quiet=options.quiet)
     previous, index = _previous(path, options.index, warnings)
-    with progress(quiet=options.quiet or options.json) as on_progress:
+    with _progress(quiet=options.quiet or options.json) as on_progress:
         made = make_lock(
             requests,
             index=index,
@@ -244,6 +244,16 @@ def show(options: argparse.Namespace) -> None:
         say(printable(f"{entry.target:{width}}  {entry.kind:4}  {level:3}  {entry.source}{origin}"))
 
 
+@contextmanager
+def _progress(*, quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
+    """Show the progress of the manifest library, which reports a phase, and how many packages or files are done."""
+    from hatch_romfs.cli.show import progress
+    from hatch_romfs.events import Progress
+
+    with progress(quiet=quiet) as report:
+        yield lambda phase, done, total: report(Progress(phase, done, total, "packages"))
+
+
 class _Warnings:
     """Warnings, which are printed at once unless ``quiet``, and kept for the document."""
 
@@ -269,13 +279,12 @@ class _Fetched(NamedTuple):
 
 
 def _fetched(options: argparse.Namespace) -> _Fetched:
-    from hatch_romfs.cli.show import progress
     from romfs_manifest import fetch as fetch_files
     from romfs_manifest import user_cache
 
     path, checked = _checked(options)
     warnings, cache = _Warnings(quiet=options.quiet), options.cache or user_cache()
-    with progress(quiet=options.quiet or options.json) as on_progress:
+    with _progress(quiet=options.quiet or options.json) as on_progress:
         files = fetch_files(
             checked, cache, on_progress, root=options.project, index=options.index, on_warning=warnings.add
         )

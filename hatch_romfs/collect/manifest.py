@@ -1,4 +1,4 @@
-"""What manifests and mip packages add to a tree: the manifest tool's results, in this project's terms."""
+"""What manifests and mip packages add to a tree: the results of the manifest library, as files."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from hatch_romfs.errors import BuildError, SettingsError
-from hatch_romfs.tree import File, Held, OnDisk
+from hatch_romfs.tree import DiskContent, File, MemoryContent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,20 +21,19 @@ _MODULES = (".py", ".mpy")
 
 
 def manifest_files(settings: Settings, root: Path, warnings: list[str], frozen: set[str]) -> Iterator[tuple[str, File]]:
-    """Yield the path and the file of everything in the manifests that no firmware contains.
+    """Yield the path and the file of everything in the manifests that the firmware does not have.
 
-    Adds to ``warnings``, and adds the modules that firmware contains to ``frozen``.
-
-    Raises BuildError for a manifest that is wrong, or cannot be evaluated safely.
+    Adds to ``warnings``, and adds the modules that the firmware has to ``frozen``.
+    Raises BuildError for a manifest that is wrong, or that cannot be evaluated safely.
     """
     for source in settings.manifest:
-        made = _evaluated(root / source.path, source, root)
-        warnings += made.warnings
+        evaluated = _evaluate(root / source.path, source, root)
+        warnings += evaluated.warnings
         provided = {
-            _module(entry.target) for path in source.provided for entry in _evaluated(root / path, source, root).entries
+            _module(entry.target) for path in source.provided for entry in _evaluate(root / path, source, root).entries
         }
         frozen |= provided
-        for entry in made.entries:
+        for entry in evaluated.entries:
             if _module(entry.target) not in provided:
                 yield entry.target, _file(entry, root.resolve())
 
@@ -47,8 +46,8 @@ def manifest_sources(settings: Settings, root: Path) -> set[Path]:
     sources = _local_package_files(settings, root)
     for source in settings.manifest:
         for path in (source.path, *source.provided):
-            made = _evaluated(root / path, source, root)
-            sources |= {*made.manifests, *(entry.source for entry in made.entries)}
+            evaluated = _evaluate(root / path, source, root)
+            sources |= {*evaluated.manifests, *(entry.source for entry in evaluated.entries)}
     return {path.resolve() for path in sources}
 
 
@@ -63,10 +62,10 @@ def _local_package_files(settings: Settings, root: Path) -> set[Path]:
 
 
 def package_files(settings: Settings, root: Path, warnings: list[str]) -> Iterator[tuple[str, File]]:
-    """Yield the path and the file of everything in the locked packages; adds to ``warnings``.
+    """Yield the path and the file of everything in the packages of the lock; add to ``warnings``.
 
-    An index that must be named is named by ROMFS_INDEX. Raises BuildError if the lock does not match
-    ``dependencies``, or if files cannot be fetched.
+    The variable ROMFS_INDEX names an index that must be named. Raises BuildError if the lock does not match
+    ``dependencies``, or a file cannot be fetched.
     """
     if not settings.dependencies:
         return
@@ -82,10 +81,10 @@ def package_files(settings: Settings, root: Path, warnings: list[str]) -> Iterat
         found = fetch(lock, user_cache(), root=root, index=index, on_warning=warnings.append)
     origins = {file.target: f"{package} of {LOCK}" for package in lock.packages for file in package.files}
     for target, data in found.items():
-        yield target, File(Held(data), origins[target], verbatim=target.endswith(".mpy"))
+        yield target, File(MemoryContent(data), origins[target], verbatim=target.endswith(".mpy"))
 
 
-def _evaluated(path: Path, source: ManifestSource, root: Path) -> Manifest:
+def _evaluate(path: Path, source: ManifestSource, root: Path) -> Manifest:
     from romfs_manifest import evaluate  # noqa: PLC0415 - few projects have a manifest
 
     variables = {name: _path(value, root) for name, value in source.variables.items()}
@@ -95,7 +94,7 @@ def _evaluated(path: Path, source: ManifestSource, root: Path) -> Manifest:
 
 
 def _path(value: str, root: Path) -> str:
-    """Return a variable's value; a path counts from the project, wherever the build was started."""
+    """Return the value of a variable; a path is relative to the project, wherever the build was started."""
     return str((root / value).resolve()) if (root / value).exists() else value
 
 
@@ -105,10 +104,10 @@ def _file(entry: Entry, root: Path) -> File:
     origin = f"{entry.source}, of {entry.manifest}:{entry.line}"
     if entry.version is None:
         status = entry.source.stat()
-        content: Held | OnDisk = OnDisk(str(entry.source), status.st_size, status.st_mtime_ns)
+        content: MemoryContent | DiskContent = DiskContent(str(entry.source), status.st_size, status.st_mtime_ns)
     else:
         with translate_errors():
-            content = Held(read_entry(entry))
+            content = MemoryContent(read_entry(entry))
     real = entry.source.resolve()
     source = real.relative_to(root).as_posix() if real.is_relative_to(root) else None
     return File(content, origin, optimize=entry.opt, verbatim=entry.kind != "mpy", source=source)
@@ -121,7 +120,7 @@ def _module(target: str) -> str:
 
 @contextmanager
 def translate_errors() -> Iterator[None]:
-    """Raise errors of the manifest tool as errors of this project, with the same exit status."""
+    """Raise the errors of the manifest library as errors of this one, with the same exit status."""
     from romfs_manifest.errors import ManifestError  # noqa: PLC0415 - few projects have a manifest
 
     try:

@@ -1,23 +1,20 @@
-"""The first bytes of a ``.mpy`` file: what a board must be able to do to load it.
-
-Layout as MicroPython's ``py/persistentcode.c`` (1.29) has it.
-"""
+"""The header of a ``.mpy`` file: what a board needs to load it."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-from hatch_romfs.settings.kinds import ARCHS
+from hatch_romfs.settings.values import ARCHS
+from romfs_manifest.shared.mpy import MPY_VERSION, read_mpy_fields
 
-MPY_VERSION = 6
-"""The version of ``.mpy`` files since MicroPython 1.19, and so of every one that knows ROMFS."""
+__all__ = ["MPY_VERSION", "MpyHeader", "read_header"]
 
 
 class MpyHeader(NamedTuple):
-    """What a ``.mpy`` says of itself.
+    """The header of a ``.mpy`` file.
 
-    ``version`` must be the board's; ``sub_version`` and ``arch`` matter only where there is native code, that is
-    where ``arch`` is not None.
+    ``version`` must be the board's. ``sub_version`` and ``arch`` matter only for native code; without it ``arch`` is
+    None.
     """
 
     version: int
@@ -26,10 +23,11 @@ class MpyHeader(NamedTuple):
 
 
 def read_header(data: bytes | memoryview) -> MpyHeader | None:
-    """Return the header of a ``.mpy`` file's first bytes, or None where it is no such file."""
-    if len(data) < 4 or data[:1] != b"M":  # noqa: PLR2004 - the fourth byte is the last that each has
+    """Return the header of a ``.mpy`` file's first bytes, or None if it is not one."""
+    fields = read_mpy_fields(data)
+    if fields is None:
         return None
-    arch = data[2] >> 2 & 0xF
+    arch = fields.flags >> 2 & 0xF
     if arch > len(ARCHS):
         return None
-    return MpyHeader(data[1], data[2] & 3, ARCHS[arch - 1] if arch else None)
+    return MpyHeader(fields.version, fields.flags & 3, ARCHS[arch - 1] if arch else None)

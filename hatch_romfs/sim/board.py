@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl
 
 from hatch_romfs.errors import Problem, SettingsError
-from hatch_romfs.settings.values import did_you_mean
 from hatch_romfs.sim.relay import READY, Relay
+from romfs_manifest.shared.suggest import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -1,17 +1,14 @@
-"""Files on disk: read within bounds, never from a pipe or device, and replaced in one step."""
+"""Files on disk, read within bounds and never from a pipe or a device."""
 
 from __future__ import annotations
 
-import contextlib
 import os
 import stat
-import sys
 from typing import TYPE_CHECKING, Any
 
 from romfs_manifest.errors import ManifestError, MissingFileError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 MAX_FILE = 32 * 1024 * 1024
@@ -51,26 +48,11 @@ def unreadable(path: Path, error: OSError) -> ManifestError:
     return kind(f"cannot read {path}: {error.strerror}", hint="Check that it exists and that you may read it.")
 
 
-@contextlib.contextmanager
-def replace_file(path: Path) -> Iterator[Path]:
-    """Yield the path of a temporary file that replaces ``path`` when the block succeeds; raises OSError."""
-    temporary = path.with_name(f".{path.name}.{os.urandom(4).hex()}")
-    try:
-        yield temporary
-        temporary.replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise
-
-
 def parse_toml(data: bytes) -> dict[str, Any]:
     """Return a TOML document; raises ValueError."""
-    if sys.version_info >= (3, 11):
-        import tomllib  # noqa: PLC0415 - the start of a command does not need it
-    else:
-        import tomli as tomllib  # noqa: PLC0415
+    from romfs_manifest.shared.toml import loads  # noqa: PLC0415 - the start of a command does not need it
+
     try:
-        return tomllib.loads(data.decode())
+        return loads(data.decode())
     except RecursionError:
         raise ValueError("it is nested too deeply") from None

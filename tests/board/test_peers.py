@@ -16,7 +16,7 @@ from hatch_romfs.sim.board import SimOptions, SimulatedBoard
 from tests.board.faulty import Faults, FaultyBoard
 from tests.board.support import make_image as make_small
 from tests.board.support import options
-from tests.conftest import make_project
+from tests.projects import make_project
 
 
 def mpremote(board: SimulatedBoard, *arguments: object) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from hatch_romfs.compile.cache import Cache
-from hatch_romfs.compile.compiler import Compiler, find_compiler
+from hatch_romfs.compile.mpy_cross import Compiler, find_compiler
 from hatch_romfs.settings.model import Mpy
 from tests.compile.support import NEWEST, REAL, compiled, failure, posix
 
@@ -176,13 +176,13 @@ def test_the_cache_of_the_user(tmp_path, monkeypatch):
 
 BUILD = """
 import hashlib, pathlib, sys
-from hatch_romfs.compile import compile_tree
+from hatch_romfs.compile.modules import compile_tree
 from hatch_romfs.compile.cache import Cache
-from hatch_romfs.settings.model import Mpy
-from hatch_romfs.tree import Directory, File, Held, files
+from hatch_romfs.settings.model import Mpy, Settings
+from hatch_romfs.tree import Directory, File, MemoryContent, files
 sources = {f"m{n}.py": b"X = '%d'\\n" % n * 50 for n in range(40)}
-tree = Directory({name: File(Held(data), name) for name, data in sources.items()})
-done = compile_tree(tree, Mpy(), cache=Cache(pathlib.Path(sys.argv[1])))
+tree = Directory({name: File(MemoryContent(data), name) for name, data in sources.items()})
+done = compile_tree(tree, Settings(mpy=Mpy()), cache=Cache(pathlib.Path(sys.argv[1])))
 digest = hashlib.sha256()
 for path, file in files(done):
     digest.update(path.encode() + file.read())

@@ -3,7 +3,7 @@
 import pytest
 
 from hatch_romfs.compile.header import MpyHeader, read_header
-from hatch_romfs.settings.kinds import ARCHS
+from hatch_romfs.settings.values import ARCHS
 from tests.compile.support import NATIVE, NEWEST, by_hand, runnable
 
 SINCE = {"rv32imc": "v1.25", "rv64imc": "v1.27"}

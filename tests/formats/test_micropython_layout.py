@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mpremote.romfs import make_romfs
 
-from hatch_romfs.formats.image import stored
+from hatch_romfs.formats.image import image_content
 from hatch_romfs.formats.micropython import records
 from hatch_romfs.formats.micropython.image import RomImage
 from hatch_romfs.formats.micropython.layout import SHARED_FROM, Layout, lay_out
@@ -18,7 +18,7 @@ from hatch_romfs.formats.micropython.writer import image_chunks
 from hatch_romfs.formats.sharing import equal_files
 from hatch_romfs.tree import Directory, files
 from tests import judges
-from tests.trees import ASCII_NAMES, contents, digests, put, tree, trees
+from tests.trees import ASCII_NAMES, contents, digests, tree, trees, write_tree
 
 BOUNDARIES = [0, 1, 2, 100, *range(117, 132), *range(16370, 16390), 2 << 20, (2 << 20) - 9]
 
@@ -31,7 +31,7 @@ def written(layout: Layout) -> bytes:
 
 def by_mpremote(root: Directory, capsys: pytest.CaptureFixture[str]) -> bytes:
     with TemporaryDirectory() as folder:
-        image: bytes = make_romfs(str(put(root, Path(folder) / "tree")), mpy_cross=False)
+        image: bytes = make_romfs(str(write_tree(root, Path(folder) / "tree")), mpy_cross=False)
     capsys.readouterr()
     return image
 
@@ -81,7 +81,7 @@ def test_layouts_keep_their_promises(root, chosen, share, named):
         assert contents(image.root) == contents(root)
         image.check()
         for path, found in files(image.root):
-            assert stored(found).offset % aligns[path] == 0
+            assert image_content(found).offset % aligns[path] == 0
         assert (image.name, image.version) == (("app", "1.0") if named else (None, None))
 
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pathspec import GitIgnoreSpec
 
-from hatch_romfs.settings.patterns import BUILT_IN, compiled, excluded, is_built_in, pattern_problem
+from hatch_romfs.settings.patterns import BUILT_IN, compile_exclude, compile_patterns, is_built_in, pattern_problem
 from tests.settings.support import patient
 
 # In a .gitignore a "#" at the start is a comment's unless it is escaped; in a list of patterns it is a name's.
@@ -74,19 +74,19 @@ def test_every_built_in_pattern_has_its_say():
     ],
 )
 def test_patterns_after_the_built_in_ones(patterns, left_out, taken):
-    match = excluded(patterns)
+    match = compile_exclude(patterns)
     assert [path for path in left_out if not match(path)] == []
     assert [path for path in taken if match(path)] == []
 
 
 def test_later_patterns_outrank_earlier_ones():
-    assert not excluded(["*.md", "!x.md"])("x.md")
-    assert excluded(["!x.md", "*.md"])("x.md")
-    assert compiled(["*.md"])("x.md")
+    assert not compile_exclude(["*.md", "!x.md"])("x.md")
+    assert compile_exclude(["!x.md", "*.md"])("x.md")
+    assert compile_patterns(["*.md"])("x.md")
 
 
 def test_no_patterns_match_nothing():
-    match = compiled([])
+    match = compile_patterns([])
     assert not match("a")
     assert not match(".git/")
 
@@ -105,11 +105,11 @@ def test_an_empty_pattern(pattern):
 def test_what_is_a_pattern(pattern):
     # of sets in sets Python's regular expressions warn, which the maker of an image should not see
     assert pattern_problem(pattern) is None
-    compiled([pattern])
+    compile_patterns([pattern])
 
 
 @given(st.text(max_size=6))
 @patient
 def test_every_pattern_that_is_taken_can_be_compiled(pattern):
     if pattern_problem(pattern) is None:
-        compiled([pattern])("a/b")
+        compile_patterns([pattern])("a/b")

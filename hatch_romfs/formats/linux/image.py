@@ -8,9 +8,9 @@ from hatch_romfs.formats.linux import headers, reader
 
 
 class LinuxImage(Image):
-    """An image of Linux's romfs: its tree; ``name`` is that of the volume, ``size`` has the padding in it.
+    """A Linux romfs image: its tree; ``name`` is that of the volume, and ``size`` includes the padding.
 
-    Raises ImageError when ``buffer`` does not begin with a sound image.
+    Raises ImageError if ``buffer`` does not begin with a valid image.
     """
 
     format = "linux"
@@ -21,5 +21,5 @@ class LinuxImage(Image):
         self.name = parsed.volume
         self.size = min(headers.padded(parsed.size, headers.BLOCK), len(self.view))
         if any(bytes(self.view[parsed.size : self.size])):
-            raise ImageError("the padding behind the image is not zero", offset=parsed.size)
+            raise ImageError("the padding after the image is not zero", offset=parsed.size)
         check_trailing(self.view, self.size)

@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING, NamedTuple
 from romfs_manifest.errors import ManifestError
 from romfs_manifest.files import read_file
 from romfs_manifest.manifest.version_tag import add_version, has_version
+from romfs_manifest.shared.mpy import MPY_VERSION, read_mpy_fields
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 MAX_ENTRIES = 20_000
 """Maximum number of files of a manifest and all manifests that it includes."""
-
-MPY_VERSION = 6
-"""The ``.mpy`` version of the first MicroPython that has ROMFS, and of every later one."""
 
 
 class Entry(NamedTuple):
@@ -59,12 +57,12 @@ def read_entry(entry: Entry) -> bytes:
 
 def check_mpy(source: Path) -> None:
     """Raise ManifestError unless ``source`` has the header of a ``.mpy`` file that boards with ROMFS can load."""
-    header = read_file(source)[:4]
-    if len(header) < 4 or header[:1] != b"M":  # noqa: PLR2004 - version, flags, and bits of small integers follow
+    header = read_mpy_fields(read_file(source)[:4])
+    if header is None:
         raise ManifestError(f"{source} is not a .mpy file of MicroPython", hint="Compile its .py again.")
-    if header[1] < MPY_VERSION:
+    if header.version < MPY_VERSION:
         raise ManifestError(
-            f"{source} has .mpy version {header[1]}, but boards with ROMFS load version {MPY_VERSION} or later",
+            f"{source} has .mpy version {header.version}, but boards with ROMFS load version {MPY_VERSION} or later",
             hint="Compile its .py again.",
         )
 

@@ -14,7 +14,7 @@ from romfs_manifest.files import read_file
 from romfs_manifest.manifest.entries import MAX_ENTRIES, Entries, Entry, Manifest, Package, check_mpy
 from romfs_manifest.manifest.folders import FolderReader, SourceFile, check_path, is_folder, native_path
 from romfs_manifest.manifest.functions import bind
-from romfs_manifest.manifest.interpreter import Call, Interpreter
+from romfs_manifest.manifest.interpreter import Interpreter
 from romfs_manifest.manifest.libraries import OFFICIAL, Libraries
 from romfs_manifest.manifest.syntax import MAX_MANIFEST, Source
 from romfs_manifest.manifest.values import Budget, Value, from_python, to_plain
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
 
     from romfs_manifest.errors import Place
+    from romfs_manifest.manifest.functions import Call
 
 MAX_INCLUDED = 50
 """Maximum depth of manifests that include and require one another."""

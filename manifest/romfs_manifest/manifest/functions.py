@@ -4,17 +4,27 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from romfs_manifest.errors import ManifestError, did_you_mean
+from romfs_manifest.errors import ManifestError
 from romfs_manifest.manifest.values import to_plain
+from romfs_manifest.shared.suggest import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from romfs_manifest.manifest.interpreter import Call
+    from romfs_manifest.errors import Place
     from romfs_manifest.manifest.values import Plain, Value
 
 MAX_OPT = 3
 """Highest optimization level of mpy-cross."""
+
+
+class Call(NamedTuple):
+    """A call of a function: its name, its arguments, and its place."""
+
+    function: str
+    positional: tuple[Value, ...]
+    keywords: dict[str, Value]
+    place: Place
 
 
 class Kind(NamedTuple):

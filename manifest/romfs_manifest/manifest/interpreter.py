@@ -8,12 +8,12 @@ goes on with the next statement, so that one run reports all errors.
 from __future__ import annotations
 
 import ast
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from romfs_manifest.errors import LimitError, ManifestError, MissingFileError
 from romfs_manifest.manifest.advice import unsupported
 from romfs_manifest.manifest.expressions import Expressions, Scope, UnknownValueError
-from romfs_manifest.manifest.functions import FUNCTIONS
+from romfs_manifest.manifest.functions import FUNCTIONS, Call
 from romfs_manifest.manifest.values import CALL_STEPS, Sequence, Value
 
 if TYPE_CHECKING:
@@ -25,15 +25,6 @@ if TYPE_CHECKING:
 
 OPTIONS = "options"
 _CATCHABLE = ("Exception", "BaseException", "OSError", "IOError", "EnvironmentError", "FileNotFoundError")
-
-
-class Call(NamedTuple):
-    """A call of a function: its name, its arguments, and its place."""
-
-    function: str
-    positional: tuple[Value, ...]
-    keywords: dict[str, Value]
-    place: Place
 
 
 class Caller(Protocol):

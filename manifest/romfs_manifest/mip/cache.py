@@ -8,13 +8,11 @@ any time. A cache that cannot be written is not a failure: what was fetched is u
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from romfs_manifest.errors import MissingFileError
-from romfs_manifest.files import MAX_FILE, read_file, replace_file
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from romfs_manifest.files import MAX_FILE, read_file
+from romfs_manifest.shared.atomic import replace_atomically
 
 
 def user_cache() -> Path:
@@ -49,8 +47,8 @@ def put(cache: Path, sha256: str, data: bytes) -> str | None:
     path = cache / sha256
     try:
         cache.mkdir(parents=True, exist_ok=True)
-        with replace_file(path) as temporary:
-            temporary.write_bytes(data)
+        with replace_atomically(path) as temporary:
+            Path(temporary).write_bytes(data)
     except OSError as error:
         return f"the cache {cache} cannot be written: {error.strerror}; the files will be fetched again next time"
     return None

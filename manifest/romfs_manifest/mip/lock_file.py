@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from romfs_manifest.errors import ManifestError, MissingFileError
-from romfs_manifest.files import MAX_FILE, parse_toml, read_file, replace_file
+from romfs_manifest.files import MAX_FILE, parse_toml, read_file
 from romfs_manifest.mip.lock import MAX_FILES, MAX_PACKAGES, Lock, LockedFile, LockedPackage, check_conflicts
 from romfs_manifest.mip.names import parse_request, parse_requests
 from romfs_manifest.mip.policy import Policy, index_url, make_policy
+from romfs_manifest.shared.atomic import replace_atomically
 from romfs_manifest.targets import check_target
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def write_lock(path: Path, lock: Lock) -> None:
     document = _document(lock)
     text = _HEADER + tomli_w.dumps({"checksum": _checksum(document)} | document)
     try:
-        with replace_file(Path(os.path.realpath(path))) as temporary, temporary.open("xb") as file:
+        with replace_atomically(os.path.realpath(path)) as temporary, Path(temporary).open("xb") as file:
             file.write(text.encode())
             file.flush()
             os.fsync(file.fileno())

@@ -7,17 +7,18 @@ are named by their full hash. A package that does not come from the index gets a
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from romfs_manifest.errors import ManifestError
-from romfs_manifest.files import read_file, replace_file
+from romfs_manifest.files import read_file
 from romfs_manifest.mip.descriptions import mirror_location
 from romfs_manifest.mip.names import FILE, Location, locate, parse_request
 from romfs_manifest.mip.package_json import parse_json
+from romfs_manifest.shared.atomic import replace_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from romfs_manifest.mip.lock import Lock, LockedPackage
 
@@ -80,8 +81,8 @@ def _read_index(folder: Path) -> dict[str, Any]:
 
 def _write(path: Path, data: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    with replace_file(path) as temporary:
-        temporary.write_bytes(data)
+    with replace_atomically(path) as temporary:
+        Path(temporary).write_bytes(data)
 
 
 def _dump(document: object) -> bytes:
