@@ -179,7 +179,7 @@ def mirror(options: argparse.Namespace) -> None:
         print_json({**document, "folder": str(options.folder), "warnings": fetched.warnings})
     elif not options.quiet:
         say(f"{_summary(fetched.path, fetched.lock)}, mirrored in {options.folder}")
-        say(f"To use it: romfs-manifest lock --index file:{options.folder.as_posix()}")
+        say(printable(f"To use it: romfs-manifest lock --index file:{_relative(options.folder, options.project)}"))
 
 
 def outdated(options: argparse.Namespace) -> None:
@@ -289,6 +289,14 @@ def _fetched(options: argparse.Namespace) -> _Fetched:
             checked, cache, on_progress, root=options.project, index=options.index, on_warning=warnings.add
         )
     return _Fetched(path, checked, cache, files, warnings.texts)
+
+
+def _relative(folder: Path, project: Path) -> str:
+    """Return the path of a folder from a project; that is how a lock names it."""
+    try:
+        return Path(os.path.relpath(folder, project)).as_posix()
+    except ValueError:  # another drive
+        return folder.resolve().as_posix()
 
 
 def _assigned(option: str, texts: list[str]) -> dict[str, str]:

@@ -25,8 +25,8 @@ def read_file(path: Path, limit: int = MAX_FILE) -> bytes:
     has more than ``limit`` bytes.
     """
     try:
-        # The descriptor is checked, not the path: the path could name another file by then.
-        with open(os.open(path, _FLAGS), "rb") as file:  # noqa: PTH123 - opened from a descriptor
+        # The open file is checked, not the path: the path could name another file by then.
+        with open(path, "rb", opener=lambda name, _: os.open(name, _FLAGS)) as file:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
                 raise ManifestError(f"{path} is not a regular file", hint="Remove it, or name another file.")

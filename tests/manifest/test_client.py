@@ -173,7 +173,7 @@ def test_an_answer_may_be_chunked_and_is_bounded_too(get):
         get(chunked(11))
 
 
-@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "GZIP, identity"])
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "GZIP, identity", "identity, x"])
 def test_a_compressed_answer_is_rejected_not_stored(encoding, get, index):
     bomb = gzip.compress(bytes(1 << 20))
     with pytest.raises(ManifestError, match="the server compressed the answer, which was not asked for"):
@@ -352,6 +352,24 @@ def test_https_is_not_spoken_with_a_server_that_cannot(index):
     site = index.site.replace("http:", "https:")
     with pytest.raises(ManifestError, match="^https://.*TLS certificate verification failed"):
         client(site).get(site, 10)
+
+
+@pytest.mark.usefixtures("trusted")
+def test_a_redirect_may_have_a_query_with_a_signature_and_a_fragment(secure):
+    secure.put("/x?X-Amz-Signature=1&x=a", b"x")
+    secure.put("/page", moved("/x?X-Amz-Signature=1&x=a#part"))
+    assert client(secure.url).get(f"{secure.site}/page", 10) == b"x"
+
+
+@pytest.mark.parametrize(
+    "target", ["https://127.0.0.1\\@example.org/", "https://example.org@127.0.0.1/", "https://localhost#@example.org/"]
+)
+@pytest.mark.usefixtures("trusted")
+def test_no_trick_with_a_host_name_leads_to_a_private_address(target, secure):
+    secure.put("/page", moved(target))
+    with pytest.raises(ManifestError, match="redirected to"):
+        client(secure.url).get(f"{secure.site}/page", 10)
+    assert secure.requests == ["/page"]
 
 
 @pytest.mark.usefixtures("trusted")

@@ -18,6 +18,7 @@ from romfs_manifest import (
     read_lock,
     write_lock,
 )
+from tests.manifest.support import linked
 
 pipes = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
 
@@ -161,6 +162,7 @@ def test_conflict_markers_are_recognized(newline, path):
     assert "romfs-manifest lock" in str(caught.value.hint)
 
 
+@linked
 def test_a_lock_that_is_a_link_stays_one(path, made, tmp_path):
     link = tmp_path / "project/romfs.lock"
     link.parent.mkdir()

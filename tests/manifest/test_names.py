@@ -25,6 +25,7 @@ RAW = "https://raw.githubusercontent.com"
         ("gitlab:o/r/a.py@main", "gitlab:o/r/a.py@main"),
         ("https://Example.org/pkg/package.json", "https://example.org/pkg"),
         ("https://example.org/npm/x@1.0/package.json", "https://example.org/npm/x@1.0"),
+        ("https://example.org/pkg?author=1&monkey=2", "https://example.org/pkg?author=1&monkey=2"),
         ("https://example.org:443/pkg?a=1", "https://example.org/pkg?a=1"),
         ("https://example.org/package.json?a=1", "https://example.org?a=1"),
         ("__future__", "__future__"),
@@ -48,7 +49,7 @@ def test_a_package_has_one_name(text, written):
     ["", "@1", "a b", "/etc/passwd", "a.json/b", "a@1@2", "a@../x", "a@1/../../x", "C:/x", "x" * 1000, "\u00e4", "a\n",
      "file:", "file:/x", "file:///x", "./a:b", "./a\0b", "./a?b", "github:o", "github:o/..", "github:o/r/../x",
      "github:o/r@a..b", "github:o/r@/x", "https://", "https://u:p@h/x", "https://h/%2e%2e/x", "https://h/x?y z",
-     "https://h/x?Private_Token=1", "https://h/x#y", "https://h\\x"],
+     "https://h/x?Private_Token=1", "https://h/x?a=1&%74oken=2", "https://h/x?X-Amz-Signature=1", "https://h/x#y", "https://h\\x"],
 )  # fmt: skip
 def test_texts_that_are_not_names(text):
     with pytest.raises(ManifestError):

@@ -17,7 +17,7 @@ from romfs_manifest.manifest.functions import bind
 from romfs_manifest.manifest.interpreter import Interpreter
 from romfs_manifest.manifest.libraries import OFFICIAL, Libraries
 from romfs_manifest.manifest.syntax import MAX_MANIFEST, Source
-from romfs_manifest.manifest.values import Budget, Value, from_python, to_plain
+from romfs_manifest.manifest.values import ITEM_STEPS, Budget, Value, from_python, to_plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 
 MAX_INCLUDED = 50
 """Maximum depth of manifests that include and require one another."""
+MAX_PATH = 4096
+"""Maximum length of a path in a manifest, in characters."""
+MAX_MESSAGE = 1000
+"""Maximum length of an error or a warning, in characters: it can contain names from a manifest."""
 MAX_PROBLEMS = 50
 """Number of errors after which an evaluation ends."""
 
@@ -130,6 +134,7 @@ class _Evaluation:
 
     def include(self, frame: _Frame, manifest_path: str | tuple[str, ...]) -> None:
         for text in [manifest_path] if isinstance(manifest_path, str) else manifest_path:
+            self.budget.step(ITEM_STEPS)
             self._include(frame, self._path(frame, text))
 
     def require(self, frame: _Frame, name: str, version: object, pypi: object, library: str | None) -> None:  # noqa: ARG002 - for other tools
@@ -144,8 +149,10 @@ class _Evaluation:
     ) -> None:
         root, below = self._path(frame, base_path), _folder_name(package_path)
         if files is not None:
-            targets = (f"{below}/{check_path(file)}" if below else file for file in files)
-            self._add(frame, (SourceFile(target, self._reader.file(root, target)) for target in targets), _ANY, opt)
+            for file in files:
+                self.budget.step(ITEM_STEPS)
+                target = f"{below}/{check_path(file)}" if below else file
+                self._add(frame, [SourceFile(target, self._reader.file(root, target))], _ANY, opt)
         elif self.is_guarded and is_folder(root) and below and not is_folder(self._reader.inside(root, below)):
             # MicroPython's own tool takes such a package for an empty one, so that the rest of a ``try`` counts.
             self._warn(frame, f"skipped because of 'try': the folder {root / below} does not exist")
@@ -195,6 +202,7 @@ class _Evaluation:
         root = self._path(frame, path)
         # One by one: those before a missing file stay, should a ``try`` skip it.
         for name in map(_folder_name, ("",) if script is None else (script,) if isinstance(script, str) else script):
+            self.budget.step(ITEM_STEPS)
             if not name or is_folder(self._reader.inside(root, name)):
                 self._add(frame, self._below(frame, root, name, kinds), kinds, opt)
             else:
@@ -229,10 +237,12 @@ class _Evaluation:
                 raise missing
             return self._variables[match[1]]
 
+        if len(text) > MAX_PATH:
+            raise ManifestError(f"the path {text[:50]!r}… is longer than {MAX_PATH} characters", hint="Shorten it.")
         return _absolute(frame.place.path.parent / native_path(_VARIABLE.sub(value, text)))
 
     def _warn(self, frame: _Frame, text: str) -> None:
-        self.warnings[f"{frame.place}: {text}"] = None
+        self.warnings[f"{frame.place}: {_shorten(text)}"] = None
 
 
 class _Calls:
@@ -268,6 +278,7 @@ class _Calls:
 
     def report(self, error: ManifestError, place: Place) -> None:
         """Record an error; raises LimitError after many."""
+        error.message = _shorten(error.message)
         error.place = error.place or place
         error.chain += tuple(reversed(self._evaluation.calls))
         self._evaluation.problems.append(error)
@@ -276,7 +287,7 @@ class _Calls:
 
     def warn(self, place: Place, text: str) -> None:
         """Record a warning."""
-        self._evaluation.warnings[f"{place}: {text}"] = None
+        self._evaluation.warnings[f"{place}: {_shorten(text)}"] = None
 
 
 _FUNCTIONS: dict[str, Callable[..., None]] = {
@@ -295,6 +306,10 @@ _FUNCTIONS: dict[str, Callable[..., None]] = {
         _Evaluation.c_module,
     )
 }
+
+
+def _shorten(text: str) -> str:
+    return text if len(text) <= MAX_MESSAGE else f"{text[:MAX_MESSAGE]}…"
 
 
 def _absolute(path: str | Path) -> Path:

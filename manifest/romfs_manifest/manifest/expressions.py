@@ -10,7 +10,7 @@ from romfs_manifest.manifest.advice import unsupported
 from romfs_manifest.manifest.values import Sequence, Value, check_number
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from romfs_manifest.manifest.syntax import Source
     from romfs_manifest.manifest.values import Budget
@@ -33,6 +33,7 @@ class Scope:
         self.defaults: dict[str, Value] = {}
         self.unknown: set[str] = set()
         """Names whose assignment failed."""
+        self._assigned: dict[ast.stmt, frozenset[str]] = {}
 
     def assign(self, name: str, value: Value) -> None:
         """Give a name its value."""
@@ -41,13 +42,9 @@ class Scope:
 
     def forget(self, statement: ast.stmt) -> None:
         """Make every name unknown that a statement, which has failed, would have assigned."""
-        for node in ast.walk(statement):
-            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-                self.unknown.add(node.id)
-            elif isinstance(node, ast.alias):
-                self.unknown.add((node.asname or node.name).partition(".")[0])
-            elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-                self.unknown.add(node.name)
+        if statement not in self._assigned:  # a loop can fail in the same statement again and again
+            self._assigned[statement] = frozenset(_assigned_names(statement))
+        self.unknown |= self._assigned[statement]
 
     def option(self, name: str) -> Value:
         """Return an option, its default, or None, which is what an option without a value is."""
@@ -74,11 +71,11 @@ class Expressions:
         positional = tuple(map(self.value, node.args))
         keywords: dict[str, Value] = {}
         for keyword in node.keywords:
-            place = self._source.place(keyword)
             if keyword.arg is None:
-                raise unsupported(keyword, place, "'**'", "Write the arguments out as NAME=VALUE.")
+                raise self._error(keyword)
             if keyword.arg in keywords:
-                raise ManifestError(f"{keyword.arg}= is given twice", hint="Remove one of the two.", place=place)
+                text, place = f"{keyword.arg}= is given twice", self._source.place(keyword)
+                raise ManifestError(text, hint="Remove one of the two.", place=place)
             keywords[keyword.arg] = self.value(keyword.value)
         return positional, keywords
 
@@ -160,3 +157,14 @@ class Expressions:
 
     def _error(self, node: ast.AST, what: str | None = None, hint: str | None = None) -> ManifestError:
         return unsupported(node, self._source.place(node), what, hint)
+
+
+def _assigned_names(statement: ast.stmt) -> Iterator[str]:
+    """Yield every name that a statement, or one inside it, assigns."""
+    for node in ast.walk(statement):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id
+        elif isinstance(node, ast.alias):
+            yield (node.asname or node.name).partition(".")[0]
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield node.name

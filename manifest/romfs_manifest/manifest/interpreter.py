@@ -179,6 +179,7 @@ class Interpreter:
         for handler in handlers:
             caught = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
             for one in caught:
+                self._budget.step()
                 if not (one is None or (isinstance(one, ast.Name) and one.id in _CATCHABLE)):
                     raise self._error(one, "catching this exception", hint)
 

@@ -17,8 +17,10 @@ MAX_DEPTH = 20
 """Maximum depth of lists in lists."""
 MAX_NUMBER = 2**63
 """Integers are smaller than this, so that adding and printing them stays cheap."""
-CALL_STEPS = 20
+CALL_STEPS = 30
 """Steps that a call counts for, because it looks at files."""
+ITEM_STEPS = 15
+"""Steps that each file in the arguments of a call counts for."""
 
 
 @dataclass(frozen=True, slots=True)

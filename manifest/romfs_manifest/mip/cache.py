@@ -10,8 +10,8 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from romfs_manifest.errors import MissingFileError
-from romfs_manifest.files import MAX_FILE, read_file
+from romfs_manifest.errors import ManifestError
+from romfs_manifest.files import read_file
 from romfs_manifest.shared.atomic import replace_atomically
 
 
@@ -28,16 +28,16 @@ def hash_bytes(data: bytes) -> str:
 
 
 def get(cache: Path, sha256: str, size: int) -> bytes | None:
-    """Return the ``size`` bytes with this hash, or None if the cache does not contain them.
+    """Return the ``size`` bytes with this hash, or None if the cache does not contain them or cannot be read.
 
-    Raises ManifestError for an entry that is a pipe, a device, or a folder, or that cannot be read.
+    Raises ManifestError for an entry that is a pipe, a device, or a folder.
     """
     path = cache / sha256
     try:
-        if path.stat().st_size != size and path.is_file():
-            return None
-        data = read_file(path, MAX_FILE)
-    except (MissingFileError, OSError):
+        data = read_file(path, size)
+    except ManifestError:
+        if path.exists() and not path.is_file():
+            raise
         return None
     return data if len(data) == size and hash_bytes(data) == sha256 else None
 

@@ -8,7 +8,7 @@ import threading
 import time
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urldefrag, urljoin, urlsplit
 
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager, Retry, Timeout
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -186,8 +186,8 @@ class Client:
     def _follow(self, url: str, limit: int) -> bytes:
         _limits.deadline, _limits.size = time.monotonic() + _DEADLINE, limit * 2
         here, origin, credentials = url, urlsplit(url)[:2], self._credentials.headers(url)
+        self._policy.check(url)
         for _ in range(MAX_REDIRECTS + 1):
-            self._policy.check(here)
             answer = self._request(here, credentials)
             try:
                 target = answer.headers.get("Location") if answer.status in _REDIRECTS else None
@@ -201,11 +201,11 @@ class Client:
         raise ManifestError(f"{url}: redirected more than {MAX_REDIRECTS} times")
 
     def _redirected(self, url: str, here: str, target: str) -> str:
-        onward = urljoin(here, target)
+        onward = urldefrag(urljoin(here, target)).url
         if urlsplit(onward).scheme != urlsplit(here).scheme:
             raise ManifestError(f"{url}: redirected to another scheme, {urlsplit(onward).scheme[:20]!r}")
         try:
-            self._policy.check(onward)
+            self._policy.check_redirect(onward)
         except ManifestError as error:
             raise ManifestError(f"{url}: redirected to {error.message}", hint=error.hint) from None
         return onward
@@ -236,7 +236,8 @@ def _body(answer: BaseHTTPResponse, url: str, limit: int, *, has_token: bool) ->
         raise _TemporaryError(answer.status, _retry_after(answer.headers.get("Retry-After")))
     if answer.status != _OK:
         raise explain_status(url, answer.status, has_token=has_token)
-    if answer.headers.get("Content-Encoding", "identity").strip().lower() not in ("", "identity"):
+    encodings = f"{answer.headers.get('Content-Encoding', '')},{answer.headers.get('Transfer-Encoding', '')}"
+    if {encoding.strip().lower() for encoding in encodings.split(",")} - {"", "identity", "chunked"}:
         raise ManifestError(f"{url}: the server compressed the answer, which was not asked for", hint=FAILED)
     data = bytearray()
     # Piece by piece: a server that promises a length can send another one.

@@ -33,8 +33,10 @@ _QUERY = re.compile(r"[A-Za-z0-9._~/%!$&'()*+,;=:@?-]*")
 _SITE = re.compile(r"https?://(?:[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
 _FILE = re.compile(r"[^\x00-\x1f\x7f\\:@?#%]+")
 _SECRET = re.compile(
-    r"(?:^|&)[^=&]*(?:token|secret|passw|passwd|signature|api_?key|credential|auth)[^=&]*=", re.IGNORECASE
+    r"(?:^|&)(?:[^=&]*[_-])?(?:token|secret|password|passwd|pwd|api_?key|key|sig|signature|credentials?|auth|jwt)=",
+    re.IGNORECASE,
 )
+_AUTHORITY_END = re.compile(r"[/?#\\]")
 _USER = re.compile(r"(?<=//).*@", re.DOTALL)
 _NO_PORT = re.compile(r"(?<=//)([^/\[\]:]*):(?![0-9]{1,5}(?:/|$)).*", re.DOTALL)
 FILE = "file:"
@@ -162,15 +164,21 @@ def locate(text: str, ref: str = "") -> Location | None:
             raise ManifestError(f"{redact(text)!r} must be {provider}:OWNER/REPO or {provider}:OWNER/REPO/PATH")
         return Location(f"{provider}:{name.lower() if provider in _IGNORE_CASE else name}", _check_path(path), ref)
     if text.startswith(("https://", "http://")):
-        scheme, _, rest = text.partition("://")
-        rest, _, query = rest.partition("?")
-        host, _, path = rest.partition("/")
-        root = f"{scheme}://{host}".lower()
-        if not _SITE.fullmatch(root):
-            raise ManifestError(f"{redact(text)!r} must be https://HOST/PATH, without a user and a password")
-        root = root.removesuffix(":443" if scheme == "https" else ":80")
-        return Location(root, _check_path(path), query=_check_query(query))
+        root = locate_site(text)
+        if "\\" in text or "#" in text:
+            raise ManifestError(f"{redact(text)!r} must not contain a backslash or '#'")
+        rest, _, query = text.partition("://")[2].partition("?")
+        return Location(root, _check_path(rest.partition("/")[2]), query=_check_query(query))
     return None
+
+
+def locate_site(url: str) -> str:
+    """Return the scheme and the host of an address; raises ManifestError if it is not well-formed."""
+    scheme, _, rest = url.partition("://")
+    root = f"{scheme}://{_AUTHORITY_END.split(rest)[0]}".lower()
+    if not _SITE.fullmatch(root):
+        raise ManifestError(f"{redact(url)!r} must be https://HOST/PATH, without a user and a password")
+    return root.removesuffix(":443" if scheme == "https" else ":80")
 
 
 def locate_file(name: str) -> Location:
@@ -231,7 +239,7 @@ def _check_path(path: str) -> str:
 def _check_query(query: str) -> str:
     if not _QUERY.fullmatch(query):
         raise ManifestError("the query of an address contains characters that it must encode")
-    if _SECRET.search(query):  # it would be written into the lock
+    if _SECRET.search(unquote(query)):  # it would be written into the lock
         raise ManifestError(
             "the query of an address contains a credential",
             hint="Remove it, and name the token in the environment variable ROMFS_TOKENS or in a netrc file.",

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from romfs_manifest.errors import ManifestError, UsageError
-from romfs_manifest.mip.names import FILE, Location, Request, locate, locate_file, parse_request, redact
+from romfs_manifest.mip.names import FILE, Location, Request, locate, locate_file, locate_site, parse_request, redact
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,21 +29,30 @@ class Policy:
     index: str
     named: frozenset[str]
 
-    def check(self, url: str) -> Location:
-        """Return where an address leads; raises ManifestError if it must not be contacted."""
+    def check(self, url: str) -> None:
+        """Raise ManifestError if an address, which a package or a lock names, must not be contacted."""
         location = locate(url)
         if location is None:
             raise ManifestError(f"{redact(url)!r} is not an https address")
-        if location.root.startswith("http:") and location.root != self.index:
+        self._check_site(location.root, url)
+
+    def check_redirect(self, url: str) -> None:
+        """Raise ManifestError if a redirect must not be followed.
+
+        The query may contain a credential, because a redirect is neither locked nor shown.
+        """
+        self._check_site(locate_site(url), url)
+
+    def _check_site(self, site: str, url: str) -> None:
+        if site.startswith("http:") and site != self.index:
             raise ManifestError(
                 f"{redact(url)}: must be https", hint="Only an index that you name yourself can use plain http."
             )
-        if is_private(location.root) and location.root not in {self.index, *self.named}:
+        if is_private(site) and site not in {self.index, *self.named}:
             raise ManifestError(
                 f"{redact(url)}: packages cannot name an address of this machine or of a private network",
                 hint="If you trust it, name the host yourself, as the index or in a dependency.",
             )
-        return location
 
     def check_file(self, url: str, package: str) -> None:
         """Raise ManifestError if a file of ``package`` must not come from ``url``, which can be ``file:``."""
