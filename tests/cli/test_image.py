@@ -1,4 +1,4 @@
-"""The command as a process: what it prints where, and with what status it ends."""
+"""The command as a process: what it prints where, and its exit status."""
 
 import base64
 import json
@@ -17,7 +17,7 @@ from tests.projects import make_project
 from tests.trees import tree, write_tree
 
 
-def test_build_says_what_it_made(project):
+def test_build_prints_what_it_built(project):
     done = romfs_image("build", project)
     path, size, unit, *_, sha256 = done.stdout.split()
     assert Path(path) == project / "dist/My.app.romfs"
@@ -124,7 +124,7 @@ def test_cat(image):
         assert message in romfs_image("cat", image, path, status=2).stderr
 
 
-def test_a_reader_that_has_seen_enough_is_no_failure(tmp_path):
+def test_a_closed_pipe_is_not_an_error(tmp_path):
     path = build(make_project(tmp_path / "x", {f"{n}.txt": b"x" for n in range(9000)})).path
     shell = f"{judges.command('romfs-image')} tree {path} | head -1; exit ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, check=False)

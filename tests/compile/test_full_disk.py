@@ -1,4 +1,4 @@
-"""A disk that is full gives an error: never half a module, neither in the image nor in the cache."""
+"""A full disk is an error: never half a module, neither in the image nor in the cache."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""The strict reader fed with what nobody should feed it: a tree, or an error that says where."""
+"""The strict reader with hostile input: a tree, or an error with an offset."""
 
 import contextlib
 import time
@@ -215,7 +215,7 @@ def test_time_and_memory_are_bounded_by_the_image(payload):
     assert peak < 100 * len(data)
 
 
-def test_content_that_is_not_what_the_metadata_say_is_found(tmp_path):
+def test_content_that_does_not_match_the_metadata_is_found(tmp_path):
     at = IMAGE.index(b"\xff" * 200) + 100
     path = tmp_path / "image"
     path.write_bytes(IMAGE[:at] + b"\x00" + IMAGE[at + 1 :])
@@ -236,14 +236,14 @@ def test_content_that_is_not_what_the_metadata_say_is_found(tmp_path):
         b'{"hatch-romfs":1,"sha256":"0","name":"' + b"x" * MAX_SIZE + b'"}',
     ],
 )
-def test_a_comment_that_is_no_metadata_is_a_comment(payload):
+def test_a_comment_without_metadata_is_skipped(payload):
     assert decode(payload) is None
     with RomImage(image(record(1, payload))) as read:
         assert read.content_sha256 is None
         read.check()
 
 
-def test_opening_files_that_are_no_images(tmp_path):
+def test_opening_files_that_are_not_images(tmp_path):
     (tmp_path / "empty").touch()
     with pytest.raises(ImageError, match="the file is empty"):
         open_image(tmp_path / "empty")
