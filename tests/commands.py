@@ -52,3 +52,8 @@ def run(*command: object, cwd: Path, status: int = 0) -> str:
     said = done.stdout + done.stderr
     assert done.returncode == status, said
     return said
+
+
+def unmeasured() -> dict[str, str]:
+    """Return an environment in which coverage does not measure a process: it would import, open, and write files."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}

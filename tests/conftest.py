@@ -1,4 +1,4 @@
-"""What many tests need: an environment of their own, a wheel of this package, and projects to build."""
+"""Fixtures for many tests: an environment of their own, a wheel of this package, and projects to build."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Golden images: every example and some sample projects give the bytes that they have always given."""
+"""Golden images: examples and sample projects always give the same bytes."""
 
 from importlib.metadata import version
 

@@ -1,4 +1,4 @@
-"""The contracts in pyproject.toml catch an import in the wrong place, wherever in a module it is."""
+"""The contracts in pyproject.toml catch every import in the wrong place."""
 
 import ast
 import os

@@ -1,4 +1,4 @@
-"""Commands, options, settings and public functions are promises: what was offered once is offered still."""
+"""Commands, options, settings, and public functions are promises: none ever disappears."""
 
 import inspect
 import re

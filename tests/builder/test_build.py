@@ -1,4 +1,4 @@
-"""From a folder to an image: what is in it, what is said when it cannot be, and what is left behind."""
+"""From a folder to an image: its content, the errors, and what a failed build leaves behind."""
 
 import errno
 import os
@@ -262,7 +262,7 @@ DYNAMIC = "[project]\nname = 'x'\ndynamic = ['version']\n[tool.romfs]\n"
         ("[tool.romfs\n", "pyproject.toml: "),
     ],
 )
-def test_projects_that_cannot_be_built_are_told_why(document, message, tmp_path):
+def test_a_project_that_cannot_be_built_is_an_error_with_a_reason(document, message, tmp_path):
     (tmp_path / "pyproject.toml").write_text(document)
     (tmp_path / "src").mkdir()
     with pytest.raises(SettingsError, match=message):
@@ -270,12 +270,12 @@ def test_projects_that_cannot_be_built_are_told_why(document, message, tmp_path)
     assert not (tmp_path / "dist").exists()
 
 
-def test_a_source_that_is_no_folder(tmp_path):
+def test_a_source_that_is_a_file_is_an_error(tmp_path):
     with pytest.raises(SettingsError, match="is not a folder"):
         build(tmp_path / "none")
 
 
-def test_a_locale_has_no_part_in_the_bytes(project, tmp_path):
+def test_the_bytes_do_not_depend_on_the_locale(project, tmp_path):
     (project / "src/grün.py").write_text("x = 1\n", encoding="utf-8")
     expected = build(project, tmp_path / "expected.romfs").sha256
     plain = {"LC_ALL": "C", "LANG": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
@@ -287,14 +287,14 @@ def test_a_locale_has_no_part_in_the_bytes(project, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["pyproject.toml", "src/app/greeting.py", "src/app", "."])
-def test_an_output_never_takes_the_place_of_anything_but_an_image(name, project):
+def test_an_output_never_replaces_anything_but_an_image(name, project):
     before = (project / name).read_bytes() if (project / name).is_file() else None
     with pytest.raises(SettingsError):
         build(project, project / name)
     assert before is None or (project / name).read_bytes() == before
 
 
-def test_an_output_is_no_device(project, tmp_path):
+def test_an_output_cannot_be_a_device(project, tmp_path):
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(SettingsError, match="already exists and is not a file"):
         build(project, tmp_path / "pipe")
@@ -316,7 +316,7 @@ def test_an_output_that_the_next_build_would_pack_is_refused(tmp_path):
     assert build(folder, folder / "image.romfs").sha256 == first.sha256
 
 
-def test_an_image_that_no_board_could_count_is_refused(tmp_path):
+def test_an_image_too_large_for_any_board_is_refused(tmp_path):
     folder = make_project(tmp_path / "app", {"a": b""})
     with (folder / "huge").open("wb") as file:
         file.truncate(5 << 30)
@@ -361,7 +361,7 @@ def test_a_version_is_a_version(version, tmp_path):
         build(tmp_path)
 
 
-def test_a_build_that_is_told_to_end_leaves_nothing(project, tmp_path):
+def test_a_terminated_build_leaves_nothing(project, tmp_path):
     for number in range(300):
         (project / f"src/m{number}.py").write_text(f"x = {list(range(2000))}\n")
     scratch = tmp_path / "scratch"

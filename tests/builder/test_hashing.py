@@ -1,4 +1,4 @@
-"""Hashing beside other work: the same hash, and no failure that is not heard of."""
+"""Hashing in a thread: the same hash, and no error gets lost."""
 
 import hashlib
 
@@ -18,7 +18,7 @@ def test_the_hash_is_that_of_all_chunks(count):
         assert digest.hexdigest() == expected.hexdigest()
 
 
-def test_what_fails_in_the_thread_is_raised_and_blocks_nothing():
+def test_an_error_in_the_thread_is_raised_and_blocks_nothing():
     class Failing:
         def update(self, chunk):
             raise MemoryError(f"no room for {len(chunk)} bytes")

@@ -1,4 +1,4 @@
-"""The inventory beside an image: what it says is so, the same everywhere, and held against an image again."""
+"""The inventory of an image: correct, the same everywhere, and checked against an image."""
 
 import hashlib
 import json
@@ -173,7 +173,7 @@ def test_the_same_bytes_from_any_folder_machine_and_front_end(project, wheelhous
 # Checked against an image
 
 
-def test_an_image_that_is_as_it_says(project):
+def test_an_image_matches_its_inventory(project):
     built = build(project)
     done = romfs_image("verify", built.path, "--inventory", built.inventory)
     assert done.stdout.endswith(f"; it matches {built.inventory}\n")
@@ -182,7 +182,7 @@ def test_an_image_that_is_as_it_says(project):
         assert document["inventory_checked"] is checked
 
 
-def test_what_differs_is_named(project):
+def test_differences_are_named(project):
     old = build(project)
     kept = old.inventory.with_name("old.json")
     old.inventory.rename(kept)
@@ -204,7 +204,7 @@ def test_what_differs_is_named(project):
 
 
 @pytest.mark.parametrize("key", ["offset", "size", "alignment", "sha256"])
-def test_every_field_of_every_file_is_held(key, project):
+def test_every_field_of_every_file_is_checked(key, project):
     built = build(project)
     document = document_of(built)
     for index, entry in enumerate(document["files"]):
@@ -224,7 +224,7 @@ def test_a_change_that_is_in_no_file_is_seen(project):
     assert "the image: size is " in error
 
 
-def test_a_list_of_what_differs_ends(tmp_path):
+def test_a_long_list_of_differences_is_cut(tmp_path):
     folder = make_project(tmp_path / "x", {f"{number:02}": b"%d" % number for number in range(40)})
     built = build(folder, overrides=ON)
     other = build(make_project(tmp_path / "y", {"a": b"a"}))
@@ -250,7 +250,7 @@ def test_a_list_of_what_differs_ends(tmp_path):
         None,
     ],
 )
-def test_what_is_no_inventory(data, project):
+def test_a_file_that_is_not_an_inventory_is_an_error(data, project):
     path = project / "x.json"
     if data is not None:
         path.write_bytes(data)
@@ -260,7 +260,7 @@ def test_what_is_no_inventory(data, project):
         check(image, path)
 
 
-def test_a_broken_image_is_told_first(project):
+def test_a_broken_image_is_reported_first(project):
     built = build(project)
     built.path.write_bytes(built.path.read_bytes()[:-2])
     assert "cut short" in romfs_image("verify", built.path, "--inventory", built.inventory, status=3).stderr
@@ -284,12 +284,12 @@ def test_one_that_the_next_build_would_pack_is_refused(tmp_path):
         build(folder, folder / "x.romfs", overrides=ON)
 
 
-def test_c_source_has_none(project):
+def test_c_source_has_no_inventory(project):
     romfs_image("build", project, "--emit", "c")
     assert os.listdir(project / "dist") == ["My.app.c"]
 
 
-def test_a_disk_that_takes_the_image_alone_leaves_both_as_they_were(tmp_path):
+def test_a_disk_with_space_for_only_the_image_keeps_both_old_files(tmp_path):
     """Of many small files the inventory is larger than the image."""
     folder = make_project(tmp_path / "x", {f"{number:04}": b"%d" % number for number in range(400)})
     old = build(folder, overrides=ON)
@@ -325,7 +325,7 @@ build(sys.argv[1])
 
 
 @pytest.mark.parametrize("replaced", [0, 1])
-def test_a_build_that_is_cut_never_leaves_a_pair_that_lies(replaced, project):
+def test_an_interrupted_build_never_leaves_an_inventory_that_matches_another_image(replaced, project):
     """Cut before the first file takes its place both are old; between the two, verifying notices."""
     built = build(project, overrides={"mpy": False})
     (project / "src/app/greeting.py").write_bytes(b"x = 1\n")

@@ -1,4 +1,4 @@
-"""The whole way to Linux's romfs and back: the street, the commands, and C source."""
+"""Linux romfs from end to end: building, the commands, and C source."""
 
 import ctypes
 import hashlib
@@ -204,7 +204,7 @@ def test_extract_gives_back_what_went_in(root, tmp_path):
         assert shape(one.root) == shape(two.root)
 
 
-def test_extract_says_what_it_left_out(root, tmp_path):
+def test_extract_lists_what_it_skipped(root, tmp_path):
     devices = {"console": "c 5 1"}
     built = build(root, tmp_path / "image", overrides={"format": "linux", "linux": {"devices": devices}})
     (tmp_path / "new").mkdir()
@@ -237,7 +237,7 @@ def test_extract_is_not_led_outside(tmp_path):
 
 
 @pytest.mark.parametrize("format_", ["linux", "micropython"])
-def test_c_source_holds_the_image(format_, root, tmp_path):
+def test_c_source_contains_the_image(format_, root, tmp_path):
     (root / "pipe").unlink()
     (root / "broken").unlink()
     (root / "init").unlink()
@@ -259,7 +259,7 @@ def test_c_source_holds_the_image(format_, root, tmp_path):
     assert ctypes.addressof(array) % 64 == 0
 
 
-def test_c_source_takes_the_place_of_c_source_alone(root, tmp_path):
+def test_c_source_replaces_only_c_source(root, tmp_path):
     array = CArray()
     (tmp_path / "mine.c").write_text("int main(void) { return 0; }\n")
     with pytest.raises(SettingsError, match=r"mine\.c already exists and is not a C array of an image"):

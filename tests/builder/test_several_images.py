@@ -1,4 +1,4 @@
-"""Several images of one project, images inside images, and images that wheels bring."""
+"""Several images of one project, nested images, and images in wheels."""
 
 import json
 import subprocess
@@ -118,7 +118,7 @@ def test_images_that_would_take_one_anothers_place(table, place, tmp_path):
     assert not (tmp_path / "project/dist").exists()
 
 
-def test_what_images_share_need_not_fit_together_by_itself(tmp_path):
+def test_keys_that_images_share_need_not_be_complete(tmp_path):
     table = """mpy = { emit = "native" }
 [tool.romfs.images.one]
 mpy = { emit = "native", arch = "armv6m" }
@@ -141,7 +141,7 @@ sources = ["src", { path = "assets", to = "in/assets.romfs", image = { alignment
 """
 
 
-def test_an_image_inside_the_image_is_mounted_where_it_lies(tmp_path):
+def test_a_nested_image_can_be_mounted_in_place(tmp_path):
     root = project(tmp_path / "project", NESTED, **{"src/odd": b"odd", "assets/m.py": "inner = 5\n"})
     built = build(root)
     with open_image(built.path) as image:
@@ -164,7 +164,7 @@ def test_an_image_inside_the_image_is_mounted_where_it_lies(tmp_path):
     assert romfs_image("run", built.path, "-c", code).stdout == "0 b'\\x00\\x01\\x02' True\n5\n"
 
 
-def test_the_image_around_it_says_what_the_inner_does_not(tmp_path):
+def test_a_nested_image_inherits_missing_keys(tmp_path):
     table = (
         "alignment = 64\nmpy = false\nmetadata = false\n"
         'sources = [{ path = "assets", to = "a.romfs", image = { share = false } }]\n'
@@ -176,7 +176,7 @@ def test_the_image_around_it_says_what_the_inner_does_not(tmp_path):
         assert inner.file("b/c.bin").content.offset % 64 == 0
 
 
-def test_an_inner_image_adds_to_what_is_said_around_it(tmp_path):
+def test_a_nested_image_adds_to_the_settings_around_it(tmp_path):
     table = (
         'board = "OPENMV_N6"\n'
         'sources = [{ path = "assets", to = "a.romfs",'
@@ -192,7 +192,7 @@ def test_an_inner_image_adds_to_what_is_said_around_it(tmp_path):
         assert inner.file("b/c.bin").content.offset % 64 == 0
 
 
-def test_an_inner_image_is_checked_like_all_else(tmp_path):
+def test_a_nested_image_is_checked_like_everything_else(tmp_path):
     root = project(
         tmp_path / "project", 'sources = [{ path = "empty", to = "a.romfs", image = { alignment = { "*.x" = 4 } } }]\n'
     )
@@ -205,7 +205,7 @@ def test_an_inner_image_is_checked_like_all_else(tmp_path):
         build(project(tmp_path / "deep", f'sources = [{{ path = "assets", to = "{deep}", image = {{}} }}]\n'))
 
 
-def test_c_source_keeps_the_boundaries_of_inner_images(tmp_path):
+def test_c_source_is_aligned_for_nested_images(tmp_path):
     from hatch_romfs import CArray
 
     table = 'sources = ["src", { path = "assets", to = "a.romfs", image = { alignment = { "*.tflite" = 256 } } }]\n'
@@ -213,7 +213,7 @@ def test_c_source_keeps_the_boundaries_of_inner_images(tmp_path):
     assert "aligned(256)" in built.path.read_text().splitlines()[0]
 
 
-def test_an_inner_image_and_a_file_of_its_name(tmp_path):
+def test_a_nested_image_and_a_file_with_its_name_clash(tmp_path):
     table = 'sources = ["src", { path = "assets", to = "app.py", image = {} }]\n'
     with pytest.raises(Exception, match="two sources for 'app.py' in the image"):
         build(project(tmp_path / "project", table))
@@ -272,7 +272,7 @@ def test_an_sdist_carries_all_that_images_need(two, tmp_path):
 @pytest.mark.parametrize(
     ("embed", "path"), [("true", "my_app/My-app.romfs"), ('"my_app/data/rom.romfs"', "my_app/data/rom.romfs")]
 )
-def test_a_wheel_that_brings_its_image(embed, path, tmp_path):
+def test_a_wheel_contains_its_image(embed, path, tmp_path):
     root = project(tmp_path / "project", f"embed = {embed}\n")
     hatchling(root, "-t", "wheel")
     (wheel,) = (root / "dist").glob("*.whl")

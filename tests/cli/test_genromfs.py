@@ -1,4 +1,4 @@
-"""The front for scripts that call genromfs, beside Debian's genromfs on the same folders."""
+"""The replacement for genromfs in scripts, compared with Debian's genromfs on the same folders."""
 
 import os
 import random
@@ -76,7 +76,7 @@ def test_the_same_bytes_as_genromfs(root, least, aligned, left_out, genromfs, tm
 
 @given(root=romfs_trees(NAMES))
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_sorted_it_holds_the_same(root, genromfs, tmp_path):
+def test_sorted_it_has_the_same_content(root, genromfs, tmp_path):
     shutil.rmtree(tmp_path)
     folder = write_romfs_tree(root, tmp_path / "folder")
     subprocess.run([genromfs, "-d", folder, "-f", tmp_path / "theirs"], check=True, capture_output=True)
@@ -135,7 +135,7 @@ def test_devices_by_name(folder, tmp_path):
         assert image.file("run.sh").executable
 
 
-def test_boundaries_that_crash_the_original(folder, tmp_path):
+def test_alignments_that_crash_the_original(folder, tmp_path):
     front("-a", "8192", "-d", folder, "-f", tmp_path / "i")
     with open_image(tmp_path / "i") as image:
         assert image.file("run.sh").content.offset % 8192 == 0
@@ -148,7 +148,7 @@ def test_its_own_output_stays_out(folder):
         assert "rom.img" not in image.root.entries
 
 
-def test_it_writes_to_what_is_no_file(folder, tmp_path):
+def test_it_writes_to_pipes_and_devices(folder, tmp_path):
     command = [sys.executable, "-m", "hatch_romfs.genromfs", "-d", folder, "-f", "/dev/stdout"]
     done = subprocess.run(command, stdout=subprocess.PIPE, check=True, timeout=60)
     front("-d", folder, "-f", tmp_path / "i")

@@ -1,4 +1,4 @@
-"""Projects on disk, and what is collected of them."""
+"""Projects on disk, and what is collected from them."""
 
 import contextlib
 import os

@@ -1,4 +1,4 @@
-"""What an image cannot hold, what cannot be read, and what does not hold still."""
+"""Content that an image cannot contain, that cannot be read, or that changes during the build."""
 
 import os
 import socket

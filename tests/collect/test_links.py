@@ -1,4 +1,4 @@
-"""Links: followed inside a source folder, refused where they lead out, to nothing, or round in circles."""
+"""Links: followed inside a source folder, refused if they lead outside, are broken, or form a loop."""
 
 import os
 from pathlib import Path
@@ -41,7 +41,7 @@ def test_links_inside_are_followed(tmp_path):
     assert dict(files(collected(tmp_path).tree))["l.txt"].size == len("src/d/a.txt")
 
 
-def test_the_same_folder_twice_is_no_loop(tmp_path):
+def test_the_same_folder_twice_is_not_a_loop(tmp_path):
     linked(tmp_path, {"a": "c", "b": "c", "d/e": "../c"}, "c/x")
     assert listed(tmp_path) == ["a/", "a/x", "b/", "b/x", "c/", "c/x", "d/", "d/e/", "d/e/x"]
 
@@ -136,7 +136,7 @@ def test_a_link_to_nothing(tmp_path):
     assert listed(tmp_path, exclude=["l"]) == ["a"]
 
 
-def test_links_that_no_pattern_asks_for_are_left_alone(tmp_path):
+def test_links_that_no_pattern_includes_are_ignored(tmp_path):
     write_files(tmp_path, "out.txt")
     linked(tmp_path, {"out.txt": "../out.txt", "gone.txt": "nothing"}, "a.py")
     assert listed(tmp_path, sources=[{"path": "src", "include": ["*.py"]}]) == ["a.py"]

@@ -233,7 +233,7 @@ def test_modules_of_another_format_from_an_index(make, index, tmp_path):
         build(root)
 
 
-def test_the_command_makes_what_the_build_reads(make, index):
+def test_the_command_writes_the_lock_that_the_build_reads(make, index):
     index.add("thing")
     root = make('dependencies = ["thing"]\n', {})
     command = judges.command("romfs-manifest")

@@ -1,4 +1,4 @@
-"""Which folders go where, and what of them is taken."""
+"""Which folders go where, and which of their files are included."""
 
 import random
 
@@ -67,7 +67,7 @@ def test_folders_of_several_sources_are_merged(tmp_path):
     assert listed(tmp_path, sources=["three", "two", "src"], lib=["vendor"]) == expected
 
 
-def test_a_source_that_holds_nothing_makes_no_folder(tmp_path):
+def test_an_empty_source_creates_no_folder(tmp_path):
     write_files(tmp_path, "src/a", "vendor/", "web/x.pyc")
     assert listed(tmp_path, sources=["src", {"path": "web", "to": "www"}], lib=["vendor"]) == ["a"]
 
@@ -126,7 +126,7 @@ def test_outputs_of_builds_are_left_out_of_the_project_s_own_folder(tmp_path, so
     ]
 
 
-def test_outputs_of_builds_may_be_taken_in_again(tmp_path):
+def test_build_outputs_can_be_included(tmp_path):
     write_files(tmp_path, "dist/a", "a.py")
     assert listed(tmp_path, sources=["."], exclude=["!/dist"]) == ["a.py", "dist/", "dist/a"]
     assert listed(tmp_path, sources=["dist"]) == ["a"]
@@ -134,7 +134,7 @@ def test_outputs_of_builds_may_be_taken_in_again(tmp_path):
     assert listed(tmp_path) == ["build/", "build/c", "dist/", "dist/b"]
 
 
-def test_a_plain_folder_is_taken_as_it_is(tmp_path):
+def test_a_plain_folder_is_packed_unchanged(tmp_path):
     write_files(tmp_path, "dist/a", "lib/b.py", "src/c", "x.romfs", ".git/y")
     found = collect_folder(Settings(exclude=("src",)), tmp_path)
     assert listing(found.tree) == ["dist/", "dist/a", "lib/", "lib/b.py"]
@@ -215,7 +215,7 @@ def test_a_file_where_the_settings_want_a_folder(tmp_path):
     )
 
 
-def test_a_clash_that_is_excluded_is_none(tmp_path):
+def test_excluding_one_of_two_sources_resolves_the_clash(tmp_path):
     write_files(tmp_path, "src/a", "two/a", "two/b")
     assert listed(tmp_path, sources=["src", {"path": "two", "exclude": ["a"]}]) == ["a", "b"]
 

@@ -1,4 +1,4 @@
-"""What the maker of an image should hear, though it can be made."""
+"""Warnings about images that can be built."""
 
 import pytest
 
@@ -19,7 +19,7 @@ def test_nothing_to_say(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["main.py", "boot.py", "main.mpy", "boot.mpy"])
-def test_a_program_that_no_board_runs(tmp_path, name):
+def test_a_main_program_in_an_image_is_a_warning(tmp_path, name):
     write_files(tmp_path, f"src/{name}")
     assert collected(tmp_path).warnings == (f"{name} {NOT_RUN}",)
     assert collect_folder(Settings(), tmp_path / "src").warnings == (f"{name} {NOT_RUN}",)

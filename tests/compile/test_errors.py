@@ -1,4 +1,4 @@
-"""What is said of modules that do not compile, and of compilers that do not work."""
+"""Errors for modules that do not compile, and for compilers that do not work."""
 
 import os
 import subprocess

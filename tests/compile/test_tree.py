@@ -1,4 +1,4 @@
-"""A tree of sources becomes the same tree of what mpy-cross makes of each by hand."""
+"""A tree of sources becomes the same tree of modules, each as compiled by hand."""
 
 import random
 from pathlib import Path
@@ -38,7 +38,7 @@ def expected(modules: dict[str, bytes], folder: Path, *arguments: str) -> dict[s
 @pytest.mark.parametrize(
     ("mpy", "arguments"), OPTIONS, ids=lambda value: " ".join(value) if isinstance(value, list) else ""
 )
-def test_each_module_is_what_mpy_cross_makes_of_it(tmp_path, mpy, arguments):
+def test_each_module_is_compiled_as_by_mpy_cross(tmp_path, mpy, arguments):
     assert compiled(PACKAGE, mpy) == expected(PACKAGE, tmp_path, *arguments)
 
 
@@ -146,6 +146,6 @@ def test_a_byte_order_mark_and_no_last_newline(tmp_path):
     assert compiled(modules) == expected(modules, tmp_path)
 
 
-def test_text_that_is_no_unicode_is_the_compiler_s_matter(tmp_path):
+def test_text_that_is_not_unicode_is_left_to_the_compiler(tmp_path):
     modules = {"a.py": b"x = '\xff'\n"}
     assert compiled(modules) == expected(modules, tmp_path)

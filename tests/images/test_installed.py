@@ -6,7 +6,7 @@ from hatch_romfs import SettingsError
 from tests.projects import make_project
 
 
-def test_a_package_that_has_brought_several(tmp_path, monkeypatch):
+def test_a_package_with_several_images_needs_the_name_of_one(tmp_path, monkeypatch):
     from hatch_romfs import installed_image
 
     image = b"\xd2\xcd\x31\x00"
@@ -22,7 +22,7 @@ def test_a_package_that_has_brought_several(tmp_path, monkeypatch):
         installed_image("app", "ode")
 
 
-def test_packages_that_have_brought_none():
+def test_packages_without_images():
     from hatch_romfs import installed_image
 
     with pytest.raises(SettingsError, match="the installed package hatch-romfs contains no ROMFS image"):

@@ -23,7 +23,7 @@ def test_run(image, tmp_path):
     assert document == {"status": 0, "output": "42\n"}
 
 
-def test_run_takes_modules_from_the_image_alone(image, tmp_path):
+def test_run_imports_modules_only_from_the_image(image, tmp_path):
     (tmp_path / "app.py").write_text("print('from the working folder')")
     assert romfs_image("run", image, "-m", "app", cwd=tmp_path).stdout == ""
 

@@ -1,4 +1,4 @@
-"""One project, every way to build it, on every Python there is: one SHA-256."""
+"""One project, every way to build it, on every Python: one SHA-256."""
 
 import hashlib
 import os
@@ -46,7 +46,7 @@ def embedding(project: Path) -> Path:
     return project
 
 
-def test_pip_wheel_brings_the_image(project, reference, wheelhouse, tmp_path):
+def test_pip_wheel_builds_the_image(project, reference, wheelhouse, tmp_path):
     run(sys.executable, "-m", "pip", "wheel", "--no-deps", "-w", tmp_path / "out", embedding(project), cwd=tmp_path)
     (wheel,) = (tmp_path / "out").glob("*.whl")
     image = zipfile.ZipFile(wheel).read("app/My.app.romfs")
@@ -162,7 +162,7 @@ def test_a_failing_image_fails_the_build_with_one_message(path, target, project,
     assert old.read_bytes() == b"\xd2\xcd\x31\x00"
 
 
-def test_build_says_it_too(project, wheelhouse):
+def test_build_prints_it_too(project, wheelhouse):
     (project / "src/app/greeting.py").write_bytes(b"def greet(:\n")
     said = run(sys.executable, "-m", "build", "--wheel", cwd=project, status=1)
     assert "src/app/greeting.py:1: SyntaxError: invalid syntax" in said

@@ -1,4 +1,4 @@
-"""A project that setuptools builds, every way to build it: the image is that of every other front end."""
+"""A project built by setuptools, in every way: the image is the same as with other front ends."""
 
 import os
 import sys
@@ -107,13 +107,13 @@ def test_the_image_is_that_of_the_command(project, reference, python):
     assert sha256(image) == beside == reference
 
 
-def test_there_is_no_image_of_a_wheel_that_failed(project, python):
+def test_a_failed_wheel_leaves_no_image(project, python):
     (project / "setup.py").write_text("raise SystemExit('no wheel today')\n")
     assert "no wheel today" in hook(python, "build_wheel", project, status=1)
     assert not list((project / "dist").iterdir())
 
 
-def test_an_sdist_has_what_setuptools_takes_and_what_the_image_needs(project, python, tmp_path):
+def test_an_sdist_has_the_files_of_setuptools_and_those_of_the_image(project, python, tmp_path):
     alone = make(tmp_path / "alone", backend=ALONE)
     (project / "src/app/empty").mkdir()
     for root in (alone, project):
@@ -197,7 +197,7 @@ def test_the_whole_project_is_a_source(project, python, tmp_path):
     assert build(unpacked(made, tmp_path)).sha256 == build(project).sha256
 
 
-def test_an_sdist_cannot_carry_what_lies_outside(project, python):
+def test_an_sdist_cannot_contain_sources_outside_the_project(project, python):
     (project / "pyproject.toml").write_text(f'{BACKEND}{TABLES}sources = ["src/../../project/src"]\n')
     said = hook(python, "build_sdist", project, status=2)
     assert "error: tool.romfs: src/../../project/src is outside the project" in said

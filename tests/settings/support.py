@@ -1,4 +1,4 @@
-"""A table, read as the one of a project."""
+"""A table, read like that of a project."""
 
 from pathlib import Path
 

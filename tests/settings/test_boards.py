@@ -1,4 +1,4 @@
-"""Boards by name: what the data file may say, what a table gets from it, and what an image that is too large hears."""
+"""Boards by name: the data file, what a table gets from it, and images that are too large for a board."""
 
 import subprocess
 import sys
@@ -64,7 +64,7 @@ SCHEMA = closed(
 )
 
 
-def test_the_data_file_says_what_it_may():
+def test_the_data_file_has_only_known_keys():
     jsonschema.Draft7Validator.check_schema(SCHEMA)
     jsonschema.validate(DOCUMENT, SCHEMA)
 
@@ -218,7 +218,7 @@ def largest(limit):
 
 
 @pytest.mark.parametrize(("name", "number"), [one for one in PARTITIONS if one not in SIZE_NOT_KNOWN])
-def test_an_image_of_a_byte_more_than_a_board_holds_fails(name, number, tmp_path):
+def test_an_image_that_is_one_byte_too_large_for_a_board_fails(name, number, tmp_path):
     limit = boards()[name].sizes[number]
     project = project_for(tmp_path, [f'board = "{name}"', f"partition = {number}"], data=b"")
     with (project / "src" / "data").open("wb") as file:

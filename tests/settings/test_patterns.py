@@ -1,4 +1,4 @@
-"""What is left out: as pathspec reads gitignore patterns."""
+"""Which names are excluded: gitignore patterns match as in pathspec."""
 
 import pytest
 from hypothesis import given
@@ -26,7 +26,7 @@ NAMES = st.builds("".join, st.lists(st.sampled_from(PARTS) | LETTERS, min_size=1
     folders=st.lists(NAMES.filter(lambda name: not is_built_in(name)), max_size=2),
     end=st.sampled_from(("", "/")),
 )
-def test_the_built_in_patterns_are_what_pathspec_makes_of_them(name, folders, end):
+def test_the_built_in_patterns_match_as_in_pathspec(name, folders, end):
     path = "/".join([*folders, name]) + end
     assert is_built_in(path) == JUDGE.match_file(path)
 
@@ -40,7 +40,7 @@ def test_the_built_in_patterns_are_what_pathspec_makes_of_them(name, folders, en
         ".pytest_cache/", ".ruff_cache/", "desktop.ini", ".idea/", ".vscode/",
     ],
 )  # fmt: skip
-def test_what_is_left_out_everywhere(name):
+def test_names_that_are_always_excluded(name):
     assert is_built_in(name)
     assert JUDGE.match_file(name)
 
@@ -110,6 +110,6 @@ def test_what_is_a_pattern(pattern):
 
 @given(st.text(max_size=6))
 @patient
-def test_every_pattern_that_is_taken_can_be_compiled(pattern):
+def test_every_accepted_pattern_can_be_compiled(pattern):
     if pattern_problem(pattern) is None:
         compile_patterns([pattern])("a/b")

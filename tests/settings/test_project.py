@@ -1,4 +1,4 @@
-"""pyproject.toml to a project: what is wrong with it is said at once, with full paths."""
+"""pyproject.toml to a project: every mistake is reported at once, with its full path."""
 
 import sys
 from importlib import import_module
@@ -108,7 +108,7 @@ def test_bad_versions(version, kind):
 
 
 @pytest.mark.parametrize("version", ["../../x", "a/b", "..\\x"])
-def test_a_version_leads_no_artifact_out_of_its_folder(version):
+def test_a_version_cannot_put_the_image_into_another_folder(version):
     # It becomes a part of the artifact's name.
     (problem,) = problems_of({"filename": "{version}.romfs"}, version=version)
     assert problem.startswith("project.version: ")
@@ -138,7 +138,7 @@ def test_a_missing_table(tmp_path, text):
 
 
 @pytest.mark.parametrize(("table", "kind"), [(3, "an integer"), ([{}], "an array"), ("on", "a string")])
-def test_a_table_that_is_none(table, kind):
+def test_a_value_that_is_not_a_table_is_an_error(table, kind):
     assert problems_of(table) == [f"tool.romfs: must be a table, not {kind}"]
 
 
@@ -167,7 +167,7 @@ def test_toml_that_is_too_much_for_its_parser(tmp_path, text):
     assert str(caught.value).startswith(f"{tmp_path / 'pyproject.toml'}: ")
 
 
-def test_no_file_is_no_project(tmp_path):
+def test_a_folder_without_pyproject_toml_has_no_project(tmp_path):
     assert load(tmp_path) is None
 
 
@@ -180,7 +180,7 @@ def test_a_file_that_cannot_be_read(tmp_path):
     assert str(caught.value).endswith(("Is a directory", "Permission denied"))
 
 
-def test_keys_that_stand_by_themselves_are_read_as_the_table_is():
+def test_overrides_are_read_like_the_table():
     given: dict[str, object] = {"format": "linux", "mpy": False, "alignment": {"default": 4, "*.b": 8}, "lib-dir": "x"}
     settings = read_settings(given)
     assert (settings.format, settings.mpy, settings.lib_dir) == ("linux", None, "x")

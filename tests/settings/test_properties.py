@@ -1,4 +1,4 @@
-"""Whatever is in the table, the answer is a project or an error that says why not; the schema agrees."""
+"""Any table gives a project, or an error with a reason; the schema agrees."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Each key of [tool.romfs]: what it may be, and what is said when it is something else."""
+"""Each key of [tool.romfs]: the values it accepts, and the errors for others."""
 
 import datetime as dt
 
@@ -17,7 +17,7 @@ BOUNDARY_TEXT = "a power of two from 1 to 1048576"
 SIZE_TEXT = 'a size such as "128 KiB" or "24 MiB"'
 
 
-def test_an_empty_table_takes_the_defaults():
+def test_an_empty_table_means_the_defaults():
     settings = settings_of({})
     assert settings == Settings()
     assert settings == Settings(
