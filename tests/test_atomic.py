@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from hatch_romfs.atomic import SUFFIX, replace_atomically
+from romfs_manifest.shared.atomic import SUFFIX, replace_atomically
 
 
 @pytest.fixture

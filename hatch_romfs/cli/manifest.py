@@ -103,7 +103,7 @@ def lock(options: argparse.Namespace) -> None:
         raise SettingsError(f"--upgrade names a package, not a folder: {folders[0]}", hint="Write PROJECT before it.")
     requests, path = read_requests(options.project), options.project / NAME
     warnings = _Warnings(quiet=options.quiet)
-    previous, index = _previous(path, options.index, warnings)
+    previous, index = _read_previous(path, options.index, warnings)
     with _progress(quiet=options.quiet or options.json) as on_progress:
         made = make_lock(
             requests,
@@ -119,14 +119,14 @@ def lock(options: argparse.Namespace) -> None:
     if made != previous:
         write_lock(path, made)
     if options.json:
-        print_json({**_document(path, made), "changed": made != previous, "warnings": warnings.texts})
+        print_json({**_to_document(path, made), "changed": made != previous, "warnings": warnings.texts})
     elif not options.quiet:
-        say(_summary(path, made))
-        for line in _changes(previous, made, everything=options.verbose):
+        say(_summarize(path, made))
+        for line in _list_changes(previous, made, everything=options.verbose):
             say(line)
 
 
-def _previous(path: Path, index: str | None, warnings: _Warnings) -> tuple[Lock | None, str]:
+def _read_previous(path: Path, index: str | None, warnings: _Warnings) -> tuple[Lock | None, str]:
     """Return the lock that is there, if any, and the index to use; raises ManifestError."""
     from romfs_manifest import read_lock
     from romfs_manifest.mip.lock_file import LockConflictError
@@ -151,34 +151,34 @@ def _previous(path: Path, index: str | None, warnings: _Warnings) -> tuple[Lock 
 
 def check(options: argparse.Namespace) -> None:
     """Check that the lock matches the project's dependencies."""
-    path, checked = _checked(options)
+    path, checked = _read_checked(options)
     if options.json:
-        print_json(_document(path, checked))
+        print_json(_to_document(path, checked))
     elif not options.quiet:
-        say(_summary(path, checked))
+        say(_summarize(path, checked))
 
 
 def fetch(options: argparse.Namespace) -> None:
     """Fetch every locked file into the cache."""
-    fetched = _fetched(options)
+    fetched = _fetch_files(options)
     if options.json:
-        document = _document(fetched.path, fetched.lock)
+        document = _to_document(fetched.path, fetched.lock)
         print_json({**document, "cache": str(fetched.cache), "warnings": fetched.warnings})
     elif not options.quiet:
-        say(f"{_summary(fetched.path, fetched.lock)}, all in {printable(str(fetched.cache))}")
+        say(f"{_summarize(fetched.path, fetched.lock)}, all in {printable(str(fetched.cache))}")
 
 
 def mirror(options: argparse.Namespace) -> None:
     """Write everything that the lock needs as an index in a folder."""
     from romfs_manifest.mip.mirror import write_mirror
 
-    fetched = _fetched(options)
+    fetched = _fetch_files(options)
     write_mirror(options.folder, fetched.lock, fetched.files)
     if options.json:
-        document = _document(fetched.path, fetched.lock)
+        document = _to_document(fetched.path, fetched.lock)
         print_json({**document, "folder": str(options.folder), "warnings": fetched.warnings})
     elif not options.quiet:
-        say(f"{_summary(fetched.path, fetched.lock)}, mirrored in {options.folder}")
+        say(f"{_summarize(fetched.path, fetched.lock)}, mirrored in {options.folder}")
         say(printable(f"To use it: romfs-manifest lock --index file:{_relative(options.folder, options.project)}"))
 
 
@@ -187,12 +187,12 @@ def outdated(options: argparse.Namespace) -> None:
     from romfs_manifest.mip.outdated import find_outdated
     from romfs_manifest.mip.policy import check_named
 
-    path, checked = _checked(options)
+    path, checked = _read_checked(options)
     check_named(checked.index_url, options.index)
     found = find_outdated(checked, root=options.project)
     if options.json:
         rows = [{"name": name, "locked": locked, "latest": latest} for name, locked, latest in found]
-        print_json({**_document(path, checked), "outdated": rows})
+        print_json({**_to_document(path, checked), "outdated": rows})
     elif not options.quiet:
         for name, locked, latest in found:
             say(f"{name} {locked} -> {latest}")
@@ -202,9 +202,9 @@ def tree(options: argparse.Namespace) -> None:
     """Show which package requires which."""
     from romfs_manifest.mip.tree import draw_tree, required_by
 
-    path, checked = _checked(options)
+    path, checked = _read_checked(options)
     if options.json:
-        document = _document(path, checked)
+        document = _to_document(path, checked)
         rows = required_by(checked)
         for row, package in zip(document["packages"], checked.packages, strict=True):
             row |= {"requires": list(package.dependencies), "required_by": rows[package]}
@@ -216,8 +216,8 @@ def tree(options: argparse.Namespace) -> None:
 
 def show(options: argparse.Namespace) -> None:
     """List what a manifest puts into an image."""
-    variables = _assigned("--var", options.var)
-    libraries = {name: Path(folder) for name, folder in _assigned("--library", options.library).items()}
+    variables = _parse_assignments("--var", options.var)
+    libraries = {name: Path(folder) for name, folder in _parse_assignments("--library", options.library).items()}
     from romfs_manifest import evaluate
 
     manifest = evaluate(options.file, variables=variables, libraries=libraries)
@@ -278,11 +278,11 @@ class _Fetched(NamedTuple):
     warnings: list[str]
 
 
-def _fetched(options: argparse.Namespace) -> _Fetched:
+def _fetch_files(options: argparse.Namespace) -> _Fetched:
     from romfs_manifest import fetch as fetch_files
     from romfs_manifest import user_cache
 
-    path, checked = _checked(options)
+    path, checked = _read_checked(options)
     warnings, cache = _Warnings(quiet=options.quiet), options.cache or user_cache()
     with _progress(quiet=options.quiet or options.json) as on_progress:
         files = fetch_files(
@@ -299,14 +299,14 @@ def _relative(folder: Path, project: Path) -> str:
         return folder.resolve().as_posix()
 
 
-def _assigned(option: str, texts: list[str]) -> dict[str, str]:
+def _parse_assignments(option: str, texts: list[str]) -> dict[str, str]:
     pairs = [text.partition("=") for text in texts]
     if wrong := [name for name, equals, _ in pairs if not (name and equals)]:
         raise SettingsError(f"{option}: {wrong[0]!r} has no value", hint=f"Write {option} NAME=VALUE.")
     return {name: value for name, _, value in pairs}
 
 
-def _checked(options: argparse.Namespace) -> tuple[Path, Lock]:
+def _read_checked(options: argparse.Namespace) -> tuple[Path, Lock]:
     """Return the path of a project's lock, and the lock; raises ManifestError if it does not match the project."""
     from romfs_manifest import check_lock, read_lock
     from romfs_manifest.mip.lock_file import NAME
@@ -318,7 +318,7 @@ def _checked(options: argparse.Namespace) -> tuple[Path, Lock]:
     return path, read
 
 
-def _summary(path: Path, lock: Lock) -> str:
+def _summarize(path: Path, lock: Lock) -> str:
     from hatch_romfs.cli.show import count
 
     files = [file for package in lock.packages for file in package.files]
@@ -326,14 +326,14 @@ def _summary(path: Path, lock: Lock) -> str:
     return printable(f"{path}: {count(len(lock.packages), 'package')}, {count(len(files), 'file')}, {size:,} bytes")
 
 
-def _changes(before: Lock | None, after: Lock, *, everything: bool) -> list[str]:
+def _list_changes(before: Lock | None, after: Lock, *, everything: bool) -> list[str]:
     old, new = set(before.packages if before else ()), set(after.packages)
     marks = [(package, "-") for package in old - new] + [(package, "+") for package in new - old]
     marks += [(package, " ") for package in old & new if everything]
     return [printable(f"{mark} {package}") for package, mark in sorted(marks)]
 
 
-def _document(path: Path, lock: Lock) -> dict[str, Any]:
+def _to_document(path: Path, lock: Lock) -> dict[str, Any]:
     packages = [
         {"name": package.name, "version": package.version, "files": len(package.files)} for package in lock.packages
     ]

@@ -1,4 +1,4 @@
-"""An index in the official layout on the loopback, which notes what is asked of it, and other servers' bad habits."""
+"""An index in the official layout on the loopback, which records requests; and answers of bad servers."""
 
 import base64
 import hashlib
@@ -15,7 +15,7 @@ class _Server(ThreadingHTTPServer):
     request_queue_size = 64
 
     def handle_error(self, *_):
-        """A client that went away is what some tests are about."""
+        """Do nothing: in some tests the client goes away."""
 
 
 class Index:
@@ -95,7 +95,7 @@ def answer(handler, status, body=b"", **headers):
 
 
 class Proxy:
-    """A proxy on the loopback, which notes what is asked of it; with ``login`` it wants that user and password."""
+    """A proxy on the loopback, which records requests; with ``login`` it wants that user and password."""
 
     def __init__(self, login: str = "", status: int = 200):  # noqa: C901 - the handler's methods count
         self.requests: list[str] = []
@@ -105,7 +105,7 @@ class Proxy:
         class Handler(BaseHTTPRequestHandler):
             def do_CONNECT(self):
                 proxy.requests.append(f"CONNECT {self.path}")
-                if self._refuses():
+                if self._denies():
                     return
                 host, _, port = self.path.rpartition(":")
                 with socket.create_connection((host, int(port))) as upstream:
@@ -117,10 +117,10 @@ class Proxy:
 
             def do_GET(self):
                 proxy.requests.append(f"GET {self.path}")
-                if not self._refuses():
+                if not self._denies():
                     answer(self, 200, b"by proxy")
 
-            def _refuses(self):
+            def _denies(self):
                 proxy.headers.append(self.headers)
                 wanted = f"Basic {base64.b64encode(login.encode()).decode()}" if login else None
                 if status == 200 and self.headers.get("Proxy-Authorization") == wanted:

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.usefixtures("short_waits")
 
 @pytest.fixture
 def get(index):
-    """Get a page that answers as told; another index may have been named."""
+    """Get a page that that answers in a given way; another index can be named."""
     opened = []
 
     def got(page, limit=1000, at=None):
@@ -47,12 +47,12 @@ def failing(*statuses):
     return lambda handler: answer(handler, left.pop(0)) if left else answer(handler, 200, b"at last")
 
 
-def test_what_passes_is_tried_again(get, index):
+def test_a_temporary_failure_is_tried_again(get, index):
     assert get(failing(500, 503, 429)) == b"at last"
     assert len(index.requests) == 4
 
 
-def test_but_not_for_ever(get, index):
+def test_a_lasting_failure_ends_after_four_attempts(get, index):
     with pytest.raises(ManifestError, match=r"the server failed \(status 500\)"):
         get(failing(*[500] * 10))
     assert len(index.requests) == 4
@@ -111,7 +111,7 @@ def test_a_server_cannot_make_the_client_wait_for_long(get, index, slept):
     assert (slept, len(index.requests)) == ([], 2)
 
 
-def test_an_answer_that_was_cut_is_tried_again(get, index):
+def test_a_truncated_answer_is_requested_again(get, index):
     def cut(handler):
         handler.close_connection = True
         body = b"whole" if len(index.requests) > 1 else b"who"
@@ -121,7 +121,7 @@ def test_an_answer_that_was_cut_is_tried_again(get, index):
     assert len(index.requests) == 2
 
 
-def test_nobody_is_there(index):
+def test_an_unreachable_server(index):
     site = index.site
     index.close()
     with pytest.raises(ManifestError, match=re.escape(f"{site}/x: ")) as caught:
@@ -148,7 +148,7 @@ def test_sizes_are_bounded_whatever_the_server_says(declared, get):
         for _ in range(10_000):
             handler.wfile.write(b"x" * 1000)
 
-    if declared == "3":  # what comes after it is no part of the answer
+    if declared == "3":  # what follows is not part of the answer
         assert get(endless) == b"xxx"
         return
     with pytest.raises(ManifestError, match="has more than 1,000 bytes"):

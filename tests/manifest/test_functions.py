@@ -1,4 +1,4 @@
-"""Every function of a manifest: what it adds, what it refuses, and from where it counts."""
+"""Every function of a manifest: what it adds, what it rejects, and what its paths are relative to."""
 
 import os
 
@@ -76,7 +76,7 @@ def test_freezing(tmp_path, call, expected):
     assert not found.warnings
 
 
-def test_the_level_is_that_of_what_is_compiled(tmp_path):
+def test_only_compiled_files_have_an_optimization_level(tmp_path):
     found = evaluated(put(tmp_path, FROZEN), "freeze('m', opt=2)")
     assert [entry.opt for entry in found.entries] == [2, None, 2, None]
 
@@ -93,7 +93,7 @@ def test_the_level_is_that_of_what_is_compiled(tmp_path):
         ("freeze_as_str('nope')", "the folder nope does not exist"),
     ],
 )
-def test_what_cannot_be_frozen(tmp_path, call, problem):
+def test_invalid_freezes(tmp_path, call, problem):
     assert failure(put(tmp_path, FROZEN), call) == f"manifest.py:1:1: {problem}"
 
 
@@ -135,7 +135,7 @@ def test_include(tmp_path):
     ]
 
 
-def test_the_way_to_an_error(tmp_path):
+def test_errors_name_the_calls_that_led_to_them(tmp_path):
     put(tmp_path, {"d/manifest.py": "\n\n   \ninclude('../e.py')", "e.py": "module(1)", "f.py": "x += 1"})
     assert failure(tmp_path, "#\ninclude('d')") == (
         "e.py:1:1: module needs a string for 'module_path'\n  from d/manifest.py:4:1\n  from manifest.py:2:1"
@@ -242,7 +242,7 @@ def test_packages_that_are_not_found(tmp_path):
     assert failure(tmp_path, "add_library('x', 'nope')").endswith("the folder nope of the library 'x' does not exist")
 
 
-def test_a_package_that_is_twice_in_a_library(tmp_path):
+def test_a_library_that_contains_a_package_twice(tmp_path):
     put(tmp_path, LIBRARY | {"lib/micropython/a/one/manifest.py": ""})
     twice = "the library contains the package 'one' twice: lib/micropython/a/one and lib/micropython/net/one"
     assert (

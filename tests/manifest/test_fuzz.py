@@ -1,4 +1,4 @@
-"""Generated manifests end in a result or in a ManifestError, and do nothing to the machine."""
+"""Generated manifests give a result or a ManifestError, and do nothing to the machine."""
 
 import ast
 import os
@@ -44,7 +44,7 @@ sys.addaudithook(_watch)
 
 @contextmanager
 def watched():
-    """Have everything fail, and be kept in ``broken``, that evaluating must not do."""
+    """Let everything that an evaluation must not do fail, and record it in ``broken``."""
     watching.append("")
     try:
         yield
@@ -66,7 +66,7 @@ def tree(tmp_path_factory):
         "lib/python-stdlib/one/one.py": "__version__",
     }
     root = put(tmp_path_factory.mktemp("fuzz"), files)
-    # Modules are imported when they are first used, which is no fault.
+    # Modules are imported when they are first used, which is allowed.
     for text in ("metadata(version='1')\nmodule('a.py')", "modul()", "("):
         put(root, {"manifest.py": text})
         with suppress(ManifestError):
@@ -75,7 +75,7 @@ def tree(tmp_path_factory):
 
 
 def outcome(root, data):
-    """Evaluate ``data`` and read what it names; return that, or the error, as which only one kind will do."""
+    """Evaluate ``data`` and read what it names; return that, or the error, which must be a ManifestError."""
     (root / "manifest.py").write_bytes(data)
     result: Manifest | ManifestError
     try:
@@ -244,7 +244,7 @@ def test_bytes(tree, data):
     outcome(tree, data)
 
 
-def test_fitting_calls_fit(tree):
+def test_valid_calls_are_valid(tree):
     """The grammar above reaches more than errors."""
     found = [outcome(tree, f"metadata(version='1')\n{text}".encode()) for text in FITTING]
     assert not [one for one in found if isinstance(one, ManifestError)]
@@ -262,7 +262,7 @@ def test_fitting_calls_fit(tree):
         lambda root: (root / "a.py").unlink(),
     ],
 )
-def test_harm_would_be_seen(tree, harm):
+def test_the_audit_hook_sees_harm(tree, harm):
     with pytest.raises(RuntimeError), watched():
         harm(tree)
     broken.clear()

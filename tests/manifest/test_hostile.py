@@ -1,4 +1,4 @@
-"""An index that means ill, or is broken: one clear error, and no file was fetched."""
+"""An index that is hostile or broken: one clear error, and no file is fetched."""
 
 import json
 
@@ -99,7 +99,7 @@ def test_targets_that_lead_out_are_refused_before_any_file_is_fetched(key, targe
     ],
     ids=str,
 )
-def test_descriptions_that_are_not_as_they_must_be(document, index, lock):
+def test_invalid_descriptions(document, index, lock):
     index.describe("bad", document)
     with pytest.raises(ManifestError, match=r"^bad \(for the project\): "):
         lock("bad")
@@ -111,14 +111,14 @@ def test_descriptions_that_are_not_as_they_must_be(document, index, lock):
     [b"", b"\xff", b"{", b"[" * 500_000, b'{"a":' * 100_000, b"9" * 10_000, b"{}" + b" " * package_json.MAX_SIZE],
     ids=["nothing", "not UTF-8", "cut", "deep lists", "deep objects", "a long number", "too large"],
 )
-def test_pages_that_are_no_descriptions(page, index, lock):
+def test_pages_that_are_not_descriptions(page, index, lock):
     index.describe("bad", page)
     with pytest.raises(ManifestError, match=r"^bad \(for the project\): ") as caught:
         lock("bad")
     assert len(str(caught.value)) < 500
 
 
-def test_any_depth_is_an_error_and_none_too_deep_to_be_told():
+def test_nested_json_of_any_depth_is_a_clean_error():
     folder = Location("https://example.org", "pkg")
     for depth in range(400, 1200):
         nested = "[" * depth + "]" * depth
@@ -157,13 +157,13 @@ def test_bytes_that_do_not_match_the_short_hash(index, cache, lock):
     assert not cache.exists()
 
 
-def test_a_package_that_is_not_there(index, lock):
+def test_a_missing_package(index, lock):
     index.add("a", deps=[["missing", "1.0"]])
     with pytest.raises(ManifestError, match=r"^missing@1.0 \(for a 1.0\): .*no such file"):
         lock("a")
 
 
-def test_more_packages_and_files_than_there_may_be(index, lock, monkeypatch):
+def test_too_many_packages_and_files(index, lock, monkeypatch):
     for number in range(60):
         index.describe(f"p{number}", {"v": 1, "deps": [[f"p{number + 1}", ""]]})
     monkeypatch.setattr("romfs_manifest.mip.resolve.MAX_PACKAGES", 50)

@@ -86,7 +86,7 @@ def test_what_a_name_leads_to(name, ref, url):
         ("https://example.org/x.py", "https://example.org/x.py"),
     ],
 )
-def test_a_ref_holds_in_its_own_repository_only(text, url):
+def test_a_ref_applies_in_its_own_repository_only(text, url):
     assert locate_source(text, Location("github:o/r", "pkg", "v1")).url == url
 
 

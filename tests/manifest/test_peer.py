@@ -1,4 +1,4 @@
-"""What mpremote's mip installs, for packages that mean well: the same paths and bytes."""
+"""The same paths and bytes as mpremote's mip installs, for packages that are not hostile."""
 
 import pytest
 
@@ -8,7 +8,7 @@ mip = pytest.importorskip("mpremote.mip")
 
 
 class Board:
-    """As much of a board's file system as mip asks for."""
+    """As much of a board's file system as mip uses."""
 
     def __init__(self):
         self.files = {}

@@ -80,7 +80,7 @@ def test_the_password_of_a_proxy_is_for_the_proxy_alone(secure, start, monkeypat
 
 @pytest.mark.usefixtures("trusted")
 @pytest.mark.parametrize("arguments", [("other:password",), ("", 403), ("", 502)])
-def test_a_proxy_that_refuses(arguments, secure, start, monkeypatch):
+def test_a_proxy_that_denies_access(arguments, secure, start, monkeypatch):
     proxy = start(*arguments)
     monkeypatch.setenv("HTTPS_PROXY", f"http://user:secret@{proxy.address}")
     with pytest.raises(ManifestError, match="the proxy failed: ") as caught:
@@ -95,7 +95,7 @@ def test_a_proxy_that_refuses(arguments, secure, start, monkeypatch):
     "address",
     ["http://user:secret@127.0.0.1:1", "socks5://user:secret@h", "http://user:secret@h:port", "http://secret@"],
 )
-def test_a_proxy_that_is_not_there_or_not_an_address(address, secure, monkeypatch):
+def test_a_proxy_that_is_unreachable_or_not_an_address(address, secure, monkeypatch):
     monkeypatch.setenv("HTTPS_PROXY", address)
     with pytest.raises(ManifestError, match="proxy") as caught:
         get(secure.site)

@@ -12,7 +12,7 @@ def versions(lock):
     return {package.name: package.version for package in lock.packages}
 
 
-def test_a_package_and_all_that_it_depends_on(index, cache, lock):
+def test_a_package_and_everything_that_it_requires(index, cache, lock):
     index.add("app", "1.2", {"app/__init__.py": b"import net\n", "app/page.html": b"<p>"}, [["net", "latest"]])
     index.add("net", "0.9")
     made = lock("app")
@@ -32,7 +32,7 @@ def test_a_package_and_all_that_it_depends_on(index, cache, lock):
     }
 
 
-def test_versions_are_those_asked_for(index, lock):
+def test_the_requested_versions_are_locked(index, lock):
     for version in ("1.0", "1.1", "2.0"):
         index.add("a", version)
     assert versions(lock("a")) == {"a": "2.0"}
@@ -40,7 +40,7 @@ def test_versions_are_those_asked_for(index, lock):
     assert lock("a@latest") == lock("a")
 
 
-def test_the_compiled_form_is_asked_for_by_its_number(index, lock):
+def test_the_compiled_form_is_named_by_its_number(index, lock):
     data = b"M\x06\x00\x1f"
     index.put("/pi/v2/package/6/a/latest.json", {"v": 1, "version": "1.0", "hashes": [["a.mpy", index.file(data)]]})
     made = lock("a", form="6")
@@ -112,7 +112,7 @@ def test_a_version_that_only_a_replaced_version_names_ends_the_search(index, loc
     check_lock(made, ["a"])
 
 
-def test_two_versions_with_the_same_files_are_none(index, lock):
+def test_two_versions_with_the_same_files_do_not_conflict(index, lock):
     for version in ("1.0", "1.1"):
         index.add("base", version, {"base.py": b"same"})
     made = lock("base@1.0", "base@1.1")
@@ -142,7 +142,7 @@ def test_one_package_cannot_have_two_files_for_a_path(index, lock):
         lock("a")
 
 
-def test_an_index_that_says_two_things_of_one_version(index, lock):
+def test_an_index_that_describes_a_version_in_two_ways(index, lock):
     index.add("a")
     index.describe("a", {"v": 1, "version": "1.0"}, "latest")
     index.add("b", deps=[["a", "1.0"]])
@@ -176,7 +176,7 @@ class TestPins:
         index.add("b", deps=[["base", "latest"]])
         index.add("base")
 
-    def test_what_is_locked_stays_and_takes_no_network(self, index, lock):
+    def test_locked_packages_stay_and_need_no_network(self, index, lock):
         before = lock("a", "b")
         index.add("base", "2.0")
         index.add("a", "2.0", deps=[["base", "latest"]])
@@ -194,7 +194,7 @@ class TestPins:
         with pytest.raises(ManifestError, match="'nope'"):
             lock("a", previous=before, upgrade=["nope"])
 
-    def test_new_requests_find_what_is_locked(self, index, lock):
+    def test_new_requests_use_locked_packages(self, index, lock):
         before = lock("a")
         index.add("base", "2.0")
         index.requests.clear()
@@ -202,7 +202,7 @@ class TestPins:
         assert versions(after) == {"a": "1.0", "b": "1.0", "base": "1.0"}
         assert [path for path in index.requests if "/base/" in path] == []
 
-    def test_what_nobody_asks_for_any_more_is_gone(self, lock):
+    def test_packages_that_nothing_requires_are_removed(self, lock):
         assert versions(lock("base", previous=lock("a", "b"))) == {"base": "1.0"}
 
     def test_another_version_another_index_and_another_form_are_resolved_anew(self, index, lock):
@@ -215,18 +215,18 @@ class TestPins:
 
 class TestTheLockIsStale:
     @pytest.mark.parametrize(
-        ("requests", "said"),
+        ("requests", "message"),
         [
             (["a", "b"], "b is a dependency"),
             ([], "a is locked, but is not a dependency"),
             (["a@2.0"], "a is locked"),
         ],
     )
-    def test_requests_that_changed(self, requests, said, index, lock):
+    def test_requests_that_changed(self, requests, message, index, lock):
         index.add("a")
         made = lock("a")
         index.requests.clear()
-        with pytest.raises(ManifestError, match=said):
+        with pytest.raises(ManifestError, match=message):
             check_lock(made, requests)
         assert index.requests == []
 

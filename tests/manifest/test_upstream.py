@@ -1,4 +1,4 @@
-"""The same files as MicroPython's own tools find, where a checkout of it, and of its library, is at hand."""
+"""The same files as MicroPython's own tools find, if checkouts of it and of its library are available."""
 
 import importlib.util
 import os

@@ -82,7 +82,7 @@ def test_links_may_lead_into_folders_that_the_user_named(tmp_path):
 
 
 @linked
-def test_links_that_stay(tmp_path):
+def test_links_that_stay_inside(tmp_path):
     put(tmp_path, {"r/p/a.py": "1"})
     (tmp_path / "r" / "p" / "b.py").symlink_to("a.py")
     (tmp_path / "r" / "q").symlink_to("p")
@@ -110,7 +110,7 @@ def test_pipes_are_not_waited_for(tmp_path):
 
 
 @linux
-def test_names_that_no_image_can_hold(tmp_path):
+def test_names_that_no_image_can_contain(tmp_path):
     for name in (b"\xff.py", b"a\\b.py", b"a\n.py"):
         folder = tmp_path / str(len(name))
         folder.mkdir(exist_ok=True)
@@ -155,7 +155,7 @@ def test_names_that_are_too_long(tmp_path, call):
     assert failure(tmp_path, call.format("$(X)"), variables={"X": "x" * 5000}).startswith("manifest.py:1:1: ")
 
 
-def test_folders_that_are_nested_too_deep(tmp_path):
+def test_folders_that_are_nested_too_deeply(tmp_path):
     put(tmp_path, {"r/" + "d/" * 140 + "a.py": ""})
     assert "folders are nested too deeply in" in failure(tmp_path, "freeze('r')")
 

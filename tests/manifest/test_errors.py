@@ -56,7 +56,7 @@ UNSUPPORTED = [
 
 
 def where(text):
-    """Return where an error is said to be, when columns inside f-strings depend on the version of Python."""
+    """Return an error without its column, which depends on the version of Python inside f-strings."""
     return re.sub(r"(manifest.py:\d+):\d+:", r"\1:", text)
 
 
@@ -160,7 +160,7 @@ def test_hostile_syntax(tmp_path, text):
     assert failure(tmp_path, text).startswith("manifest.py:1:")
 
 
-def test_what_python_warns_of_is_not_heard(tmp_path, recwarn):
+def test_warnings_of_the_parser_are_not_shown(tmp_path, recwarn):
     put(tmp_path, {"a.py": ""})
     failure(tmp_path, r"module('\d.py')")
     assert not recwarn

@@ -1,4 +1,4 @@
-"""The lock on disk, the cache, and fetching: not a byte of them can be changed unnoticed."""
+"""The lock on disk, the cache, and fetching: a change of any byte is noticed."""
 
 import errno
 import hashlib
@@ -48,7 +48,7 @@ def path(tmp_path, made):
     return tmp_path / "romfs.lock"
 
 
-def test_what_was_written_is_read(path, made):
+def test_a_lock_is_read_as_it_was_written(path, made):
     assert read_lock(path) == made
 
 
@@ -105,7 +105,7 @@ FILE = LockedFile("a.py", "https://example.org/a.py", "0" * 64, 1)
         FILE._replace(size=True),
     ],
 )
-def test_a_lock_is_hostile_though_its_checksum_is_right(file, tmp_path):
+def test_a_lock_is_checked_even_if_its_checksum_is_right(file, tmp_path):
     path = tmp_path / "romfs.lock"
     write_lock(path, Lock(("a",), (LockedPackage("a", "1.0", (), (FILE, file)),), "https://example.org", "py"))
     with pytest.raises(ManifestError, match=re.escape(str(path))):
@@ -113,7 +113,7 @@ def test_a_lock_is_hostile_though_its_checksum_is_right(file, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("file", "said"),
+    ("file", "message"),
     [
         (FILE._replace(target="../b.py"), "package 'a': file '../b.py': the target '../b.py' must not contain"),
         (FILE._replace(target="b.py", sha256="x"), "package 'a': file 'b.py': its SHA-256 or its size is invalid"),
@@ -123,10 +123,10 @@ def test_a_lock_is_hostile_though_its_checksum_is_right(file, tmp_path):
         ),
     ],
 )
-def test_errors_name_the_package_and_the_file(file, said, tmp_path):
+def test_errors_name_the_package_and_the_file(file, message, tmp_path):
     path = tmp_path / "romfs.lock"
     write_lock(path, Lock(("a",), (LockedPackage("a", "1.0", (), (FILE, file)),), "https://example.org", "py"))
-    with pytest.raises(ManifestError, match=re.escape(f"{path}: {said}")):
+    with pytest.raises(ManifestError, match=re.escape(f"{path}: {message}")):
         read_lock(path)
 
 
@@ -197,14 +197,14 @@ def test_names_of_repositories_that_differ_only_in_case_are_one_also_in_an_old_l
     "text",
     ["", "x", "a = [" * 5000, "format = 1\n", "format = 2\n", f"format = 0x{'f' * 9000}\n", "\xff", "packages = 1"],
 )
-def test_what_is_no_lock(text, tmp_path):
+def test_files_that_are_not_locks(text, tmp_path):
     path = tmp_path / "romfs.lock"
     path.write_bytes(text.encode("latin-1"))
     with pytest.raises(ManifestError, match=re.escape(str(path))):
         read_lock(path)
 
 
-def test_a_lock_that_is_not_there(tmp_path):
+def test_a_missing_lock(tmp_path):
     with pytest.raises(ManifestError, match="does not exist") as caught:
         read_lock(tmp_path / "romfs.lock")
     assert caught.value.hint == "Run 'romfs-manifest lock' to make it."
@@ -215,7 +215,7 @@ def test_a_lock_that_cannot_be_written(made, tmp_path):
         write_lock(tmp_path / "missing/romfs.lock", made)
 
 
-def test_a_lock_stays_whole_when_its_writing_ends_early(path, made, monkeypatch):
+def test_an_interrupted_write_leaves_the_old_lock(path, made, monkeypatch):
     def interrupted(_):
         raise KeyboardInterrupt
 
@@ -228,12 +228,12 @@ def test_a_lock_stays_whole_when_its_writing_ends_early(path, made, monkeypatch)
 
 
 class TestFetch:
-    def test_a_full_cache_takes_no_network(self, made, cache, index):
+    def test_a_full_cache_needs_no_network(self, made, cache, index):
         index.requests.clear()
         assert fetch(made, cache, index=index.url)["a/__init__.py"] == b"import base\n"
         assert index.requests == []
 
-    def test_what_the_cache_lacks_is_fetched_once_by_its_url(self, made, cache, index):
+    def test_missing_files_are_fetched_once_from_their_url(self, made, cache, index):
         files = fetch(made, cache, index=index.url)
         for entry in cache.iterdir():
             entry.unlink()
@@ -248,7 +248,7 @@ class TestFetch:
             hashlib.sha256(data).hexdigest() for data in fetch(made, cache, index=index.url).values()
         }
 
-    def test_a_bad_entry_is_as_good_as_missing(self, made, cache, index):
+    def test_a_damaged_entry_counts_as_missing(self, made, cache, index):
         files = fetch(made, cache, index=index.url)
         for entry in sorted(cache.iterdir()):
             good = entry.read_bytes()
@@ -268,7 +268,7 @@ class TestFetch:
             fetch(made, cache, index=index.url)
 
     def test_bytes_that_match_the_short_hash_but_not_the_locked_one(self, made, cache, index):
-        """The page is under the name of its short hash: what is served there now need not even match that."""
+        """The page is named by its short hash, but its bytes need not match."""
         (package,) = (package for package in made.packages if package.name == "base")
         (file,) = package.files
         data = index.pages[file.url.removeprefix(index.site)]
@@ -288,7 +288,7 @@ class TestFetch:
             fetch(made, cache, index=index.url)
 
     def test_a_locked_hash_of_which_only_the_short_one_is_right(self, made, cache, index):
-        """As if another file with the same first eight digits had been locked."""
+        """As if another file with the same first eight digits were locked."""
         (file,) = made.packages[1].files
         forged = file._replace(sha256=file.sha256[:8] + "0" * 56)
         package = made.packages[1]._replace(files=(forged,))
