@@ -44,7 +44,7 @@ PLAIN = {
     },
     "camera": {
         "models": "c121f8ffd52a3b387f5338a6155769f2fa03b29f8c149da599e38fda7f989a1f",
-        "code": "a10443c05c5be44e8c9fddb566493adf6572954f0960cce9bfbaf059c6f43f96",
+        "code": "bfa6bc11dfd9a48844efe24dcbde9c4c15a78c93e95137ab0d096c28c7bcd59e",
     },
     "greenhouse": {
         "": "9ee13076efe13a744949a37324837cfca34513bc21d71e77b8c922bd846fbc03",
@@ -73,7 +73,7 @@ COMPILED = {
     },
     "camera": {
         "models": "c121f8ffd52a3b387f5338a6155769f2fa03b29f8c149da599e38fda7f989a1f",
-        "code": "7caf20deb29fc8f5ed62057041a975d38cb5d1e43a9b80445baf1de36ed13ba3",
+        "code": "85d410a21487ed9a140be4a4d107e2cba155f5b7346bb532045387f877f054fe",
     },
     "greenhouse": {
         "": "17b0084c66810d9473311ec80998cef20e7861ccb8ee54fe7351ef20d43e845d",
