@@ -6,7 +6,7 @@ import os
 import sys
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from hatch_romfs.cli.command import Parser, Version, add_common_options, print_json, printable, run, say
 from hatch_romfs.errors import SettingsError
@@ -94,6 +94,7 @@ def _add_show(showing: Parser) -> None:
 
 def lock(options: argparse.Namespace) -> None:
     """Resolve dependencies and write the lock."""
+    from hatch_romfs.cli import locks
     from romfs_manifest import make_lock, write_lock
     from romfs_manifest.mip.lock_file import NAME
     from romfs_manifest.project import read_requests
@@ -119,10 +120,10 @@ def lock(options: argparse.Namespace) -> None:
     if made != previous:
         write_lock(path, made)
     if options.json:
-        print_json({**_to_document(path, made), "changed": made != previous, "warnings": warnings.texts})
+        print_json({**locks.lock_document(path, made), "changed": made != previous, "warnings": warnings.texts})
     elif not options.quiet:
-        say(_summarize(path, made))
-        for line in _list_changes(previous, made, everything=options.verbose):
+        say(locks.summarize_lock(path, made))
+        for line in locks.list_changes(previous, made, everything=options.verbose):
             say(line)
 
 
@@ -151,39 +152,49 @@ def _read_previous(path: Path, index: str | None, warnings: _Warnings) -> tuple[
 
 def check(options: argparse.Namespace) -> None:
     """Check that the lock matches the project's dependencies."""
+    from hatch_romfs.cli import locks
+
     path, checked = _read_checked(options)
     if options.json:
-        print_json(_to_document(path, checked))
+        print_json(locks.lock_document(path, checked))
     elif not options.quiet:
-        say(_summarize(path, checked))
+        say(locks.summarize_lock(path, checked))
 
 
 def fetch(options: argparse.Namespace) -> None:
     """Fetch every locked file into the cache."""
+    from hatch_romfs.cli import locks
+
     fetched = _fetch_files(options)
     if options.json:
-        document = _to_document(fetched.path, fetched.lock)
+        document = locks.lock_document(fetched.path, fetched.lock)
         print_json({**document, "cache": str(fetched.cache), "warnings": fetched.warnings})
     elif not options.quiet:
-        say(f"{_summarize(fetched.path, fetched.lock)}, all in {printable(str(fetched.cache))}")
+        say(f"{locks.summarize_lock(fetched.path, fetched.lock)}, all in {printable(str(fetched.cache))}")
 
 
 def mirror(options: argparse.Namespace) -> None:
     """Write everything that the lock needs as an index in a folder."""
+    from hatch_romfs.cli import locks
     from romfs_manifest.mip.mirror import write_mirror
 
     fetched = _fetch_files(options)
     write_mirror(options.folder, fetched.lock, fetched.files)
     if options.json:
-        document = _to_document(fetched.path, fetched.lock)
+        document = locks.lock_document(fetched.path, fetched.lock)
         print_json({**document, "folder": str(options.folder), "warnings": fetched.warnings})
     elif not options.quiet:
-        say(f"{_summarize(fetched.path, fetched.lock)}, mirrored in {options.folder}")
-        say(printable(f"To use it: romfs-manifest lock --index file:{_relative(options.folder, options.project)}"))
+        say(f"{locks.summarize_lock(fetched.path, fetched.lock)}, mirrored in {options.folder}")
+        say(
+            printable(
+                f"To use it: romfs-manifest lock --index file:{locks.relative_path(options.folder, options.project)}"
+            )
+        )
 
 
 def outdated(options: argparse.Namespace) -> None:
     """List locked packages of which the index has a newer version."""
+    from hatch_romfs.cli import locks
     from romfs_manifest.mip.outdated import find_outdated
     from romfs_manifest.mip.policy import check_named
 
@@ -192,7 +203,7 @@ def outdated(options: argparse.Namespace) -> None:
     found = find_outdated(checked, root=options.project)
     if options.json:
         rows = [{"name": name, "locked": locked, "latest": latest} for name, locked, latest in found]
-        print_json({**_to_document(path, checked), "outdated": rows})
+        print_json({**locks.lock_document(path, checked), "outdated": rows})
     elif not options.quiet:
         for name, locked, latest in found:
             say(f"{name} {locked} -> {latest}")
@@ -200,11 +211,12 @@ def outdated(options: argparse.Namespace) -> None:
 
 def tree(options: argparse.Namespace) -> None:
     """Show which package requires which."""
+    from hatch_romfs.cli import locks
     from romfs_manifest.mip.tree import draw_tree, required_by
 
     path, checked = _read_checked(options)
     if options.json:
-        document = _to_document(path, checked)
+        document = locks.lock_document(path, checked)
         rows = required_by(checked)
         for row, package in zip(document["packages"], checked.packages, strict=True):
             row |= {"requires": list(package.dependencies), "required_by": rows[package]}
@@ -291,14 +303,6 @@ def _fetch_files(options: argparse.Namespace) -> _Fetched:
     return _Fetched(path, checked, cache, files, warnings.texts)
 
 
-def _relative(folder: Path, project: Path) -> str:
-    """Return the path of a folder from a project; that is how a lock names it."""
-    try:
-        return Path(os.path.relpath(folder, project)).as_posix()
-    except ValueError:  # another drive
-        return folder.resolve().as_posix()
-
-
 def _parse_assignments(option: str, texts: list[str]) -> dict[str, str]:
     pairs = [text.partition("=") for text in texts]
     if wrong := [name for name, equals, _ in pairs if not (name and equals)]:
@@ -316,25 +320,3 @@ def _read_checked(options: argparse.Namespace) -> tuple[Path, Lock]:
     read = read_lock(path)
     check_lock(read, requests)
     return path, read
-
-
-def _summarize(path: Path, lock: Lock) -> str:
-    from hatch_romfs.cli.show import count
-
-    files = [file for package in lock.packages for file in package.files]
-    size = sum(file.size for file in files)
-    return printable(f"{path}: {count(len(lock.packages), 'package')}, {count(len(files), 'file')}, {size:,} bytes")
-
-
-def _list_changes(before: Lock | None, after: Lock, *, everything: bool) -> list[str]:
-    old, new = set(before.packages if before else ()), set(after.packages)
-    marks = [(package, "-") for package in old - new] + [(package, "+") for package in new - old]
-    marks += [(package, " ") for package in old & new if everything]
-    return [printable(f"{mark} {package}") for package, mark in sorted(marks)]
-
-
-def _to_document(path: Path, lock: Lock) -> dict[str, Any]:
-    packages = [
-        {"name": package.name, "version": package.version, "files": len(package.files)} for package in lock.packages
-    ]
-    return {"path": str(path), "index": lock.index_url, "packages": packages}

@@ -12,7 +12,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from romfs_manifest.errors import LimitError, ManifestError, ManifestErrors, MissingFileError
 from romfs_manifest.files import read_file
 from romfs_manifest.manifest.entries import MAX_ENTRIES, Entries, Entry, Manifest, Package, check_mpy
-from romfs_manifest.manifest.folders import FolderReader, SourceFile, check_path, is_folder, native_path
+from romfs_manifest.manifest.folders import (
+    FolderReader,
+    SourceFile,
+    absolute_path,
+    check_path,
+    folder_name,
+    is_folder,
+    manifest_path,
+    native_path,
+    variable_value,
+)
 from romfs_manifest.manifest.functions import bind
 from romfs_manifest.manifest.interpreter import Interpreter
 from romfs_manifest.manifest.libraries import OFFICIAL, Libraries
@@ -58,14 +68,14 @@ def evaluate(
     of an include. Links may lead into ``folders``, libraries, and folders that are values of variables. Raises
     ManifestError; for several errors at once that is ManifestErrors.
     """
-    values = {name: _variable(value) for name, value in variables.items()}
-    named = [*map(_absolute, (*folders, *libraries.values())), *map(Path, values.values())]
+    values = {name: variable_value(value) for name, value in variables.items()}
+    named = [*map(absolute_path, (*folders, *libraries.values())), *map(Path, values.values())]
     evaluation = _Evaluation(values, FolderReader(folder for folder in named if folder.is_absolute()))
     package = Package()
     try:
         evaluation.add_libraries(libraries)
         included = {name: from_python(value, evaluation.budget) for name, value in options.items()}
-        evaluation.run(_manifest_path(_absolute(path)), included, package)
+        evaluation.run(manifest_path(absolute_path(path)), included, package)
     except ManifestError as error:  # which ended the evaluation; others may have been found before
         evaluation.problems.append(error)
     return evaluation.result(package)
@@ -101,11 +111,11 @@ class _Evaluation:
         """Add the official libraries that exist, and then ``libraries``."""
         official = self._variables.get("MPY_LIB_DIR")
         for name in OFFICIAL if official else ():
-            folder = _absolute(f"{official}/{name}")
+            folder = absolute_path(f"{official}/{name}")
             if is_folder(folder):
                 self._libraries.add(name, folder)
         for name, path in libraries.items():
-            self._libraries.add(name, _absolute(path))
+            self._libraries.add(name, absolute_path(path))
 
     def run(self, path: Path, options: dict[str, Value], package: Package) -> None:
         """Evaluate one manifest, as a part of ``package``; raises ManifestError if nothing can be evaluated."""
@@ -147,7 +157,7 @@ class _Evaluation:
     def package(
         self, frame: _Frame, package_path: str, files: tuple[str, ...] | None, base_path: str, opt: int | None
     ) -> None:
-        root, below = self._path(frame, base_path), _folder_name(package_path)
+        root, below = self._path(frame, base_path), folder_name(package_path)
         if files is not None:
             for file in files:
                 self.budget.step(ITEM_STEPS)
@@ -180,7 +190,7 @@ class _Evaluation:
         self._warn(frame, f"{path} is a C module, which is compiled into firmware; it adds nothing to the image")
 
     def _include(self, frame: _Frame, path: Path) -> None:
-        path = _manifest_path(path)
+        path = manifest_path(path)
         before = self._included.get(path)
         if before is None:
             self.calls.append(frame.place)
@@ -201,7 +211,7 @@ class _Evaluation:
     ) -> None:
         root = self._path(frame, path)
         # One by one: those before a missing file stay, should a ``try`` skip it.
-        for name in map(_folder_name, ("",) if script is None else (script,) if isinstance(script, str) else script):
+        for name in map(folder_name, ("",) if script is None else (script,) if isinstance(script, str) else script):
             self.budget.step(ITEM_STEPS)
             if not name or is_folder(self._reader.inside(root, name)):
                 self._add(frame, self._below(frame, root, name, kinds), kinds, opt)
@@ -239,7 +249,7 @@ class _Evaluation:
 
         if len(text) > MAX_PATH:
             raise ManifestError(f"the path {text[:50]!r}… is longer than {MAX_PATH} characters", hint="Shorten it.")
-        return _absolute(frame.place.path.parent / native_path(_VARIABLE.sub(value, text)))
+        return absolute_path(frame.place.path.parent / native_path(_VARIABLE.sub(value, text)))
 
     def _warn(self, frame: _Frame, text: str) -> None:
         self.warnings[f"{frame.place}: {_shorten(text)}"] = None
@@ -310,25 +320,3 @@ _FUNCTIONS: dict[str, Callable[..., None]] = {
 
 def _shorten(text: str) -> str:
     return text if len(text) <= MAX_MESSAGE else f"{text[:MAX_MESSAGE]}…"
-
-
-def _absolute(path: str | Path) -> Path:
-    return Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would follow links, which are checked elsewhere
-
-
-def _variable(value: str | Path) -> str:
-    text = str(value)
-    return str(_absolute(text)) if os.path.exists(text) else text  # noqa: PTH110 - Path("") exists, "" does not
-
-
-def _manifest_path(path: Path) -> Path:
-    """Return the manifest that ``path`` is or contains, as the one path by which it is known."""
-    if is_folder(path):
-        path /= "manifest.py"
-    # A link to a manifest is a manifest of its own: what it names is beside the link.
-    return Path(os.path.realpath(path.parent), path.name)
-
-
-def _folder_name(name: str) -> str:
-    """Return the name of a folder without parts that mean nothing."""
-    return "" if name in (".", "./") else name.removesuffix("/")

@@ -122,6 +122,30 @@ def is_folder(path: Path) -> bool:
     return os.path.isdir(path)  # noqa: PTH112
 
 
+def absolute_path(path: str | Path) -> Path:
+    """Return ``path`` from the root, without following links, which are checked elsewhere."""
+    return Path(os.path.abspath(path))  # noqa: PTH100 - resolve() follows links
+
+
+def variable_value(value: str | Path) -> str:
+    """Return the text of a variable; the path of something that exists is relative to the current folder."""
+    text = str(value)
+    return str(absolute_path(text)) if os.path.exists(text) else text  # noqa: PTH110 - Path("") exists, "" does not
+
+
+def manifest_path(path: Path) -> Path:
+    """Return the manifest that ``path`` is or contains, as the one path by which it is known."""
+    if is_folder(path):
+        path /= "manifest.py"
+    # A link to a manifest is a manifest of its own: what it names is beside the link.
+    return Path(os.path.realpath(path.parent), path.name)
+
+
+def folder_name(name: str) -> str:
+    """Return the name of a folder without parts that mean nothing."""
+    return "" if name in (".", "./") else name.removesuffix("/")
+
+
 def native_path(text: str) -> str:
     """Return a path in a manifest, which is UTF-8, as this system's calls take it; raises ManifestError."""
     if "\0" in text:
