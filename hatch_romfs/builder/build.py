@@ -13,7 +13,6 @@ from hatch_romfs.compile.modules import compile_tree
 from hatch_romfs.errors import BuildError
 from hatch_romfs.events import Progress, ignore_progress
 from hatch_romfs.formats import MAGICS, open_image
-from hatch_romfs.formats.c_source import C_START, c_source
 from hatch_romfs.settings.layers import board_source
 from hatch_romfs.settings.values import MAX_SIZE
 from hatch_romfs.tree import CHUNK, files
@@ -80,6 +79,8 @@ def build_image(job: Job, *, cache: bool = True, on_progress: Report = ignore_pr
 def _check_outputs(job: Job) -> None:
     """Refuse to overwrite files that no build has written."""
     if job.emit:
+        from hatch_romfs.formats.c_source import C_START  # noqa: PLC0415 - few builds end in C source
+
         check_replaceable(job.out, "C array of an image", C_START)
     else:
         check_replaceable(job.out, "ROMFS image", *MAGICS.values())
@@ -118,6 +119,8 @@ def _write_outputs(job: Job, image: PackedImage, on_progress: Report) -> str:
     with Digest() as digest:
         chunks = _watch(_gather(image.chunks()), digest, image.size, on_progress)
         if job.emit:
+            from hatch_romfs.formats.c_source import c_source  # noqa: PLC0415
+
             chunks = c_source(chunks, image.size, job.emit, image.alignment)
         with replace_output(job.out) as temporary:
             write_new(temporary, chunks)

@@ -8,7 +8,6 @@ from posixpath import normpath
 from typing import TYPE_CHECKING, NamedTuple
 
 from hatch_romfs.collect.folder import Folder, Keep
-from hatch_romfs.collect.linux import set_executable, special_files
 from hatch_romfs.collect.manifest import manifest_files, package_files
 from hatch_romfs.collect.merge import add_node, merge_directory
 from hatch_romfs.collect.repeated import repeated_modules
@@ -106,6 +105,8 @@ def _finish(settings: Settings, tree: Directory, warnings: list[str]) -> Collect
     """Add what the settings ask for by path, and warnings about the tree as a whole."""
     if settings.format != "linux":
         return CollectResult(tree, (*warnings, *_warnings(tree)))
+    from hatch_romfs.collect.linux import set_executable, special_files  # noqa: PLC0415 - few images are Linux romfs
+
     if settings.linux.executable is not None:
         tree = set_executable(tree, settings.linux.executable)
     for path, node in special_files(settings.linux):
