@@ -9,11 +9,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from hatch_romfs.api import build, build_all
     from hatch_romfs.board.flash import Flashed, erase, flash, query, read, verify
     from hatch_romfs.board.listing import Listed, list_files
     from hatch_romfs.board.session import PortOptions
-    from hatch_romfs.emit import CArray
+    from hatch_romfs.builder.api import build, build_all
+    from hatch_romfs.builder.build import BuildResult
     from hatch_romfs.errors import (
         BoardError,
         BuildError,
@@ -23,16 +23,17 @@ if TYPE_CHECKING:
         SettingsError,
         VerifyError,
     )
+    from hatch_romfs.events import Progress
     from hatch_romfs.formats import open_image
+    from hatch_romfs.formats.c_source import CArray
     from hatch_romfs.formats.linux.image import LinuxImage
     from hatch_romfs.formats.micropython.image import RomImage
-    from hatch_romfs.installed import installed_image
-    from hatch_romfs.pipeline import Built
+    from hatch_romfs.images.installed import installed_image
 
 __all__ = [
     "BoardError",
     "BuildError",
-    "Built",
+    "BuildResult",
     "CArray",
     "Flashed",
     "ImageError",
@@ -40,6 +41,7 @@ __all__ = [
     "LinuxImage",
     "Listed",
     "PortOptions",
+    "Progress",
     "RomImage",
     "RomfsError",
     "SettingsError",
@@ -56,18 +58,18 @@ __all__ = [
     "verify",
 ]
 
-_HOMES = {
-    **dict.fromkeys(("Flashed", "erase", "flash", "query", "read", "verify"), "hatch_romfs.board.flash"),
-    **dict.fromkeys(("Listed", "list_files"), "hatch_romfs.board.listing"),
-    "CArray": "hatch_romfs.emit",
-    "LinuxImage": "hatch_romfs.formats.linux.image",
-    "Built": "hatch_romfs.pipeline",
-    "PortOptions": "hatch_romfs.board.session",
-    "RomImage": "hatch_romfs.formats.micropython.image",
-    "build": "hatch_romfs.api",
-    "build_all": "hatch_romfs.api",
-    "installed_image": "hatch_romfs.installed",
-    "open_image": "hatch_romfs.formats",
+_MODULES = {
+    **dict.fromkeys(("Flashed", "erase", "flash", "query", "read", "verify"), "board.flash"),
+    **dict.fromkeys(("Listed", "list_files"), "board.listing"),
+    "PortOptions": "board.session",
+    **dict.fromkeys(("build", "build_all"), "builder.api"),
+    "BuildResult": "builder.build",
+    "Progress": "events",
+    "open_image": "formats",
+    "CArray": "formats.c_source",
+    "LinuxImage": "formats.linux.image",
+    "RomImage": "formats.micropython.image",
+    "installed_image": "images.installed",
 }
 
 
@@ -76,4 +78,4 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module  # noqa: PLC0415
 
-    return getattr(import_module(_HOMES.get(name, "hatch_romfs.errors")), name)
+    return getattr(import_module(f"{__name__}.{_MODULES.get(name, 'errors')}"), name)

@@ -1,7 +1,6 @@
-"""The ways in which things fail: one class a kind of failure, one exit status a class.
+"""Errors: one class for each kind of failure, and one exit status for each class.
 
-Libraries raise these and nothing else on purpose; only the edges (``cli`` and ``plugins``) turn them
-into a line on the screen and a status.
+Libraries raise only these on purpose. Only ``cli`` and ``plugins`` turn them into a message and an exit status.
 """
 
 from __future__ import annotations
@@ -32,10 +31,10 @@ def _lines(text: Text) -> str:
 
 
 class RomfsError(Exception):
-    """Something that the user can do something about.
+    """An error that the user can do something about.
 
-    ``message`` says what is wrong and where, ``hint`` what to do about it. Both can be several lines, given as a
-    sequence. They can be printed as they are: everything unprintable is escaped, also a newline within a line.
+    ``message`` says what is wrong and where, and ``hint`` what to do. Both can be several lines, given as a sequence.
+    They can be printed as they are: everything unprintable is escaped, also a newline within a line.
     """
 
     status: ClassVar[int] = 1
@@ -50,11 +49,11 @@ class RomfsError(Exception):
 
 
 class BuildError(RomfsError):
-    """The build or what should go into the image is at fault."""
+    """The build failed, or content that should go into the image cannot."""
 
 
 class Problem:
-    """One mistake in the settings: the full path of the key, and what is wrong with it."""
+    """One mistake in the settings: where it is, and what is wrong. ``key`` is the full path of a key, or an option."""
 
     def __init__(self, key: str, text: str) -> None:
         self.key = key
@@ -65,17 +64,18 @@ class Problem:
 
 
 class SettingsError(RomfsError):
-    """The command line or the settings are wrong; ``problems`` holds every mistake that was found."""
+    """The command line or the settings are wrong; ``problems`` lists every mistake."""
 
     status = 2
 
-    def __init__(self, problems: Sequence[Problem] | str, *, hint: Text | None = None) -> None:
-        self.problems = () if isinstance(problems, str) else tuple(problems)
-        super().__init__(problems if isinstance(problems, str) else list(map(str, problems)), hint=hint)
+    def __init__(self, problems: Sequence[Problem] | Text, *, hint: Text | None = None) -> None:
+        problems = (problems,) if isinstance(problems, str) else problems
+        self.problems = tuple(problem for problem in problems if isinstance(problem, Problem))
+        super().__init__(list(map(str, problems)), hint=hint)
 
 
 class ImageError(RomfsError):
-    """This is not a sound image; ``offset`` is the byte of the image at which that shows."""
+    """This is not a valid image; ``offset`` is the byte of the image that shows it."""
 
     status = 3
 
@@ -86,7 +86,7 @@ class ImageError(RomfsError):
 
 
 class LinkError(RomfsError):
-    """There is no board, there are several, or the link to it was lost."""
+    """There is no board, there are several, or the connection was lost."""
 
     status = 4
 
@@ -106,7 +106,7 @@ class BoardError(RomfsError):
 
 
 class VerifyError(RomfsError):
-    """The board does not hold what it should, or an image not what its inventory says."""
+    """The content of a board is not what it should be, or an image does not match its inventory."""
 
     status = 6
 

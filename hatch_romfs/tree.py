@@ -1,7 +1,7 @@
-"""The file tree that the rooms hand on: directories and files, and where a file's bytes come from.
+"""The tree of files that packages exchange: directories, files, and where the bytes of each file come from.
 
-A path inside an image is a string with ``/`` between its names and none at either end; the root is ``""``.
-Names are checked here and nowhere else.
+The small values here are named tuples instead of dataclasses: importing ``dataclasses`` and generating their
+methods would take a twentieth of a small build's time.
 """
 
 from __future__ import annotations
@@ -10,27 +10,24 @@ import os
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
 from hatch_romfs.errors import BuildError
+from hatch_romfs.paths import join
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
-MAX_DEPTH = 255
-"""Folders inside one another, at most: enough for any real tree, and a bound for what walks one."""
-
-MAX_PATH = 4096
-"""Bytes of a path inside an image, at most: what walks a tree builds the path of everything in it."""
+    from hatch_romfs.settings.model import Nested
 
 CHUNK = 1 << 18
-"""Bytes handed on at a time when a file's data is streamed."""
+"""Bytes that are passed on at a time when data is streamed."""
 
 
 class Content(Protocol):
-    """A file's data, which may be larger than memory."""
+    """The data of a file, which may be larger than memory."""
 
     @property
     def size(self) -> int:
-        """How many bytes ``chunks`` yields."""
+        """The number of bytes that ``chunks`` yields."""
         ...
 
     def chunks(self) -> Iterator[bytes | memoryview]:
@@ -38,15 +35,15 @@ class Content(Protocol):
         ...
 
 
-class Held(NamedTuple):
-    """Data that is in memory, such as a compiled module: ``compiler`` is the path of what made that."""
+class MemoryContent(NamedTuple):
+    """Data in memory, such as a compiled module; ``compiler`` is the path of the mpy-cross that made it."""
 
     data: bytes
     compiler: Path | None = None
 
     @property
     def size(self) -> int:
-        """Its length in bytes."""
+        """The length in bytes."""
         return len(self.data)
 
     def chunks(self) -> Iterator[bytes | memoryview]:
@@ -56,11 +53,11 @@ class Held(NamedTuple):
             yield view[start : start + CHUNK]
 
 
-class OnDisk(NamedTuple):
-    """A file's data that stays on disk until it is needed.
+class DiskContent(NamedTuple):
+    """Data that stays on disk until it is needed.
 
-    Size and time of change (nanoseconds) are those it had when it was collected: a file that changes during
-    the build is an error, for its place in the image is settled by then.
+    ``size`` and ``mtime_ns`` are those at the time of collecting. The layout of the image depends on them, so a file
+    that changes during the build is an error.
     """
 
     path: str
@@ -68,7 +65,7 @@ class OnDisk(NamedTuple):
     mtime_ns: int
 
     def chunks(self) -> Iterator[bytes | memoryview]:
-        """Yield the data; raises BuildError if it cannot be read, or is not what was collected."""
+        """Yield the data; raises BuildError if the file cannot be read or has changed since it was collected."""
         total = 0
         try:
             with open(self.path, "rb", buffering=0) as file:  # noqa: PTH123 - there are many files
@@ -83,14 +80,13 @@ class OnDisk(NamedTuple):
 
 
 class File(NamedTuple):
-    """A file; ``origin`` says where it comes from, for messages.
+    """A file.
 
-    Only Linux's romfs knows ``executable``. Of a ``.py``, ``optimize`` is the level that it is compiled with where
-    that is not the settings', and one that is ``verbatim`` is never compiled;
-    a ``.mpy`` that is was compiled elsewhere.
-
-    ``source`` is the path of the file on disk that it was made of, relative to the project and with ``/``; None
-    where there is none, or it is the same on no other machine.
+    ``origin`` says in messages where the file comes from. ``executable`` exists only in Linux romfs. ``optimize`` is
+    the ``-O`` level for this module if it differs from the settings. A ``.py`` that is ``verbatim`` is not compiled; a
+    ``.mpy`` that is verbatim was compiled elsewhere. ``source`` is the path of the file on disk, relative to the
+    project and with ``/``, or None if there is none or it depends on the machine. ``alignment``, in bytes, is what the
+    content itself needs, in addition to what the settings ask for.
     """
 
     content: Content
@@ -99,10 +95,11 @@ class File(NamedTuple):
     optimize: int | None = None
     verbatim: bool = False
     source: str | None = None
+    alignment: int = 1
 
     @property
     def size(self) -> int:
-        """Its length in bytes."""
+        """The length in bytes."""
         return self.content.size
 
     def read(self) -> bytes:
@@ -111,14 +108,17 @@ class File(NamedTuple):
 
 
 class Symlink(NamedTuple):
-    """A symbolic link to ``target``, a path as the file system that mounts the image understands it."""
+    """A symbolic link to ``target``, a path in the terms of the file system that mounts the image."""
 
     target: str
     origin: str
 
 
 class Special(NamedTuple):
-    """A special file: ``kind`` is ``socket`` or ``fifo``, or ``block device`` or ``character device`` with numbers."""
+    """A special file: ``kind`` is ``socket``, ``fifo``, ``block device``, or ``character device``.
+
+    Only devices have ``major`` and ``minor`` numbers.
+    """
 
     kind: str
     origin: str
@@ -126,8 +126,16 @@ class Special(NamedTuple):
     minor: int = 0
 
 
+class NestedImage(NamedTuple):
+    """An image inside the image: its own tree, and its own settings. Packing turns it into a file."""
+
+    tree: Directory
+    settings: Nested
+    origin: str
+
+
 class Directory:
-    """A directory: nodes by name. Order is given by ``sorted``, not by the dictionary.
+    """A directory: nodes by name, in any order; ``sorted`` gives the order of the image.
 
     A node that is the same object under several names is one file with several hard links.
     """
@@ -139,29 +147,34 @@ class Directory:
         self.executable = executable
 
     def sorted(self) -> list[tuple[str, Node]]:
-        """List the entries by the bytes of their names (UTF-8 keeps the order of code points)."""
+        """Return the entries by the bytes of their names (UTF-8 keeps the order of code points)."""
         return sorted(self.entries.items(), key=lambda entry: entry[0])
 
 
-Node: TypeAlias = Directory | File | Symlink | Special
+Leaf: TypeAlias = File | Symlink | Special | NestedImage
+Node: TypeAlias = Directory | Leaf
 
 
 def kind_of(node: Node) -> str:
-    """Say what a node is."""
-    if isinstance(node, Special):
-        return node.kind
-    if isinstance(node, Symlink):
-        return f"symbolic link to {node.target!r}"
-    return "directory" if isinstance(node, Directory) else "file"
-
-
-def join(parent: str, name: str) -> str:
-    """Return the path of ``name`` in the directory ``parent``."""
-    return f"{parent}/{name}" if parent else name
+    """Return what a node is, in words."""
+    match node:
+        case Directory():
+            return "directory"
+        case File():
+            return "file"
+        case Symlink():
+            return f"symbolic link to {node.target!r}"
+        case Special():
+            return node.kind
+        case NestedImage():
+            return "image"
 
 
 def walk(root: Directory, path: str = "") -> Iterator[tuple[str, Node]]:
-    """Yield every path below ``root`` with its node, a directory before what it holds, names in order."""
+    """Yield every path below ``root`` with its node: a directory before its content, names in order.
+
+    The content of nested images is not part of this tree.
+    """
     for name, node in root.sorted():
         here = join(path, name)
         yield here, node
@@ -174,23 +187,19 @@ def files(root: Directory) -> Iterator[tuple[str, File]]:
     return ((path, node) for path, node in walk(root) if isinstance(node, File))
 
 
-def name_problem(name: str) -> str | None:
-    """Say why ``name`` cannot be a name inside an image, or return None."""
-    if name in ("", ".", ".."):
-        return f"{name!r} is not a name"
-    if "/" in name or "\0" in name:
-        return f"the name {name!r} holds a '/' or a NUL"
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return f"the name {name!r} is not valid UTF-8"
-    return None
+def nested_images(root: Directory) -> dict[str, NestedImage]:
+    """Return the nested images below ``root`` by path."""
+    return {path: node for path, node in walk(root) if isinstance(node, NestedImage)}
 
 
-def path_problem(path: str) -> str | None:
-    """Say why ``path`` cannot be a path inside an image, or return None; the root, ``""``, can."""
-    if "\\" in path:
-        return f"{path!r} holds a backslash; folders are parted by '/'"
-    if path.startswith("/") or path[1:2] == ":":
-        return f"{path!r} is absolute; paths inside an image count from its root"
-    return next(filter(None, map(name_problem, path.split("/"))), None) if path else None
+def replace_leaves(root: Directory, change: Callable[[str, str, Leaf], tuple[str, Leaf]], path: str = "") -> Directory:
+    """Return a copy of a tree. ``change`` takes the path, the name, and the node of a leaf; it returns both."""
+    entries: dict[str, Node] = {}
+    for name, node in root.entries.items():
+        here = join(path, name)
+        if isinstance(node, Directory):
+            entries[name] = replace_leaves(node, change, here)
+        else:
+            leaf_name, leaf = change(here, name, node)
+            entries[leaf_name] = leaf
+    return Directory(entries, executable=root.executable)

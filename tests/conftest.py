@@ -1,7 +1,6 @@
-"""What many tests need: an environment of their own, a wheel of this package, and projects to build."""
+"""Fixtures for many tests: an environment of their own, a wheel of this package, and projects to build."""
 
 import os
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -10,14 +9,16 @@ import pytest
 from hatch_romfs import build
 from tests import judges
 from tests.manifest.server import Index
+from tests.projects import copied, make_project
 
 CACHES = {"UV_CACHE_DIR": "uv", "PIP_CACHE_DIR": "pip"}
 
 
 def pytest_collection_modifyitems(items):
     """Run the tests of pseudo-terminals one after another: the name of one that is gone is soon another's."""
+    with_terminals = ("tests/board/", "tests/cli/test_image.py", "tests/images/test_run.py", "tests/test_examples.py")
     for item in items:
-        if "tests/board/" in item.path.as_posix() or item.path.name in ("test_cli.py", "test_examples.py"):
+        if any(place in item.path.as_posix() for place in with_terminals):
             item.add_marker(pytest.mark.xdist_group("boards"))
 
 
@@ -48,42 +49,6 @@ def wheelhouse(tmp_path_factory, _own_caches):
         yield folder
 
 
-def copied(source: Path, target: Path) -> Path:
-    """Copy a checkout without what it does not keep."""
-    left_out = shutil.ignore_patterns(".git", ".venv*", "dist", "__pycache__", ".*_cache", ".coverage*", ".hypothesis")
-    return Path(shutil.copytree(source, target, ignore=left_out, symlinks=True))
-
-
-PYPROJECT = """\
-[build-system]
-requires = ["hatchling", "hatch-romfs"]
-build-backend = "hatchling.build"
-
-[project]
-name = "My.app"
-version = "1.2.3-rc1"
-
-[tool.hatch.build.hooks.romfs]
-
-[tool.hatch.build.targets.wheel]
-packages = ["src/app"]
-
-[tool.romfs]
-lib = ["vendor"]
-alignment = { "*.bin" = 32 }
-"""
-
-FILES = {
-    "pyproject.toml": PYPROJECT.encode(),
-    "src/app/__init__.py": b"from app.greeting import greet\n",
-    "src/app/greeting.py": b"import util\n\n\ndef greet():\n    return 'hello ' + util.who()\n",
-    "src/app/table.bin": bytes(range(256)),
-    "src/app/copy of table.bin": bytes(range(256)),
-    "src/ünï cödé/text.txt": "grüße\n".encode(),
-    "vendor/util.py": b"def who():\n    return 'world'\n",
-}
-
-
 @pytest.fixture
 def index():
     """An index of mip packages, served on this machine."""
@@ -104,9 +69,6 @@ def reference(tmp_path):
     return build(make_project(tmp_path / "reference")).sha256
 
 
-def make_project(root: Path, files: dict[str, bytes] = FILES) -> Path:
-    for path, data in files.items():
-        target = root / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(data)
-    return root
+@pytest.fixture
+def image(project):
+    return build(project).path

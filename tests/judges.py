@@ -1,4 +1,4 @@
-"""The real tools that judge what we make, each found once; a missing one skips its tests, in CI it fails them."""
+"""The real tools that judge the output, each found once; a missing one skips its tests, and fails them in CI."""
 
 import json
 import os
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from hatch_romfs.trial import interpreter
+from hatch_romfs.images.run import interpreter
 
 REPO = Path(__file__).parent.parent
 BIN = Path(sys.executable).parent

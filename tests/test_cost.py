@@ -1,4 +1,4 @@
-"""What a build costs beside mpremote's, whole processes in one run; the script is in benchmarks/."""
+"""The cost of a build, compared with mpremote as whole processes; the script is in benchmarks/."""
 
 import json
 import subprocess
@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from hatch_romfs.formats.micropython.layout import lay_out
-from hatch_romfs.tree import Directory, File, Held
+from hatch_romfs.tree import Directory, File, MemoryContent
 from tests import judges
 
 
@@ -26,7 +26,7 @@ ROWS = ["150 modules, cold cache", "150 modules, warm cache", "1,500 modules, wa
 
 
 @pytest.mark.parametrize("what", ROWS)
-def test_a_build_takes_no_more_of_mpremotes_time_than_it_may(what, measured):
+def test_a_build_takes_at_most_its_share_of_mpremotes_time(what, measured):
     (row,) = (row for row in measured["rows"] if row["what"] == what)
     assert row["ratio"] <= row["bound"], row
 
@@ -62,7 +62,7 @@ def test_a_layout_takes_few_passes():
     """Time grows with the tree, not with its square: ten times the files in at most twenty times the calls."""
 
     def folder() -> Directory:
-        return Directory({f"f{n}": File(Held(b"x" * n), "") for n in range(20)})
+        return Directory({f"f{n}": File(MemoryContent(b"x" * n), "") for n in range(20)})
 
     def calls(count: int) -> int:
         seen = 0

@@ -7,11 +7,11 @@ import sys
 import pytest
 
 from hatch_romfs import build, build_all, open_image
-from hatch_romfs.formats.image import stored
+from hatch_romfs.formats.image import image_content
+from hatch_romfs.images.run import run_image
 from hatch_romfs.tree import files
-from hatch_romfs.trial import run_image
 from tests import judges
-from tests.conftest import copied
+from tests.projects import copied
 
 EXAMPLES = sorted(path.parent.name for path in (judges.REPO / "examples").glob("*/pyproject.toml"))
 
@@ -39,7 +39,7 @@ def test_blink_runs(example):
 def test_greenhouse_runs(example):
     built = build(example("greenhouse"))
     with open_image(built.path) as image:
-        offsets = {path: stored(file).offset for path, file in files(image.root)}
+        offsets = {path: image_content(file).offset for path, file in files(image.root)}
     assert offsets["data/calibration.bin"] % 32 == 0
     assert {"greenhouse/app.mpy", "greenhouse/config.py", "lib/ringbuffer/__init__.mpy", "www/index.html"} <= set(
         offsets
@@ -57,7 +57,7 @@ def test_camera_runs(example):
         "code": (1, 1 << 20),
     }
     with open_image(built["models"].path) as image:
-        assert stored(image.file("person.tflite")).offset % 16 == 0
+        assert image_content(image.file("person.tflite")).offset % 16 == 0
     status, said = run_image(built["code"].path, built["code"].size, "import camera", capture=True)
     assert (status, said) == (0, "Mensch (0, 0, 4, 4)\nKatze (2, 2, 4, 4)\nvision 1.2.0\n")
 

@@ -14,16 +14,15 @@ from serial.tools.list_ports_common import ListPortInfo
 from hatch_romfs import RomfsError
 from hatch_romfs.board.repl import RaisedError
 from hatch_romfs.board.session import PortOptions, session
-from hatch_romfs.cli import edge, flash, image, show
+from hatch_romfs.cli import command, flash, image, manifest, show
 from hatch_romfs.errors import Problem, SettingsError, one_line
 from hatch_romfs.formats import open_image
 from hatch_romfs.formats.micropython.layout import lay_out
 from hatch_romfs.formats.micropython.metadata import Metadata
 from hatch_romfs.formats.micropython.writer import image_chunks
-from hatch_romfs.plugins import edge as plugin_edge
+from hatch_romfs.plugins.errors import abort_on_failure
 from hatch_romfs.sim.board import SimOptions, SimulatedBoard
 from romfs_manifest import ManifestError
-from romfs_manifest import terminal as manifest_terminal
 from romfs_manifest.errors import Place
 from tests.trees import tree
 
@@ -69,7 +68,7 @@ def test_a_failure(hostile, arguments, capsys):
         error = OSError(5, hostile, hostile)
         raise RomfsError([f"cannot read {hostile}", f"  {hostile}"], hint=f"Remove {hostile}.") from error
 
-    assert edge._status(fail, arguments) == 1
+    assert command._status(fail, arguments) == 1
     out, err = capsys.readouterr()
     shown = err[err.index("error: cannot read") if not arguments else err.rindex("\nerror: cannot read") + 1 :]
     check(shown, 3)
@@ -88,13 +87,13 @@ def test_a_failure_of_the_system(hostile, tmp_path, capsys):
     def fail(_arguments):
         raise KeyboardInterrupt(hostile)
 
-    assert edge._status(fail, []) == 130
+    assert command._status(fail, []) == 130
     check(capsys.readouterr().err, 1)
 
 
 def test_usage_errors(hostile, capsys):
     name = hostile.replace("\0", "")
-    for command, arguments in (
+    for run, arguments in (
         (flash.command, [f"--{name}"]),
         (flash.command, ["--query", "--partition", name]),
         (flash.command, ["--query", "--port", name or "x"]),
@@ -104,7 +103,7 @@ def test_usage_errors(hostile, capsys):
         (image.command, ["info", f"x{name}"]),
         (image.command, ["build", f"x{name}"]),
     ):
-        assert edge._status(command, arguments) in (2, 3, 4)
+        assert command._status(run, arguments) in (2, 3, 4)
         err = capsys.readouterr().err
         check(err, len(err.split("\n")) - 1)
         assert [line for line in err.splitlines() if line.startswith("error: ")] == [err.splitlines()[0]]
@@ -152,7 +151,7 @@ def test_what_a_board_says(tmp_path, monkeypatch, capsys):
             (["--query", "-vv"], 3),
             (["--erase"], 1),
         ):
-            assert edge._status(flash.command, [*map(str, arguments), "--port", board.port]) == 0
+            assert command._status(flash.command, [*map(str, arguments), "--port", board.port]) == 0
             out, err = capsys.readouterr()
             check(out, lines)
             check(err, len(err.split("\n")) - 1)
@@ -170,39 +169,38 @@ def test_ports(hostile, monkeypatch, capsys):
     other = ListPortInfo("/dev/ttyY")
     other.description, other.serial_number, other.vid = f"Board{hostile}", f"A{hostile}b", 1
     monkeypatch.setattr("serial.tools.list_ports.comports", lambda: [port, other])
-    assert edge._status(flash.command, ["--list-ports"]) == 0
+    assert command._status(flash.command, ["--list-ports"]) == 0
     check(capsys.readouterr().out, 2)
     for arguments in ([], ["--port", "id:A"]):
-        assert edge._status(flash.command, ["--query", *arguments]) == 4
+        assert command._status(flash.command, ["--query", *arguments]) == 4
         check(capsys.readouterr().err, 4)
 
 
 def test_warnings_and_lines(hostile, capsys):
-    edge.say(hostile)
-    edge.tell(hostile)
-    edge.warn(hostile)
-    manifest_terminal.say(hostile)
-    manifest_terminal.tell(hostile)
+    command.say(hostile)
+    command.tell(hostile)
+    command.warn(hostile)
     said = capsys.readouterr()
-    check(said.out, 2)
-    check(said.err, 3)
+    check(said.out, 1)
+    check(said.err, 2)
 
 
 def test_plugins(hostile):
     said = []
-    with pytest.raises(RomfsError), plugin_edge.failures(lambda message, code: said.append(message)):
+    with pytest.raises(RomfsError), abort_on_failure(lambda message, code: said.append(message)):
         raise RomfsError(hostile, hint=hostile)
     check(said[0], 2)
 
 
-def test_the_manifest_tool(hostile, tmp_path, capsys):
-    def fail(_arguments):
+def test_the_manifest_tool(hostile, tmp_path, monkeypatch, capsys):
+    def fail(_options):
         place = Place(tmp_path / hostile, 1)
         raise ManifestError(hostile, hint=hostile, place=place, chain=(place,)) from ValueError(hostile)
 
-    assert manifest_terminal._status(fail, []) == 1
+    monkeypatch.setattr(manifest, "show", fail)
+    assert command._status(manifest.command, ["show", "x"]) == 1
     check(capsys.readouterr().err, 3)
-    assert manifest_terminal._status(fail, ["-v"]) == 1
+    assert command._status(manifest.command, ["show", "x", "-v"]) == 1
     err = capsys.readouterr().err
     check(err, len(err.split("\n")) - 1)
     assert [line for line in err.splitlines() if not line.startswith("  ")] == [err.splitlines()[-3]]
@@ -213,8 +211,8 @@ def test_the_commands_on_a_real_terminal(hostile_image):
     master, terminal = pty.openpty()
     code = "import sys; from hatch_romfs.cli.image import main; main()"
     environment = {**os.environ, "TERM": "dumb", "COLUMNS": "300", "NO_COLOR": "1"}
-    command = [sys.executable, "-c", code, "tree", str(hostile_image)]
-    subprocess.run(command, stdout=terminal, stderr=terminal, env=environment, check=True)
+    arguments = [sys.executable, "-c", code, "tree", str(hostile_image)]
+    subprocess.run(arguments, stdout=terminal, stderr=terminal, env=environment, check=True)
     os.close(terminal)
     shown = os.read(master, 100_000).decode().replace("\r\n", "\n")
     os.close(master)

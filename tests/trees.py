@@ -9,7 +9,7 @@ from pathlib import Path
 
 from hypothesis import strategies as st
 
-from hatch_romfs.tree import Directory, File, Held, Node, Special, Symlink, files, walk
+from hatch_romfs.tree import Directory, File, MemoryContent, Node, Special, Symlink, files, walk
 
 NAMES = st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1, max_size=12).filter(
     lambda name: name not in (".", "..")
@@ -20,7 +20,7 @@ DATA = st.one_of(st.binary(max_size=40), st.builds(lambda size, seed: bytes([see
 
 
 def file(data: bytes) -> File:
-    return File(Held(data), "a test")
+    return File(MemoryContent(data), "a test")
 
 
 def trees(names: st.SearchStrategy[str] = NAMES) -> st.SearchStrategy[Directory]:
@@ -37,7 +37,7 @@ def romfs_trees(names: st.SearchStrategy[str] = NAMES) -> st.SearchStrategy[Dire
     """Trees of everything that Linux's romfs holds, hard links among it: one node under two names."""
     number = st.integers(0, 0xFFFF)
     leaves: st.SearchStrategy[Node] = st.one_of(
-        st.builds(lambda data, executable: File(Held(data), "a test", executable), DATA, st.booleans()),
+        st.builds(lambda data, executable: File(MemoryContent(data), "a test", executable), DATA, st.booleans()),
         st.builds(lambda target: Symlink(target, "a test"), names),
         st.builds(lambda kind: Special(kind, "a test"), st.sampled_from(("fifo", "socket"))),
         st.builds(
@@ -99,7 +99,7 @@ def digests(root: Directory) -> dict[str, tuple[int, str] | None]:
     }
 
 
-def put(root: Directory, folder: Path) -> Path:
+def write_tree(root: Directory, folder: Path) -> Path:
     """Write a tree to disk, in reverse order so that no order is taken for granted."""
     folder.mkdir(parents=True, exist_ok=True)
     for path, node in reversed(list(walk(root))):
@@ -116,7 +116,7 @@ def paths(root: Directory) -> list[str]:
     return [path for path, _ in files(root)]
 
 
-def put_romfs(root: Directory, folder: Path) -> Path:
+def write_romfs_tree(root: Directory, folder: Path) -> Path:
     """Write a tree with all that Linux's romfs holds to disk, devices by genromfs's ``@`` names: no root needed."""
     folder.mkdir(parents=True, exist_ok=True)
     made: dict[int, Path] = {}

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 from hatch_romfs.compile.header import HEADER_SIZE, flag_names, read_header
 from hatch_romfs.errors import BoardError, SettingsError
-from hatch_romfs.settings.kinds import FLAGS_ARCH
+from hatch_romfs.settings.values import FLAGS_ARCH
 from hatch_romfs.tree import files
 
 if TYPE_CHECKING:
     from hatch_romfs.board.probe import Board, Partition
     from hatch_romfs.compile.header import MpyHeader
     from hatch_romfs.formats.image import Image
-    from hatch_romfs.settings.boards import Known
+    from hatch_romfs.settings.boards import BoardFacts
 
 _ARMV7 = ("armv6m", "armv7m", "armv7em", "armv7emsp", "armv7emdp")
 _NAMED = 5
@@ -44,7 +44,7 @@ def choose_partition(board: Board, number: int) -> Partition:
     return partition
 
 
-def unlike(board: Board, known: Known) -> list[str]:
+def unlike(board: Board, known: BoardFacts) -> list[str]:
     """Return in what a board is not what boards of a name are known to be; its firmware may be of another make.
 
     What a board calls itself is not its name here, but it says which chip it has.

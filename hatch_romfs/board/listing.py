@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from hatch_romfs.board.link import Trace
     from hatch_romfs.board.probe import Board, Partition
     from hatch_romfs.board.session import Session
-    from hatch_romfs.formats.image import StoredDirectory
+    from hatch_romfs.formats.image import ImageDirectory
 
 PIECE: Final = 48
 """Bytes fetched at once where a file's record stands by itself: its head, its name and the head of its data."""
@@ -30,7 +30,7 @@ class Listed(NamedTuple):
     """
 
     partition: Partition
-    root: StoredDirectory | None = None
+    root: ImageDirectory | None = None
     problem: ImageError | None = None
 
 

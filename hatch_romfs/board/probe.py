@@ -12,7 +12,7 @@ from hatch_romfs.board.mperrno import EINVAL
 from hatch_romfs.board.plan import Erasing, Geometry, Reprogramming
 from hatch_romfs.errors import LinkError
 from hatch_romfs.formats.micropython.head import read_head
-from hatch_romfs.settings.kinds import ARCHS
+from hatch_romfs.settings.values import ARCHS
 
 if TYPE_CHECKING:
     from hatch_romfs.board.repl import RawRepl

@@ -7,7 +7,7 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, Final
 
 from hatch_romfs.cli import show
-from hatch_romfs.cli.edge import say
+from hatch_romfs.cli.command import say
 
 if TYPE_CHECKING:
     from hatch_romfs.board.listing import Listed

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hatch_romfs.cli.edge import Parser, Version, add_common_options, print_json, run, say, tell
+from hatch_romfs.cli.command import Parser, Version, add_common_options, print_json, run, say, tell
 from hatch_romfs.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -187,10 +187,10 @@ def flash(options: argparse.Namespace) -> None:
 
     source = options.source
     if options.installed:
-        from hatch_romfs.installed import installed_image
+        from hatch_romfs.images.installed import installed_image
 
         source = installed_image(options.installed, options.image)
-    with open_source(options, source) as image, show.progress(quiet=options.quiet or options.json) as on_event:
+    with open_source(options, source) as image, show.board_progress(quiet=options.quiet or options.json) as on_event:
         if not options.force:
             check_content(image.path, source)
         done = write(
@@ -262,7 +262,10 @@ def verify(options: argparse.Namespace) -> None:
     from hatch_romfs.cli import show
     from hatch_romfs.cli.source import open_source
 
-    with open_source(options, options.verify) as image, show.progress(quiet=options.quiet or options.json) as on_event:
+    with (
+        open_source(options, options.verify) as image,
+        show.board_progress(quiet=options.quiet or options.json) as on_event,
+    ):
         board = compare(
             image.path,
             _port(options),
@@ -281,12 +284,12 @@ def verify(options: argparse.Namespace) -> None:
 def read(options: argparse.Namespace) -> None:
     """Write what a partition holds to a file."""
     from hatch_romfs.board.flash import read as fetch
+    from hatch_romfs.builder.output import check_new, write_output
     from hatch_romfs.cli import show
-    from hatch_romfs.pipeline import check_new, write_artifact
 
     partition = options.partition or 0
     check_new(options.read)  # before anything is read, which takes its time
-    with show.progress(quiet=options.quiet or options.json) as on_event:
+    with show.board_progress(quiet=options.quiet or options.json) as on_event:
         data = fetch(
             _port(options),
             partition=partition,
@@ -294,7 +297,7 @@ def read(options: argparse.Namespace) -> None:
             on_event=on_event,
             trace=_trace(options),
         )
-    write_artifact(options.read, [data], replace=False)
+    write_output(options.read, [data], replace=False)
     if options.json:
         print_json({"path": str(options.read), "size": len(data), "partition": partition})
     elif not options.quiet:
@@ -307,7 +310,7 @@ def erase(options: argparse.Namespace) -> None:
     from hatch_romfs.cli import show
 
     partition = options.partition or 0
-    with show.progress(quiet=options.quiet or options.json) as on_event:
+    with show.board_progress(quiet=options.quiet or options.json) as on_event:
         board = clear(_port(options), partition=partition, on_event=on_event, trace=_trace(options))
     if options.json:
         print_json({"board": board.machine, "partition": partition, "erased": True})

@@ -6,7 +6,7 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from hatch_romfs.cli.edge import print_json, say
+from hatch_romfs.cli.command import print_json, say
 from hatch_romfs.errors import SettingsError
 
 if TYPE_CHECKING:

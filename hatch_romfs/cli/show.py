@@ -1,119 +1,118 @@
-"""How things look: trees and bars where a person watches, plain lines in a pipe, documents for machines."""
+"""How results look: trees on a terminal, plain lines in a pipe, documents for machines."""
 
 from __future__ import annotations
 
 import sys
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from hatch_romfs.cli.edge import say, warn
+from hatch_romfs.cli.command import say, warn
 from hatch_romfs.errors import ImageError, one_line
-from hatch_romfs.formats.image import stored
+from hatch_romfs.events import Progress, ignore_progress
+from hatch_romfs.formats.image import image_content
 from hatch_romfs.formats.sharing import hard_links
 from hatch_romfs.tree import Directory, File, Special, Symlink, walk
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from rich.tree import Tree
 
     from hatch_romfs.board.listing import Listed
+    from hatch_romfs.builder.build import BuildResult
+    from hatch_romfs.events import Report
     from hatch_romfs.formats.image import Image
-    from hatch_romfs.pipeline import Built, Progress
     from hatch_romfs.tree import Node
 
 
-def count(number: int, thing: str) -> str:
-    """Return how many of a thing there are."""
-    return f"{number:,} {thing}{'' if number == 1 else 's'}"
+def count(number: int, noun: str) -> str:
+    """Return a number of things, in words."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 @contextmanager
-def progress(*, quiet: bool) -> Iterator[Progress]:
-    """Show progress as a bar on standard error while it is a terminal."""
+def progress(*, quiet: bool) -> Iterator[Report]:
+    """Show progress bars on standard error if it is a terminal."""
     if quiet or not sys.stderr.isatty():
-        yield lambda *_: None
+        yield ignore_progress
         return
-    from rich.console import Console  # noqa: PLC0415 - a pipe needs none of it
-    from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn  # noqa: PLC0415
-    from rich.progress import Progress as Bar  # noqa: PLC0415
+    from hatch_romfs.cli.bars import progress_bars  # noqa: PLC0415 - a pipe needs none of it
 
-    rate, left = TextColumn("{task.fields[rate]}"), TimeRemainingColumn()
-    columns = TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), rate, left
-    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
-        tasks: dict[str, Any] = {}
-
-        def on_progress(doing: str, done: int, total: int) -> None:
-            if doing not in tasks:
-                tasks[doing] = bar.add_task(doing, total=total, rate="")
-            bar.update(tasks[doing], completed=done, total=total)
-            speed = bar.tasks[tasks[doing]].speed
-            if speed and doing != "compiling":  # which counts modules, all else counts bytes
-                bar.update(tasks[doing], rate=f"{speed / 1024:,.0f} KiB/s")
-
-        yield on_progress
+    with progress_bars() as report:
+        yield report
 
 
-def built(result: Built) -> None:
-    """Say what was built, and warnings."""
-    for warning in result.warnings:
+@contextmanager
+def board_progress(*, quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
+    """Show the progress of work on a board, which reports phase, done, and total in bytes."""
+    with progress(quiet=quiet) as report:
+        yield lambda phase, done, total: report(Progress(phase, done, total))
+
+
+def result(built: BuildResult) -> None:
+    """Print what was built, and the warnings on standard error."""
+    for warning in built.warnings:
         warn(warning)
-    full = f", {result.size / result.limit:.0%} of {result.limit:,}" if result.limit else ""
-    say(f"{result.path}  {result.size:,} bytes{full}, {count(result.files, 'file')}, sha256 {result.sha256}")
+    share = f", {built.size / built.limit:.0%} of {built.limit:,}" if built.limit else ""
+    say(f"{built.path}  {built.size:,} bytes{share}, {count(built.files, 'file')}, sha256 {built.sha256}")
 
 
-def built_document(result: Built) -> dict[str, object]:
-    """Return what was built for machines."""
+def result_document(built: BuildResult) -> dict[str, object]:
+    """Return what was built, for machines."""
     return {
-        "path": str(result.path),
-        "size": result.size,
-        "sha256": result.sha256,
-        "files": result.files,
-        "warnings": list(result.warnings),
-        "inventory": result.inventory and str(result.inventory),
+        "path": str(built.path),
+        "size": built.size,
+        "sha256": built.sha256,
+        "files": built.files,
+        "warnings": list(built.warnings),
+        "inventory": built.inventory and str(built.inventory),
     }
 
 
 def info_document(image: Image) -> dict[str, object]:
     """Return what an image is."""
-    found = [node for _, node in walk(image.root)]
-    sizes = [node.size for node in found if isinstance(node, File)]
+    nodes = [node for _, node in walk(image.root)]
+    sizes = [node.size for node in nodes if isinstance(node, File)]
     try:
         image.check()
     except ImageError:
-        sound = False
+        matches = False
     else:
-        sound = True
+        matches = True
     return {
         "format": image.format,
         "name": image.name,
         "version": image.version,
         "content_sha256": image.content_sha256,
-        "content_matches": None if image.content_sha256 is None else sound,
+        "content_matches": None if image.content_sha256 is None else matches,
         "sha256": image.sha256(),
         "size": image.size,
         "files": len(sizes),
-        "directories": sum(isinstance(node, Directory) for node in found),
-        "links": sum(isinstance(node, Symlink) for node in found) or None,
-        "special_files": sum(isinstance(node, Special) for node in found) or None,
+        "directories": sum(isinstance(node, Directory) for node in nodes),
+        "links": sum(isinstance(node, Symlink) for node in nodes) or None,
+        "special_files": sum(isinstance(node, Special) for node in nodes) or None,
         "bytes": sum(sizes),
     }
 
 
 def fields(document: Mapping[str, object]) -> None:
-    """Print a document as a line for each field that has a value."""
+    """Print one line for each field of a document that has a value."""
     width = max(map(len, document)) + 1
     for name, value in document.items():
-        if value is not None:
-            if isinstance(value, bool):
+        match value:
+            case None:
+                continue
+            case bool():
                 text = "yes" if value else "no"
-            else:
-                text = f"{value:,}" if isinstance(value, int) else str(value)
-            say(f"{f'{name}:'.ljust(width)} {text}")
+            case int():
+                text = f"{value:,}"
+            case _:
+                text = str(value)
+        say(f"{f'{name}:'.ljust(width)} {text}")
 
 
 def tree_document(image: Image) -> dict[str, object]:
-    """Return everything that an image holds, in order."""
+    """Return everything in an image, in order."""
     same = hard_links(image.root)
     return {
         "format": image.format,
@@ -123,7 +122,7 @@ def tree_document(image: Image) -> dict[str, object]:
 
 
 def listed_document(listed: Listed) -> dict[str, object]:
-    """Return everything that a partition holds, in order; ``entries`` is None where there is no sound image."""
+    """Return everything in a partition, in order; ``entries`` is None if there is no valid image."""
     base = listed.partition.address
     entries = None
     if listed.root is not None:
@@ -134,93 +133,96 @@ def listed_document(listed: Listed) -> dict[str, object]:
 def _on_board(node: Node, base: int | None) -> dict[str, object]:
     if not isinstance(node, File):
         return {}
-    at, aligned = _place(node, base)
-    return {"alignment": aligned, "address": None if base is None else at}
+    at, alignment = _place(node, base)
+    return {"alignment": alignment, "address": None if base is None else at}
 
 
 def _entry(path: str, node: Node, format_: str, first: str | None) -> dict[str, object]:
-    if isinstance(node, Directory):
-        return {"path": path, "type": "directory"}
-    linked = {} if first is None else {"hard_link_to": first}
-    if isinstance(node, Symlink):
-        return {"path": path, "type": "link", "target": node.target, **linked}
-    if isinstance(node, Special):
-        numbers = {"major": node.major, "minor": node.minor} if node.kind.endswith("device") else {}
-        return {"path": path, "type": node.kind, **numbers, **linked}
-    data = stored(node)
-    mode = {"executable": node.executable} if format_ == "linux" else {}
-    return {
-        "path": path,
-        "type": "file",
-        "size": data.size,
-        "offset": data.offset,
-        "alignment": data.alignment,
-        **mode,
-        **linked,
-    }
+    entry: dict[str, object] = {"path": path}
+    match node:
+        case Directory():
+            return entry | {"type": "directory"}
+        case Symlink():
+            entry |= {"type": "link", "target": node.target}
+        case Special():
+            entry["type"] = node.kind
+            if node.kind.endswith("device"):
+                entry |= {"major": node.major, "minor": node.minor}
+        case File():
+            data = image_content(node)
+            entry |= {"type": "file", "size": data.size, "offset": data.offset, "alignment": data.alignment}
+            if format_ == "linux":
+                entry["executable"] = node.executable
+    if first is not None:
+        entry["hard_link_to"] = first
+    return entry
 
 
 def tree(image: Image) -> None:
-    """Print what an image holds."""
+    """Print what is in an image."""
     listing(image.root, image.size, (image.name, image.version))
 
 
-def listing(root: Directory, size: int, known: tuple[str | None, ...], base: int | None = None) -> None:
-    """Print an image's tree: as that on a terminal, in a pipe as a line for each file.
+def listing(root: Directory, size: int, names: tuple[str | None, ...], base: int | None = None) -> None:
+    """Print the tree of an image: as a tree on a terminal, one file per line in a pipe.
 
-    Files are where their offsets are in the image, or else from the memory address ``base`` on.
+    Each file is shown with its offset in the image, or with its memory address if the image is at ``base``.
     """
     if not sys.stdout.isatty():
-        _lines(root, base)
+        _print_lines(root, base)
         return
     from rich.console import Console  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
     from rich.tree import Tree  # noqa: PLC0415
 
     title = Text("/", "bold").append(f"  {size:,} bytes", "dim")
-    for one in filter(None, known):
-        title.append(f"  {one_line(one)}")
+    for name in filter(None, names):
+        title.append(f"  {one_line(name)}")
     shown = Tree(title)
-    _grow(shown, root, base)
+    _add_branches(shown, root, base)
     Console().print(shown)
 
 
-def _lines(root: Directory, base: int | None) -> None:
-    named, width = ("offset", 10) if base is None else ("address", max(10, len(f"{base:#x}") + 1))
-    say(f"{named:>{width}} {'size':>10} {'aligned':>8}  path")
+def _print_lines(root: Directory, base: int | None) -> None:
+    heading, width = ("offset", 10) if base is None else ("address", max(10, len(f"{base:#x}") + 1))
+    say(f"{heading:>{width}} {'size':>10} {'aligned':>8}  path")
     for path, node in walk(root):
         if isinstance(node, File):
-            at, aligned = _place(node, base)
+            at, alignment = _place(node, base)
             shown = at if base is None else f"{at:#010x}"
-            say(f"{shown:>{width}} {node.size:>10} {aligned:>8}  {path}{_mark(node)}")
+            say(f"{shown:>{width}} {node.size:>10} {alignment:>8}  {path}{_suffix(node)}")
         elif not isinstance(node, Directory):
-            say(f"{'':>{width}} {'':>10} {'':>8}  {path}{_mark(node)}")
+            say(f"{'':>{width}} {'':>10} {'':>8}  {path}{_suffix(node)}")
 
 
 def _place(file: File, base: int | None) -> tuple[int, int]:
-    """Return where a file begins, and the largest power of two that divides that."""
-    at = (base or 0) + stored(file).offset
+    """Return where a file begins, and the largest power of two that divides it."""
+    at = (base or 0) + image_content(file).offset
     return at, at & -at
 
 
-def _grow(branch: Tree, directory: Directory, base: int | None) -> None:
+def _add_branches(branch: Tree, directory: Directory, base: int | None) -> None:
     from rich.text import Text  # noqa: PLC0415
 
     for name, node in directory.sorted():
         if isinstance(node, Directory):
-            _grow(branch.add(Text(f"{one_line(name)}/", "bold")), node, base)
-        elif not isinstance(node, File):
-            branch.add(Text(one_line(name)).append(one_line(_mark(node)), "magenta"))
+            _add_branches(branch.add(Text(f"{one_line(name)}/", "bold")), node, base)
+        elif isinstance(node, File):
+            at, alignment = _place(node, base)
+            label = Text(one_line(name) + _suffix(node)).append(f"  {node.size:,}", "cyan")
+            branch.add(label.append(f"  @{at:#x} /{alignment}", "dim"))
         else:
-            at, aligned = _place(node, base)
-            label = Text(one_line(name) + _mark(node)).append(f"  {node.size:,}", "cyan")
-            branch.add(label.append(f"  @{at:#x} /{aligned}", "dim"))
+            branch.add(Text(one_line(name)).append(one_line(_suffix(node)), "magenta"))
 
 
-def _mark(node: File | Symlink | Special) -> str:
-    """Return what follows a name: as ``ls -F`` marks it, and what a link or a device is."""
-    if isinstance(node, File):
-        return "*" if node.executable else ""
-    if isinstance(node, Symlink):
-        return f" -> {node.target}"
-    return f" ({node.kind}{f' {node.major}, {node.minor}' if node.kind.endswith('device') else ''})"
+def _suffix(node: Node) -> str:
+    """Return what follows a name: the mark of ``ls -F``, the target of a link, or the kind of a special file."""
+    match node:
+        case File():
+            return "*" if node.executable else ""
+        case Symlink():
+            return f" -> {node.target}"
+        case Special():
+            return f" ({node.kind}{f' {node.major}, {node.minor}' if node.kind.endswith('device') else ''})"
+        case _:
+            return ""

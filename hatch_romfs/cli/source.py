@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from hatch_romfs.cli.edge import warn
+from hatch_romfs.cli.command import warn
 from hatch_romfs.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def open_source(options: argparse.Namespace, source: Path) -> Iterator[Source]:
         return
     import tempfile
 
-    from hatch_romfs.api import build
+    from hatch_romfs.builder.api import build
     from hatch_romfs.cli import show
 
     _check_folder(source, plain=options.folder)

@@ -1,4 +1,4 @@
-"""One folder on disk to entries of a tree: what is in it, what is left out, what cannot be taken."""
+"""One folder on disk to a tree: what is in it, what is excluded, and what an image cannot contain."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from hatch_romfs.errors import BuildError
-from hatch_romfs.tree import MAX_DEPTH, MAX_PATH, Directory, File, OnDisk, Special, Symlink, join, name_problem
+from hatch_romfs.paths import MAX_DEPTH, MAX_PATH, join, name_problem
+from hatch_romfs.tree import Directory, DiskContent, File, Special, Symlink
 
 if TYPE_CHECKING:
     from hatch_romfs.settings.patterns import Match
@@ -23,13 +24,13 @@ _SPECIAL = {
 
 
 EXECUTABLE = 0o111
-"""Any of these bits of a mode makes a file executable, as genromfs has it."""
+"""Any of these bits of a mode makes a file executable, as in genromfs."""
 
 
 class Keep(NamedTuple):
-    """What a tree keeps of folders beside names and bytes: special files, hard links, and what is asked for.
+    """What a tree keeps of a folder besides names and data: special files, hard links, and two options.
 
-    ``inodes`` are the nodes that may have further names, by the numbers of their device and inode.
+    ``inodes`` are the nodes that can have further names, by the numbers of their device and inode.
     """
 
     symlinks: bool
@@ -38,11 +39,11 @@ class Keep(NamedTuple):
 
 
 class Folder(NamedTuple):
-    """A source folder, and how it is named in messages.
+    """A source folder, and its name in messages.
 
-    ``below`` is its path relative to the project, None where that is the same on no other machine.
-    ``exclude`` and ``include`` are asked about paths relative to the folder, a directory's ending in ``/``. Without
-    ``keep`` special files are refused, and links followed.
+    ``below`` is its path relative to the project, or None if it depends on the machine. ``exclude`` and ``include``
+    are called with paths relative to the folder, those of directories ending in ``/``. Without ``keep`` special files
+    are refused, and links are followed.
     """
 
     root: Path
@@ -53,11 +54,11 @@ class Folder(NamedTuple):
     below: str | None = None
 
     def read(self) -> Directory:
-        """Return the folder's content as a tree; raises BuildError for what cannot be in an image."""
+        """Return the content of the folder as a tree. Raises BuildError for what an image cannot contain."""
         return self._directory(self.root, "", (os.path.realpath(self.root),))
 
-    def leaves_out(self, path: str) -> bool:
-        """Say whether patterns leave out ``path``, or a folder that it is in."""
+    def is_excluded(self, path: str) -> bool:
+        """Return whether patterns exclude ``path``, or a folder that contains it."""
         parts = path.split("/")
         above = ("/".join(parts[:count]) + "/" for count in range(1, len(parts)))
         if any(map(self.exclude, above)) or self.exclude(path):
@@ -65,18 +66,18 @@ class Folder(NamedTuple):
         return self.include is not None and not self.include(path)
 
     def _directory(self, folder: Path, path: str, above: tuple[str, ...]) -> Directory:
-        """Read one directory; ``above`` are the real paths of it and all that it is in."""
+        """Read one directory; ``above`` are the real paths of it and of its parents."""
         if len(above) > MAX_DEPTH + 1:
             raise BuildError(f"{self._where(path)}: folders are nested more than {MAX_DEPTH} deep")
         try:
             executable = not self._keeps_modes or bool(folder.stat().st_mode & EXECUTABLE)
             with os.scandir(folder) as found:
-                listed = sorted(found, key=lambda entry: entry.name)  # of hard links the first name counts
+                listed = sorted(found, key=lambda entry: entry.name)  # the first name of a hard link counts
         except OSError as error:
             raise BuildError(f"cannot read {self._where(path)}: {error.strerror}") from error
         entries: dict[str, Node] = {}
         for entry in listed:
-            # A name is its bytes, whatever encoding the locale takes them for.
+            # A name is its bytes, whatever the encoding of the locale.
             encoded = os.fsencode(entry.name)
             here = path + encoded.decode(errors="replace")
             try:
@@ -109,17 +110,17 @@ class Folder(NamedTuple):
         return name
 
     def _subdirectory(self, entry: os.DirEntry[str], here: str, above: tuple[str, ...]) -> Directory | None:
-        # Windows has junctions too, which are links by another name.
+        # Windows also has junctions, which are a kind of link.
         linked = entry.is_symlink() or os.name == "nt"
         real = self._followed(entry, here) if linked else f"{above[-1]}{os.sep}{entry.name}"
         if real in above:
-            raise BuildError(f"{self._where(here)} is a link to a folder that it is in: a loop", hint="Exclude it.")
+            raise BuildError(f"{self._where(here)} is a link to a folder that contains it: a loop", hint="Exclude it.")
         directory = self._directory(Path(entry.path), f"{here}/", (*above, real))
-        # A folder that is empty is kept, one of which `include` takes nothing is not.
+        # An empty folder is kept, but not one in which `include` matches nothing.
         return directory if directory.entries or self.include is None else None
 
     def _leaf(self, entry: os.DirEntry[str], here: str) -> Node | None:
-        """Return what is no directory; several names of one inode get the same node."""
+        """Return anything but a directory; several names of one inode get the same node."""
         if self.include is not None and not self.include(here):
             return None
         if entry.is_symlink() and self._follows:
@@ -138,19 +139,19 @@ class Folder(NamedTuple):
     def _node(self, entry: os.DirEntry[str], here: str, status: os.stat_result) -> Node:
         kind, origin = stat.S_IFMT(status.st_mode), self._where(here)
         if kind == stat.S_IFREG:
-            content = OnDisk(entry.path, status.st_size, status.st_mtime_ns)
+            content = DiskContent(entry.path, status.st_size, status.st_mtime_ns)
             source = None if self.below is None else join(self.below, here)
             return File(content, origin, self._keeps_modes and bool(status.st_mode & EXECUTABLE), source=source)
         if self.keep is None or kind not in (*_SPECIAL, stat.S_IFLNK):
-            what = f"a {_SPECIAL[kind]}" if kind in _SPECIAL else "neither file nor folder"
-            raise BuildError(f"{origin} is {what}, which an image cannot hold", hint="Exclude it.")
+            what = f"a {_SPECIAL[kind]}" if kind in _SPECIAL else "neither a file nor a folder"
+            raise BuildError(f"{origin} is {what}, which an image cannot contain", hint="Exclude it.")
         if kind == stat.S_IFLNK:
             return Symlink(self._target(entry, origin), origin)
         return Special(_SPECIAL[kind], origin, os.major(status.st_rdev), os.minor(status.st_rdev))
 
     @staticmethod
     def _target(entry: os.DirEntry[str], origin: str) -> str:
-        target = os.fsencode(os.readlink(entry.path))  # noqa: PTH115 - a Path would lose what it ends with
+        target = os.fsencode(os.readlink(entry.path))  # noqa: PTH115 - a Path would remove a final slash
         try:
             return target.decode().replace(os.sep, "/")
         except UnicodeDecodeError:
@@ -165,15 +166,15 @@ class Folder(NamedTuple):
         return self.keep is not None and self.keep.modes
 
     def _followed(self, entry: os.DirEntry[str], here: str) -> str:
-        """Return where a link leads; it must stay in the source folder."""
+        """Return the target of a link, which must be inside the source folder."""
         real = os.path.realpath(entry.path)
         if not Path(real).is_relative_to(os.path.realpath(self.root)):
             raise BuildError(
-                f"{self._where(here)} is a link that leads out of {self.shown}, to {real}",
-                hint="Copy the file, exclude the link, or add the folder that it leads to as a source.",
+                f"{self._where(here)} is a link to {real}, outside of {self.shown}",
+                hint="Copy the file, exclude the link, or add its target's folder as a source.",
             )
         if not os.path.exists(real):  # noqa: PTH110
-            raise BuildError(f"{self._where(here)} is a link to nothing", hint="Exclude it, or mend it.")
+            raise BuildError(f"{self._where(here)} is a broken link", hint="Exclude it, or fix it.")
         return real
 
     def _where(self, path: str) -> str:

@@ -1,20 +1,21 @@
-"""What only Linux's romfs holds, as the settings ask for it: special files, and which files are executable."""
+"""What only Linux romfs has, as the settings ask for it: special files, and which files are executable."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hatch_romfs.settings.patterns import compiled
-from hatch_romfs.tree import Directory, File, Special, join
+from hatch_romfs.settings.patterns import compile_patterns
+from hatch_romfs.tree import Directory, Special, files, replace_leaves
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from hatch_romfs.settings.model import Linux
+    from hatch_romfs.tree import Leaf
 
 
 def special_files(linux: Linux) -> Iterator[tuple[str, Special]]:
-    """Yield the path and the node of every device, fifo and socket that the settings name."""
+    """Yield the path and the node of every device, fifo, and socket that the settings name."""
     for path, device in linux.devices.items():
         yield path, Special(device.kind, "tool.romfs.linux.devices", device.major, device.minor)
     for path in linux.fifos:
@@ -23,22 +24,12 @@ def special_files(linux: Linux) -> Iterator[tuple[str, Special]]:
         yield path, Special("socket", "tool.romfs.linux.sockets")
 
 
-def make_executable(tree: Directory, patterns: Sequence[str]) -> None:
-    """Make the files that match a pattern executable, under all of their names."""
-    matches = compiled(patterns)
-    made: dict[int, File] = {}
+def set_executable(tree: Directory, patterns: Sequence[str]) -> Directory:
+    """Return the tree with the files executable that match a pattern, under all names of each (hard links)."""
+    matches = compile_patterns(patterns)
+    matching = {id(file): file._replace(executable=True) for path, file in files(tree) if matches(path)}
 
-    def walk(directory: Directory, path: str) -> Iterator[tuple[str, Directory, str, File]]:
-        for name, node in directory.entries.items():
-            here = join(path, name)
-            if isinstance(node, Directory):
-                yield from walk(node, here)
-            elif isinstance(node, File):
-                yield here, directory, name, node
+    def change(_path: str, name: str, node: Leaf) -> tuple[str, Leaf]:
+        return name, matching.get(id(node), node)
 
-    found = list(walk(tree, ""))
-    for path, _, _, file in found:
-        if matches(path):
-            made[id(file)] = file._replace(executable=True)
-    for _, directory, name, file in found:
-        directory.entries[name] = made.get(id(file), file)
+    return replace_leaves(tree, change)

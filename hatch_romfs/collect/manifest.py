@@ -1,4 +1,4 @@
-"""What manifests and mip packages add to a tree: the manifest tool's results, in this project's terms."""
+"""What manifests and mip packages add to a tree: the results of the manifest library, as files."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from hatch_romfs.errors import BuildError
-from hatch_romfs.tree import File, Held, OnDisk
+from hatch_romfs.errors import BuildError, SettingsError
+from hatch_romfs.tree import DiskContent, File, MemoryContent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,66 +20,81 @@ LOCK = "romfs.lock"
 _MODULES = (".py", ".mpy")
 
 
-def manifest_files(settings: Settings, root: Path, warnings: list[str]) -> Iterator[tuple[str, File]]:
-    """Yield the path and the file of all that the manifests name and no firmware has; add what they warn of.
+def manifest_files(settings: Settings, root: Path, warnings: list[str], frozen: set[str]) -> Iterator[tuple[str, File]]:
+    """Yield the path and the file of everything in the manifests that the firmware does not have.
 
-    Raises BuildError for a manifest that is wrong, or cannot be evaluated safely.
+    Adds to ``warnings``, and adds the modules that the firmware has to ``frozen``.
+    Raises BuildError for a manifest that is wrong, or that cannot be evaluated safely.
     """
     for source in settings.manifest:
-        made = _evaluated(root / source.path, source, root)
-        warnings += made.warnings
-        frozen = {
-            _module(entry.target)
-            for provided in source.provided
-            for entry in _evaluated(root / provided, source, root).entries
+        evaluated = _evaluate(root / source.path, source, root)
+        warnings += evaluated.warnings
+        provided = {
+            _module(entry.target) for path in source.provided for entry in _evaluate(root / path, source, root).entries
         }
-        for entry in made.entries:
-            if _module(entry.target) not in frozen:
+        frozen |= provided
+        for entry in evaluated.entries:
+            if _module(entry.target) not in provided:
                 yield entry.target, _file(entry, root.resolve())
 
 
 def manifest_sources(settings: Settings, root: Path) -> set[Path]:
-    """Return every file that the manifests are, or name: what must be there for the image to be built."""
-    sources = set()
+    """Return every file that manifests and packages of the project need, so that the image can be built elsewhere.
+
+    These are the manifests, the files that they name, and the files of locked packages in folders of the project.
+    """
+    sources = _local_package_files(settings, root)
     for source in settings.manifest:
         for path in (source.path, *source.provided):
-            made = _evaluated(root / path, source, root)
-            sources |= {*made.manifests, *(entry.source for entry in made.entries)}
+            evaluated = _evaluate(root / path, source, root)
+            sources |= {*evaluated.manifests, *(entry.source for entry in evaluated.entries)}
     return {path.resolve() for path in sources}
 
 
-def package_files(settings: Settings, root: Path) -> Iterator[tuple[str, File]]:
-    """Yield the path and the file of everything in the packages that the lock has pinned.
+def _local_package_files(settings: Settings, root: Path) -> set[Path]:
+    """Return the files of locked packages on this machine; a lock that is missing or invalid fails the build later."""
+    if not settings.dependencies or not (root / LOCK).is_file():
+        return set()
+    from romfs_manifest import read_lock  # noqa: PLC0415 - few projects have any
 
-    Raises BuildError where the lock is not one for ``dependencies``, or its bytes cannot be had.
+    with translate_errors():
+        return {root / path for path in read_lock(root / LOCK).local_files()}
+
+
+def package_files(settings: Settings, root: Path, warnings: list[str]) -> Iterator[tuple[str, File]]:
+    """Yield the path and the file of everything in the packages of the lock; add to ``warnings``.
+
+    The variable ROMFS_INDEX names an index that must be named. Raises BuildError if the lock does not match
+    ``dependencies``, or a file cannot be fetched.
     """
     if not settings.dependencies:
         return
-    from romfs_manifest import check_lock, fetch, read_lock, user_cache  # noqa: PLC0415 - few projects have any
+    # Few projects have any.
+    from romfs_manifest import check_lock, fetch, read_lock, user_cache  # noqa: PLC0415
+    from romfs_manifest.mip.policy import INDEX_VARIABLE  # noqa: PLC0415
 
     path = root / LOCK
-    with _told():
-        if not path.exists():
-            raise BuildError(f"there is no {path}", hint="Run 'romfs-manifest lock', and keep what it writes.")
+    with translate_errors():
         lock = read_lock(path)
         check_lock(lock, settings.dependencies)
-        found = fetch(lock, user_cache())
+        index = os.environ.get(INDEX_VARIABLE)
+        found = fetch(lock, user_cache(), root=root, index=index, on_warning=warnings.append)
     origins = {file.target: f"{package} of {LOCK}" for package in lock.packages for file in package.files}
     for target, data in found.items():
-        yield target, File(Held(data), origins[target], verbatim=target.endswith(".mpy"))
+        yield target, File(MemoryContent(data), origins[target], verbatim=target.endswith(".mpy"))
 
 
-def _evaluated(path: Path, source: ManifestSource, root: Path) -> Manifest:
+def _evaluate(path: Path, source: ManifestSource, root: Path) -> Manifest:
     from romfs_manifest import evaluate  # noqa: PLC0415 - few projects have a manifest
 
     variables = {name: _path(value, root) for name, value in source.variables.items()}
     libraries = {name: root / folder for name, folder in source.libraries.items()}
-    with _told():
-        return evaluate(path, variables=variables, libraries=libraries)
+    with translate_errors():
+        return evaluate(path, variables=variables, libraries=libraries, folders=[root])
 
 
 def _path(value: str, root: Path) -> str:
-    """Return a variable's value; a path counts from the project, wherever the build was started."""
+    """Return the value of a variable; a path is relative to the project, wherever the build was started."""
     return str((root / value).resolve()) if (root / value).exists() else value
 
 
@@ -89,10 +104,10 @@ def _file(entry: Entry, root: Path) -> File:
     origin = f"{entry.source}, of {entry.manifest}:{entry.line}"
     if entry.version is None:
         status = entry.source.stat()
-        content: Held | OnDisk = OnDisk(str(entry.source), status.st_size, status.st_mtime_ns)
+        content: MemoryContent | DiskContent = DiskContent(str(entry.source), status.st_size, status.st_mtime_ns)
     else:
-        with _told():
-            content = Held(read_entry(entry))
+        with translate_errors():
+            content = MemoryContent(read_entry(entry))
     real = entry.source.resolve()
     source = real.relative_to(root).as_posix() if real.is_relative_to(root) else None
     return File(content, origin, optimize=entry.opt, verbatim=entry.kind != "mpy", source=source)
@@ -104,13 +119,14 @@ def _module(target: str) -> str:
 
 
 @contextmanager
-def _told() -> Iterator[None]:
-    """Raise the manifest tool's errors as errors of the build."""
-    from romfs_manifest import ManifestError  # noqa: PLC0415
+def translate_errors() -> Iterator[None]:
+    """Raise the errors of the manifest library as errors of this one, with the same exit status."""
+    from romfs_manifest.errors import ManifestError  # noqa: PLC0415 - few projects have a manifest
 
     try:
         yield
     except ManifestError as error:
-        raise BuildError(str(error).split("\n"), hint=error.hint) from error
+        kind = SettingsError if error.status == SettingsError.status else BuildError
+        raise kind(str(error).split("\n"), hint=error.hint) from error
     except OSError as error:
         raise BuildError(f"cannot read {error.filename}: {error.strerror}") from error

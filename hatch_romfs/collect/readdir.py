@@ -1,7 +1,7 @@
-"""The order in which a disk lists a folder, ``.`` and ``..`` among the names: what genromfs's images follow.
+"""The order in which a disk lists a folder, with ``.`` and ``..``: that of genromfs's images.
 
-Python leaves these two out, and some file systems do not list them first. So the C library is asked, where its
-structures are known: on 64-bit Linux. Elsewhere they come first.
+Python omits these two, and some file systems do not list them first. So this calls the C library where its structures
+are known, on 64-bit Linux. Elsewhere they come first.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _NAME_AT = 19
-"""Bytes of a ``struct dirent`` of 64-bit Linux before the name."""
+"""The offset of the name in a ``struct dirent`` of 64-bit Linux, in bytes."""
 
 
-def listed(folder: Path) -> list[str]:
-    """Return the names in a folder in the disk's order; raises OSError."""
+def list_names(folder: Path) -> list[str]:
+    """Return the names in a folder in the order of the disk. Raises OSError."""
     if not sys.platform.startswith("linux") or ctypes.sizeof(ctypes.c_void_p) != 8:  # noqa: PLR2004 - bytes
         with os.scandir(folder) as found:
-            return [".", "..", *(_decoded(os.fsencode(entry.name)) for entry in found)]
+            return [".", "..", *(_decode(os.fsencode(entry.name)) for entry in found)]
     library = ctypes.CDLL(None, use_errno=True)
     library.opendir.restype = library.readdir.restype = ctypes.c_void_p
     stream = ctypes.c_void_p(library.opendir(os.fsencode(folder)))
@@ -30,11 +30,11 @@ def listed(folder: Path) -> list[str]:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), str(folder))
     names = []
     while entry := library.readdir(stream):
-        names.append(_decoded(ctypes.string_at(entry + _NAME_AT)))
+        names.append(_decode(ctypes.string_at(entry + _NAME_AT)))
     library.closedir(stream)
     return names
 
 
-def _decoded(name: bytes) -> str:
-    """Return a name as trees have it, whatever the locale is; one that is not UTF-8 is in no tree."""
+def _decode(name: bytes) -> str:
+    """Return a name as it is in trees, independent of the locale; one that is not UTF-8 is in no tree."""
     return name.decode(errors="surrogateescape")

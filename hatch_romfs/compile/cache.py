@@ -1,8 +1,7 @@
-"""Compiled modules by the hash of all they depend on, in the user's cache folder.
+"""Compiled modules, by the hash of everything they depend on, in the user's cache folder.
 
-An entry is the SHA-256 of the data, then the data: one that was cut short or changed does not match, and is as
-good as missing. It is written under another name and then renamed, so that builds that run at once never see half
-of one. The folder may be removed at any time.
+An entry is the SHA-256 of the data, followed by the data. An entry that is damaged does not match, and counts as
+missing. The folder can be removed at any time.
 """
 
 from __future__ import annotations
@@ -12,6 +11,8 @@ import hashlib
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
+from romfs_manifest.shared.atomic import replace_atomically
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -19,13 +20,13 @@ _DIGEST = 32
 
 
 class Cache(NamedTuple):
-    """A cache in ``folder``, which must be there for anything to be kept."""
+    """A cache in ``folder``; if that does not exist, nothing is stored."""
 
     folder: Path
 
     @classmethod
     def of_user(cls) -> Cache:
-        """Return the cache that all of the user's projects share."""
+        """Return the cache that all projects of the user share."""
         from platformdirs import user_cache_path  # noqa: PLC0415 - not needed with --no-cache
 
         folder = user_cache_path("hatch-romfs", appauthor=False) / "mpy"
@@ -34,7 +35,7 @@ class Cache(NamedTuple):
         return cls(folder)
 
     def get(self, key: str) -> bytes | None:
-        """Return what was put under ``key``, or None."""
+        """Return the data that was stored under ``key``, or None."""
         try:
             with open(self._path(key), "rb", buffering=0) as file:  # noqa: PTH123 - Path.open takes twice as long
                 entry = file.read()
@@ -44,17 +45,13 @@ class Cache(NamedTuple):
         return data if hashlib.sha256(data).digest() == entry[:_DIGEST] else None
 
     def put(self, key: str, data: bytes) -> None:
-        """Keep ``data``; where the folder cannot be written nothing is kept, and nobody is told."""
-        path = self._path(key)
-        passing = f"{path}.{os.urandom(4).hex()}"
-        with contextlib.suppress(OSError):
-            try:
-                with open(passing, "xb", buffering=0) as file:  # noqa: PTH123
-                    file.write(hashlib.sha256(data).digest() + data)
-                os.replace(passing, path)  # noqa: PTH105
-            except BaseException:
-                os.unlink(passing)  # noqa: PTH108
-                raise
+        """Store ``data``, if the folder can be written: a build works without a cache."""
+        with (
+            contextlib.suppress(OSError),
+            replace_atomically(self._path(key)) as temporary,
+            open(temporary, "xb", buffering=0) as file,  # noqa: PTH123 - Path.open takes twice as long
+        ):
+            file.write(hashlib.sha256(data).digest() + data)
 
     def _path(self, key: str) -> str:
         return f"{self.folder}{os.sep}{key}"

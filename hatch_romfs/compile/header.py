@@ -1,17 +1,17 @@
-"""The first bytes of a ``.mpy`` file: what a board must be able to do to load it.
+"""The header of a ``.mpy`` file: what a board needs to load it.
 
-Layout as MicroPython's ``py/persistentcode.c`` (1.29) has it. Four bytes; since 1.27 a varuint may follow, the
-architecture flags, with its most significant byte first.
+Since MicroPython 1.27 a varuint can follow the first four bytes: the architecture flags, with its most significant
+byte first.
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-from hatch_romfs.settings.kinds import ARCH_FLAGS, ARCHS
+from hatch_romfs.settings.values import ARCH_FLAGS, ARCHS
+from romfs_manifest.shared.mpy import MPY_VERSION, read_mpy_fields
 
-MPY_VERSION = 6
-"""The version of ``.mpy`` files since MicroPython 1.19, and so of every one that knows ROMFS."""
+__all__ = ["HEADER_SIZE", "MPY_VERSION", "MpyHeader", "flag_bits", "flag_names", "read_header"]
 
 
 HEADER_SIZE = 16
@@ -21,11 +21,11 @@ _HAS_FLAGS = 0x40
 
 
 class MpyHeader(NamedTuple):
-    """What a ``.mpy`` says of itself.
+    """The header of a ``.mpy`` file.
 
-    ``version`` must be the board's; ``sub_version`` and ``arch`` matter only where there is native code, that is
-    where ``arch`` is not None. ``flags`` are extensions of the instruction set that the board must have, one bit
-    each, also where all is bytecode; None where the file does not mention any.
+    ``version`` must be the board's. ``sub_version`` and ``arch`` matter only for native code; without it ``arch`` is
+    None. ``flags`` are extensions of the instruction set that the board must have, one bit each, also if everything is
+    bytecode; None if the file has no flags.
     """
 
     version: int
@@ -35,22 +35,23 @@ class MpyHeader(NamedTuple):
 
 
 def read_header(data: bytes | memoryview) -> MpyHeader | None:
-    """Return the header of a ``.mpy`` file's first bytes, or None where it is no such file."""
-    if len(data) < _FIXED or data[:1] != b"M":
+    """Return the header of a ``.mpy`` file's first bytes, or None if it is not one."""
+    fields = read_mpy_fields(data)
+    if fields is None:
         return None
-    arch = data[2] >> 2 & 0xF
+    arch = fields.flags >> 2 & 0xF
     if arch > len(ARCHS):
         return None
     flags = None
-    if data[2] & _HAS_FLAGS:
+    if fields.flags & _HAS_FLAGS:
         flags = _read_flags(data)
         if flags is None:
             return None
-    return MpyHeader(data[1], data[2] & 3, ARCHS[arch - 1] if arch else None, flags)
+    return MpyHeader(fields.version, fields.flags & 3, ARCHS[arch - 1] if arch else None, flags)
 
 
 def _read_flags(data: bytes | memoryview) -> int | None:
-    """Return the varuint behind the first four bytes, or None where it does not end."""
+    """Return the varuint after the first four bytes, or None if it does not end."""
     value = 0
     for byte in data[_FIXED:HEADER_SIZE]:
         value = value << 7 | byte & 0x7F

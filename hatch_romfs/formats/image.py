@@ -1,4 +1,4 @@
-"""An image that was opened: its tree, whatever its format is."""
+"""An open image of either format, and its tree."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 
 class View(Protocol):
-    """The bytes of an image: in memory, or fetched when they are looked at."""
+    """The bytes of an image: in memory, or fetched when they are read."""
 
     def __len__(self) -> int:
-        """Say how many there are."""
+        """Return how many there are."""
         ...
 
     @overload
@@ -31,22 +31,22 @@ class View(Protocol):
     def __getitem__(self, at: slice, /) -> bytes | memoryview: ...
 
 
-class Stored(NamedTuple):
-    """A file's data where it lies in an image; ``offset`` counts bytes from the image's start."""
+class ImageContent(NamedTuple):
+    """The data of a file in an image; ``offset`` is in bytes from the start of the image."""
 
     image: View
     offset: int
     size: int
 
     def chunks(self) -> Iterator[bytes | memoryview]:
-        """Yield the data in copies, so that no view keeps the image from being closed."""
+        """Yield the data as copies, so that no view prevents the image from being closed."""
         end = self.offset + self.size
         for start in range(self.offset, end, CHUNK):
             yield bytes(self.image[start : min(start + CHUNK, end)])
 
     @property
     def span(self) -> tuple[int, int]:
-        """Where it begins, and where it has ended, in bytes from the image's start."""
+        """Its start and its end, in bytes from the start of the image."""
         return self.offset, self.offset + self.size
 
     @property
@@ -55,13 +55,13 @@ class Stored(NamedTuple):
         return self.offset & -self.offset
 
 
-def stored(file: File) -> Stored:
-    """Return where in its image the data lies of a file that a reader of images made."""
-    return cast("Stored", file.content)
+def image_content(file: File) -> ImageContent:
+    """Return the content of a file in the tree of an image, which knows its place."""
+    return cast("ImageContent", file.content)
 
 
-class StoredDirectory(Directory):
-    """A directory in an image: ``size`` is the length in bytes of what it holds, as boards report it."""
+class ImageDirectory(Directory):
+    """A directory in an image: ``size`` is the length of its content in bytes, as boards report it."""
 
     __slots__ = ("size",)
 
@@ -73,8 +73,8 @@ class StoredDirectory(Directory):
 class Image:
     """An image of either format.
 
-    ``root`` is its tree, ``size`` its length in bytes without anything that follows it in the file. Used in a
-    ``with`` statement, or until ``close``.
+    ``root`` is its tree, and ``size`` its length in bytes, without anything that follows it in the file. Use it in a
+    ``with`` statement, or call ``close``.
     """
 
     format: str
@@ -84,7 +84,7 @@ class Image:
     version: str | None = None
     content_sha256: str | None = None
     origin: str = "the image"
-    """What messages call it: its file, where it has one."""
+    """What messages call it: its file, if there is one."""
 
     def __init__(self, buffer: bytes | memoryview | mmap.mmap) -> None:
         self._buffer = buffer
@@ -96,7 +96,7 @@ class Image:
             raise
 
     def _read(self) -> None:
-        """Read the tree, the size and what the image says of itself; raises ImageError where it is not sound."""
+        """Read the tree, the size, and the metadata. Raises ImageError if the image is not valid."""
         raise NotImplementedError
 
     def __enter__(self) -> Self:
@@ -108,7 +108,7 @@ class Image:
         self.close()
 
     def close(self) -> None:
-        """Let go of the file; contents cannot be read afterwards."""
+        """Close the file; contents cannot be read afterwards."""
         self.view.release()
         if not isinstance(self._buffer, bytes | memoryview):
             self._buffer.close()
@@ -120,34 +120,33 @@ class Image:
     def hash_from(self, start: int) -> str:
         """Return the SHA-256 of the image's bytes from ``start`` to its end."""
         digest = hashlib.sha256()
-        for chunk in Stored(self.view, start, self.size - start).chunks():
+        for chunk in ImageContent(self.view, start, self.size - start).chunks():
             digest.update(chunk)
         return digest.hexdigest()
 
     def check(self) -> None:
-        """Hold the content against the hash that the image carries, if any; raises ImageError."""
+        """Check the content against the SHA-256 in the image, if there is one. Raises ImageError on a mismatch."""
 
     def find(self, path: str) -> Node:
-        """Return what is at ``path`` (``""`` is the root); raises SettingsError where there is nothing."""
+        """Return the node at ``path`` (``""`` is the root). Raises SettingsError if there is none."""
         node: Node = self.root
         for name in filter(None, path.split("/")):
             found = node.entries.get(name) if isinstance(node, Directory) else None
             if found is None:
-                raise SettingsError(f"the image holds no {path!r}", hint="'romfs-image tree' lists what it holds.")
+                raise SettingsError(f"the image contains no {path!r}", hint="'romfs-image tree' lists its files.")
             node = found
         return node
 
     def file(self, path: str) -> File:
-        """Return the file at ``path``; raises SettingsError where there is none."""
+        """Return the file at ``path``. Raises SettingsError if there is none."""
         node = self.find(path)
         if not isinstance(node, File):
-            what = kind_of(node)
-            raise SettingsError(f"{path!r} is a {what} in the image, not a file")
+            raise SettingsError(f"{path!r} is a {kind_of(node)} in the image, not a file")
         return node
 
 
 def check_trailing(view: View, size: int) -> None:
-    """Refuse a file in which something other than 0x00 and 0xff follows the image's ``size`` bytes.
+    """Refuse a file in which the image's ``size`` bytes are followed by anything but 0x00 and 0xff.
 
     Erased flash is 0xff. mpremote fills the last chunk that it writes with zeros, so a copy of a partition has both.
     """

@@ -1,4 +1,4 @@
-"""Which paths of a tree share what they hold, and the boundary on which that begins."""
+"""Which files of a tree share their data, and how that data is aligned."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 
 def equal_files(root: Directory, *, smallest: int) -> dict[str, str]:
-    """Map each file of at least ``smallest`` bytes to the first file in order that holds the same.
+    """Map each file of at least ``smallest`` bytes to the first file, in order, with the same data.
 
-    Files that differ in being executable are not the same. Only files of which another has the same size are read.
+    Files that differ in being executable are not the same. Only files with the size of another are read.
     """
     by_size: defaultdict[tuple[int, bool], list[tuple[str, File]]] = defaultdict(list)
     for path, file in files(root):
@@ -34,7 +34,7 @@ def equal_files(root: Directory, *, smallest: int) -> dict[str, str]:
 
 
 def hard_links(root: Directory) -> dict[str, str]:
-    """Map each path whose node stands under an earlier one too to the first of them."""
+    """Map each path whose node also has an earlier path to the first of its paths."""
     firsts: dict[int, str] = {}
     same: dict[str, str] = {}
     for path, node in walk(root):
@@ -44,13 +44,13 @@ def hard_links(root: Directory) -> dict[str, str]:
     return same
 
 
-def strictest(root: Directory, align: Callable[[str], int], same: Mapping[str, str]) -> dict[str, int]:
-    """Give each file its boundary; where data is shared the strictest that any of the sharers asks for."""
-    aligns: dict[str, int] = {}
-    for path, _ in files(root):
+def file_alignments(root: Directory, align: Callable[[str], int], same: Mapping[str, str]) -> dict[str, int]:
+    """Return the alignment in bytes of each file with data of its own: the largest that any file sharing it needs."""
+    alignments: dict[str, int] = {}
+    for path, file in files(root):
         first = same.get(path, path)
-        aligns[first] = max(aligns.get(first, 1), align(path))
-    return aligns
+        alignments[first] = max(alignments.get(first, 1), align(path), file.alignment)
+    return alignments
 
 
 def _digest(file: File) -> bytes:

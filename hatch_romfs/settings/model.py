@@ -1,15 +1,31 @@
-"""The table ``[tool.romfs]``: every key with its kind, its default and what it means.
+"""The table ``[tool.romfs]``: every key with its type, its default, and what it means.
 
-The parser, the JSON schema and the reference page are made from these classes.
+The parser, the JSON schema, and the reference page all come from these classes.
 """
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import ClassVar
 
 from hatch_romfs.errors import Problem
-from hatch_romfs.settings.kinds import (
+from hatch_romfs.settings.table import Model, Table, key
+from hatch_romfs.settings.types import (
+    INVALID,
+    Bool,
+    Converted,
+    Either,
+    Int,
+    ListOf,
+    OneOf,
+    Place,
+    Problems,
+    Schema,
+    TableOf,
+    Text,
+    type_name,
+)
+from hatch_romfs.settings.values import (
     ALIGNMENT,
     ARCH_FLAGS,
     ARCHS,
@@ -21,39 +37,20 @@ from hatch_romfs.settings.kinds import (
     IMAGE_PATH,
     MANIFEST,
     MAX_PARTITION,
-    MAX_SIZE,
     MAX_VOLUME,
     PATTERN,
     RELEASE,
-    SIZE_TEXT,
+    SIZE,
+    WHEEL_PATH,
     Alignment,
     Device,
     arch_flags_problem,
     file_problem,
     filename_problem,
-    parse_size,
     release_problem,
     variable_problem,
     volume_problem,
 )
-from hatch_romfs.settings.values import (
-    Bool,
-    Either,
-    Int,
-    ListOf,
-    Made,
-    Model,
-    OneOf,
-    Patterns,
-    Table,
-    Text,
-    key,
-    kind_of,
-)
-
-if TYPE_CHECKING:
-    from hatch_romfs.settings.values import Schema
-
 
 _FLAG = "|".join(ARCH_FLAGS)
 
@@ -63,24 +60,23 @@ class Mpy(Model):
 
     arch: str | None = key(
         OneOf(ARCHS),
-        "The board's native architecture, needed for `@native`, `@viper` and assembler functions.",
+        "The board's native architecture, needed for `@native`, `@viper`, and assembler functions.",
+        default=None,
     )
-    optimize: int = key(Int(0, 3), "The `-O` level: 1 drops asserts, 3 also line numbers.", 0)
+    optimize: int = key(Int(0, 3), "The `-O` level: 1 removes asserts, 3 also line numbers.", default=0)
     emit: str = key(
         OneOf(("bytecode", "native", "viper")),
-        "What code is emitted for functions without a decorator.",
-        "bytecode",
+        "The code that is emitted for functions without a decorator.",
+        default="bytecode",
     )
     micropython: str | None = key(
-        Text(
-            "a MicroPython release",
-            check=release_problem,
-            pattern=f"^{RELEASE}$",
-        ),
-        "The oldest MicroPython release that has to load the code; by default what the newest `mpy-cross` emits.",
+        Text("a MicroPython release", check=release_problem, pattern=f"^{RELEASE}$"),
+        "The oldest MicroPython release that must be able to load the code; by default the code is what the newest"
+        " `mpy-cross` emits.",
+        default=None,
     )
     exclude: tuple[str, ...] = key(
-        ListOf(PATTERN), "Patterns, on paths inside the image, of files that stay `.py`.", []
+        ListOf(PATTERN), "Patterns, matched against paths inside the image, of files that stay `.py`.", default=[]
     )
     arch_flags: str | None = key(
         Text(
@@ -90,108 +86,128 @@ class Mpy(Model):
         ),
         "Extensions of the instruction set that native code may use, as `mpy-cross -march-flags` takes them; for"
         ' `arch = "rv32imc"` and firmware from 1.27 on. Only boards with all of them load the code.',
+        default=None,
     )
 
 
-_MPY = Either(Made(Bool(), lambda on: Mpy() if on else None), Table(Mpy, "a table"))
+_MPY = Either(Converted(Bool(), lambda on: Mpy() if on else None), Table(Mpy, "a table"))
 
 
 class Linux(Model):
-    """What only Linux's romfs has."""
+    """What only Linux romfs has."""
 
     volume: str | None = key(
         Text(f"a name of at most {MAX_VOLUME} bytes", check=volume_problem, pattern=f"^.{{1,{MAX_VOLUME}}}$"),
-        "The volume's name; by default the project's, and `rom` for a plain folder.",
+        "The name of the volume; by default the project's, or `rom` for a plain folder.",
+        default=None,
     )
     follow_symlinks: bool = key(
-        Bool(), "Whether symbolic links are replaced by what they lead to, inside the source folder.", default=False
+        Bool(),
+        "Whether symbolic links are replaced by their targets, which must be inside the source folder.",
+        default=False,
     )
     executable: tuple[str, ...] | None = key(
         ListOf(PATTERN),
-        "Patterns, on paths inside the image, of the files that are executable; by default those that are on disk."
-        " Windows knows no such files: with patterns it builds the same image.",
+        "Patterns, matched against paths inside the image, of the files that are executable; by default those that are"
+        " executable on disk. Windows has no executable bits: with patterns it builds the same image.",
+        default=None,
     )
     devices: dict[str, Device] = key(
-        Patterns(DEVICE, file_problem, "paths inside the image"),
-        'Devices by their paths, such as `"dev/console" = "c 5 1"`.',
-        {},
+        TableOf(DEVICE, file_problem, "paths inside the image"),
+        'Devices by path, such as `"dev/console" = "c 5 1"`.',
+        default={},
     )
-    fifos: tuple[str, ...] = key(ListOf(FILE_PATH), "Paths of fifos.", [])
-    sockets: tuple[str, ...] = key(ListOf(FILE_PATH), "Paths of sockets.", [])
+    fifos: tuple[str, ...] = key(ListOf(FILE_PATH), "Paths of fifos.", default=[])
+    sockets: tuple[str, ...] = key(ListOf(FILE_PATH), "Paths of sockets.", default=[])
 
 
 class ManifestSource(Model):
-    """A manifest, and what it is evaluated with."""
+    """A manifest, and what it needs to be evaluated."""
 
-    path: str = key(
-        MANIFEST, "The manifest, relative to `pyproject.toml`; a folder means its `manifest.py`.", required=True
-    )
+    path: str = key(MANIFEST, "The manifest, relative to `pyproject.toml`; a folder means its `manifest.py`.")
     variables: dict[str, str] = key(
-        Patterns(Text("a path or a text"), variable_problem, "names of variables"),
-        "What `$(NAME)` means, such as `PORT_DIR` and `MPY_LIB_DIR`; paths are relative to `pyproject.toml`.",
-        {},
+        TableOf(Text("a path or a text"), variable_problem, "names of variables"),
+        "The values of `$(NAME)`, such as `PORT_DIR` and `MPY_LIB_DIR`; paths are relative to `pyproject.toml`.",
+        default={},
     )
     libraries: dict[str, str] = key(
-        Patterns(FOLDER, variable_problem, "names of libraries"), "Folders of further libraries for `require`.", {}
+        TableOf(FOLDER, variable_problem, "names of libraries"), "Folders of other libraries for `require`.", default={}
     )
     provided: tuple[str, ...] = key(
         ListOf(MANIFEST),
-        "Manifests of what the firmware has frozen, which hides `/rom`: their modules are left out.",
-        [],
+        "Manifests of what the firmware has frozen, which hides `/rom`: their modules are excluded.",
+        default=[],
     )
 
 
 _MANIFEST_TABLE = Table(ManifestSource, "a table with `path`")
 
 
-class Nested(Model):
-    """How the image inside an image is made; what is not said is as in the image around it."""
+def _manifest_from_path(path: str) -> ManifestSource:
+    return ManifestSource(path)
 
-    alignment: Alignment = key(ALIGNMENT, "As above, for the files inside.", 1)
-    mpy: Mpy | None = key(_MPY, "As above.", default=True)
-    metadata: bool = key(Bool(), "As above.", default=True)
-    share: bool = key(Bool(), "As above.", default=True)
+
+class Nested(Model):
+    """How a nested image is built; a key that is missing has the value of the image around it."""
+
+    alignment: Alignment = key(ALIGNMENT, "The alignment of its files, relative to its own start.", default=1)
+    mpy: Mpy | None = key(_MPY, "How its `.py` files are compiled.", default=True)
+    metadata: bool = key(Bool(), "Whether it contains name, version, and hash, like the image around it.", default=True)
+    share: bool = key(Bool(), "Whether files with equal bytes are stored once.", default=True)
 
 
 class Source(Model):
     """A folder whose content goes into the image."""
 
-    path: str = key(FOLDER, "The folder, relative to `pyproject.toml`.", required=True)
-    to: str = key(IMAGE_PATH, "Where its content goes, inside the image or below `lib-dir`.", "")
-    include: tuple[str, ...] = key(ListOf(PATTERN), "If given, only files that match one of these patterns.", [])
+    path: str = key(FOLDER, "The folder, relative to `pyproject.toml`.")
+    to: str = key(IMAGE_PATH, "Where its content goes, inside the image or below `lib-dir`.", default="")
+    include: tuple[str, ...] = key(
+        ListOf(PATTERN), "If given, only files that match one of these patterns.", default=[]
+    )
     exclude: tuple[str, ...] = key(
-        ListOf(PATTERN), "Patterns to leave out of this folder, beside the general ones.", []
+        ListOf(PATTERN), "Patterns to exclude from this folder, in addition to the general ones.", default=[]
     )
     image: Nested | None = key(
         Table(Nested, "a table"),
-        "Packs the folder as an image of its own, the file `to` of the image around it, mounted where it lies.",
+        "Packs the folder as an image of its own, the file `to` of the image around it, which can be mounted in place.",
+        default=None,
     )
 
 
-_SOURCES = ListOf(Either(Made(FOLDER, Source), Table(Source, "a table with `path`")))
+def _source_from_path(path: str) -> Source:
+    return Source(path)
+
+
+_SOURCES = ListOf(Either(Converted(FOLDER, _source_from_path), Table(Source, "a table with `path`")))
 
 
 class _Images:
-    """A table of tables, each with keys of Settings; they are read when they are merged with those around them."""
+    """A table of tables with the keys of Settings, which are read on their own: each is a layer above this table."""
 
     toml: ClassVar[type] = dict
 
-    def read(self, raw: dict[str, object], key: str, problems: list[Problem]) -> Any:  # noqa: ANN401
-        """Check names and types."""
+    def read(self, raw: dict[str, object], place: Place, problems: Problems) -> dict[str, Settings]:
+        """Read each table."""
+        images = {}
         for name, table in raw.items():
+            at = place.key(name)
             if not re.fullmatch(IMAGE_NAME, name):
-                problems.append(Problem(f"{key}.{name}", f"must be letters, digits, '-' and '_', not {name!r}"))
+                problems.append(Problem(str(at), f"must consist of letters, digits, '-', and '_', not {name!r}"))
             if not isinstance(table, dict):
-                problems.append(Problem(f"{key}.{name}", f"must be a table, not {kind_of(table)}"))
-            elif "images" in table:
-                problems.append(Problem(f"{key}.{name}.images", "an image cannot have further images"))
-            elif table.get("dependencies", []) != []:
+                problems.append(Problem(str(at), f"must be a table, not {type_name(table)}"))
+                images[name] = INVALID
+                continue
+            if "images" in table:
+                problems.append(Problem(str(at.key("images")), "an image cannot have further images"))
+            if table.get("dependencies", []) != []:
                 problems.append(
-                    Problem(f"{key}.{name}.dependencies", "can only be [], for none: romfs.lock is one for all images")
+                    Problem(str(at.key("dependencies")), "can only be [], for none: all images share one romfs.lock")
                 )
-        return raw
+            own = {name: value for name, value in table.items() if name != "images"}
+            images[name] = Table(Settings).read(own, at, problems)
+        return INVALID if INVALID in images.values() else images
 
-    def schema(self) -> dict[str, Any]:
+    def schema(self) -> Schema:
         """Return the JSON schema."""
         known = {name: entry for name, entry in Settings.keys.items() if name != "images"}
         properties = {name: entry.value.schema() | {"description": entry.doc} for name, entry in known.items()}
@@ -203,15 +219,15 @@ class _Images:
         return "a table of tables with keys of this table"
 
 
-class BoardName(Text):
-    """The name of a board that ``boards.toml`` knows, which is read when there is such a name."""
+class _BoardName(Text):
+    """The name of a board in ``boards.toml``, which is read only if there is such a name."""
 
     def __init__(self) -> None:
         super().__init__("the name of a board", check=self._problem)
 
     @staticmethod
     def _problem(name: str) -> str | None:
-        from hatch_romfs.settings.boards import name_problem  # noqa: PLC0415
+        from hatch_romfs.settings.boards import name_problem  # noqa: PLC0415 - few tables name a board
 
         return name_problem(name)
 
@@ -225,90 +241,91 @@ class BoardName(Text):
 class Settings(Model):
     """The table `[tool.romfs]`."""
 
-    format: str = key(
-        OneOf(FORMATS),
-        "The image's format: MicroPython's ROMFS, or Linux's romfs.",
-        "micropython",
-    )
+    format: str = key(OneOf(FORMATS), "The image's format: MicroPython's ROMFS, or Linux romfs.", default="micropython")
     sources: tuple[Source, ...] = key(
         _SOURCES,
         "Folders whose content becomes the root of the image; or tables `{ path, to, include, exclude }`.",
-        ["src"],
+        default=["src"],
     )
-    lib: tuple[Source, ...] = key(_SOURCES, "The same, for `lib-dir`.", [])
-    lib_dir: str = key(IMAGE_PATH, "Where libraries go inside the image; boards have `/rom/lib` on `sys.path`.", "lib")
+    lib: tuple[Source, ...] = key(_SOURCES, "The same, for `lib-dir`.", default=[])
+    lib_dir: str = key(
+        IMAGE_PATH, "Where libraries go inside the image; boards have `/rom/lib` on `sys.path`.", default="lib"
+    )
     exclude: tuple[str, ...] = key(
         ListOf(PATTERN),
-        "Gitignore patterns of what to leave out, after the built-in ones, which `!pattern` undoes.",
-        [],
+        "Gitignore patterns of what to exclude, after the built-in ones; `!pattern` includes something again.",
+        default=[],
     )
     alignment: Alignment = key(
         ALIGNMENT,
-        "The boundary in bytes on which file data begins; or a table of patterns, in which the strictest match wins.",
-        1,
+        "The alignment of file data in bytes; or a table of patterns, in which the largest match counts.",
+        default=1,
     )
     mpy: Mpy | None = key(
         _MPY,
-        "Whether `.py` files are compiled to `.mpy`, or a table that says how; by default not for `linux`.",
+        "Whether `.py` files are compiled to `.mpy`, or a table that says how; off by default for `linux`.",
         default=True,
     )
     manifest: tuple[ManifestSource, ...] = key(
         Either(
-            Made(MANIFEST, lambda path: (ManifestSource(path),)),
-            Made(_MANIFEST_TABLE, lambda source: (source,)),
-            ListOf(Either(Made(MANIFEST, ManifestSource), _MANIFEST_TABLE)),
+            Either(
+                Converted(MANIFEST, lambda path: (ManifestSource(path),)),
+                Converted(_MANIFEST_TABLE, lambda source: (source,)),
+            ),
+            ListOf(Either(Converted(MANIFEST, _manifest_from_path), _MANIFEST_TABLE)),
         ),
         "A `manifest.py`, or a list of them, whose modules and packages go to the root of the image.",
-        [],
+        default=[],
     )
     dependencies: tuple[str, ...] = key(
-        ListOf(Text("a mip package")), "mip packages, which go into `lib-dir`; `romfs.lock` pins them.", []
+        ListOf(Text("a mip package")), "mip packages, which go to `lib-dir`; `romfs.lock` pins them.", default=[]
     )
     filename: str = key(
         Text("the name of a file", check=filename_problem, pattern=r'^[^/\\:*?"<>|]+$'),
-        "The artifact's name in the build's output folder; `{name}` and `{version}` are the project's, and `{image}` is"
-        " that of one of several images, whose default is `{name}-{image}.romfs`.",
-        "{name}.romfs",
+        "The name of the image file in the build's output folder. `{name}` and `{version}` are the project's, and"
+        " `{image}` is the name of one of several images, which default to `{name}-{image}.romfs`.",
+        default="{name}.romfs",
     )
     size: int | None = key(
-        Either(Int(1, MAX_SIZE), Made(SIZE_TEXT, parse_size)),
-        "The partition's size, in bytes or such as `128 KiB`: an image that does not fit fails the build.",
+        SIZE,
+        "The size of the partition, in bytes or such as `128 KiB`. If the image is too large, the build fails.",
+        default=None,
     )
     metadata: bool = key(
         Bool(),
-        "Whether the image carries the project's name, its version and its content's SHA-256; not in `linux`.",
+        "Whether the image contains the project's name, its version, and the SHA-256 of its content; not in `linux`.",
         default=True,
     )
     share: bool = key(
         Bool(),
         "Whether files with equal bytes are stored once. In `linux` they become hard links, and by default only those"
-        " are that are hard links on the disk.",
+        " that are hard links on disk.",
         default=True,
     )
-    linux: Linux = key(Table(Linux), 'What only Linux\'s romfs has; for `format = "linux"` alone.', {})
-    images: dict[str, dict[str, Any]] = key(
+    linux: Linux = key(Table(Linux), 'What only Linux romfs has; only for `format = "linux"`.', default={})
+    images: dict[str, Settings] = key(
         _Images(),
-        "Several images in the place of one, by their names; each takes the keys around it, but for those that it has"
-        " itself.",
-        {},
+        "Several images instead of one, by name; each has the keys around it, except for those that it sets itself.",
+        default={},
     )
     inventory: bool = key(
         Bool(),
-        "Whether an inventory is written beside the image, `{filename}.json`: what it holds, from where, and hashes.",
+        "Whether to write an inventory beside the image, `{filename}.json`: its files, their sources, and hashes.",
         default=False,
     )
     embed: bool | str = key(
-        Either(Bool(), Text("the path of a file in the wheel", check=file_problem, pattern=r"^[^/\\][^\\]*$")),
-        "Whether the wheel carries the image too, in the package that is named as the project; or the path there.",
+        Either(Bool(), WHEEL_PATH),
+        "Whether the wheel also contains the image, in the package that has the project's name; or its path there.",
         default=False,
     )
     board: str | None = key(
-        BoardName(),
-        "The board that the image is for: sets what is known of it and not said here, of `mpy.arch`, `alignment` and"
-        " `size`.",
+        _BoardName(),
+        "The board that the image is for. It sets what is known about the board, and not given here, of `mpy.arch`,"
+        " `alignment`, and `size`.",
+        default=None,
     )
     partition: int = key(
         Int(0, MAX_PARTITION),
-        "The number of the board's partition that the image is for; `romfs-flash` of the project uses it.",
-        0,
+        "The number of the board's partition that the image is for; `romfs-flash` uses it for this project.",
+        default=0,
     )

@@ -1,4 +1,4 @@
-"""A folder's ``pyproject.toml`` to a ``Project``: its name, its version and its settings."""
+"""The ``pyproject.toml`` of a folder to a ``Project``: its name, its version, and its settings."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hatch_romfs.errors import Problem, SettingsError
-from hatch_romfs.settings.kinds import FLAGS_ARCH, FLAGS_SINCE
-from hatch_romfs.settings.model import Linux, Nested, Settings
-from hatch_romfs.settings.values import INVALID, Table, kind_of, read
+from hatch_romfs.settings.layers import Options, read_images, read_options, resolve
+from hatch_romfs.settings.types import type_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from hatch_romfs.settings.model import Mpy
+    from hatch_romfs.settings.model import Settings
 
-_LONGEST = 200
+_MAX_LENGTH = 200
 """Characters of a name or a version, at most: both go into file names and into the image."""
 _NAME = "[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?"
+"""A valid name. packaging.utils knows this too, but importing it takes 15 ms, a sixth of a small build."""
 
 
 class Project(NamedTuple):
-    """A project and its images by their names; where there is one without a name, that is ``""``.
+    """A project and its images by name; the name of a single image is ``""``.
 
-    ``version`` is None where the build backend has to say it.
+    ``version`` is None if the build backend computes it.
     """
 
     root: Path
@@ -35,7 +35,7 @@ class Project(NamedTuple):
 
 
 def load(root: Path) -> dict[str, Any] | None:
-    """Return the content of ``pyproject.toml`` in ``root``, None where there is none; raises SettingsError."""
+    """Return the content of ``pyproject.toml`` in ``root``, or None if there is none. Raises SettingsError."""
     path = root / "pyproject.toml"
     try:
         text = path.read_bytes()
@@ -43,7 +43,7 @@ def load(root: Path) -> dict[str, Any] | None:
         return None
     except OSError as error:
         raise SettingsError(f"cannot read {path}: {error.strerror}") from error
-    from hatch_romfs.settings.toml import loads  # noqa: PLC0415 - a plain folder needs none
+    from romfs_manifest.shared.toml import loads  # noqa: PLC0415 - a plain folder needs none
 
     try:
         return loads(text.decode())
@@ -52,171 +52,82 @@ def load(root: Path) -> dict[str, Any] | None:
 
 
 def has_table(document: dict[str, Any]) -> bool:
-    """Say whether there is a ``[tool.romfs]``."""
+    """Return whether there is a ``[tool.romfs]``."""
     return isinstance(tool := document.get("tool"), dict) and "romfs" in tool
 
 
-def read_project(root: Path, document: dict[str, Any], overrides: Mapping[str, Any] | None = None) -> Project:
-    """Check the table, with ``overrides`` merged into it, and what is used of ``[project]``.
+def read_project(root: Path, document: dict[str, Any], overrides: Mapping[str, Any] | Options | None = None) -> Project:
+    """Read the table, with ``overrides`` as the layer above it, and the parts of ``[project]`` that matter.
 
     Raises SettingsError with every mistake.
     """
+    path = root / "pyproject.toml"
     if not has_table(document):
         raise SettingsError(
-            f"{root / 'pyproject.toml'} has no [tool.romfs] table",
-            hint="Add one; an empty one takes the defaults.",
+            f"{path} has no [tool.romfs] table", hint="Add one; an empty table means the default settings."
         )
     problems: list[Problem] = []
-    name, version = _identity(document.get("project"), problems)
-    images = _images(document["tool"]["romfs"], overrides or {}, problems)
+    name, version = _read_identity(document.get("project"), problems)
+    images = read_images(document["tool"]["romfs"], _as_options(overrides), problems)
     if problems:
-        where = root / "pyproject.toml"
-        raise SettingsError(problems, hint=f"{where} is to be put right; the reference page describes every key.")
+        raise SettingsError(problems, hint=_hint(problems, path))
     return Project(root, name, version, images)
 
 
-def read_settings(table: Mapping[str, Any]) -> Settings:
-    """Read keys of ``[tool.romfs]`` that stand by themselves; raises SettingsError with every mistake."""
+def read_settings(overrides: Mapping[str, Any] | Options) -> Settings:
+    """Read settings without a table, for a plain folder. Raises SettingsError with every mistake."""
     problems: list[Problem] = []
-    settings = _read(dict(table), "", problems)
+    settings = read_options(_as_options(overrides), problems)
+    if not problems:
+        settings = resolve(settings, problems)
     if problems:
-        raise SettingsError([Problem(problem.key.lstrip("."), problem.text) for problem in problems])
+        raise SettingsError(problems)
     return settings
 
 
-def _images(table: object, overrides: Mapping[str, Any], problems: list[Problem]) -> dict[str, Settings]:
-    """Read every image of a table; a mistake in the part that they share is reported once."""
-    several = isinstance(table, dict) and bool(table.get("images"))
-    settings = _read(merged(table, overrides), "tool.romfs", problems, whole=not several)
-    if problems or not several or not isinstance(table, dict):
-        return {"": settings}
-    shared = {"filename": "{name}-{image}.romfs"} | {key: value for key, value in table.items() if key != "images"}
-    images = {}
-    for name, own in settings.images.items():
-        found: list[Problem] = []
-        images[name] = _read(merged(shared | own, overrides), f"tool.romfs.images.{name}", found)
-        problems += found
-    return images
+def _as_options(overrides: Mapping[str, Any] | Options | None) -> Options:
+    return overrides if isinstance(overrides, Options) else Options(overrides or {})
 
 
-def _read(table: object, at: str, problems: list[Problem], *, whole: bool = True) -> Settings:
-    """Read a table; one that is not ``whole`` is only the part that images share, which need not fit together."""
-    if isinstance(table, dict):
-        if table.get("format") == "linux":
-            table = {"mpy": False, "share": False} | table
-        if "board" in table:
-            from hatch_romfs.settings.boards import with_known  # noqa: PLC0415 - few tables name a board
-
-            table = with_known(table)
-        inherited = {key: table[key] for key in Nested.keys if key in table}
-        table = table | {key: _inheriting(table[key], inherited) for key in ("sources", "lib") if key in table}
-    settings: Settings = read(Table(Settings), table, at, problems)
-    if settings is not INVALID and whole:
-        problems += [Problem(f"{at}.{entry.key}", entry.text) for entry in _contradictions(settings)]
-    return settings
+def _hint(problems: list[Problem], path: Path) -> str | None:
+    """Return what to do about problems in a file; those of options need no hint."""
+    keys = [problem.key for problem in problems if problem.key.startswith(("tool.romfs", "project"))]
+    if not keys:
+        return None
+    tables = [key.removeprefix("tool.romfs.") for key in keys if key.startswith("tool.romfs.")]
+    known = {re.split(r"[.\[]", table)[0] for table in tables}
+    if len(tables) == len(keys) and len(known) == 1:
+        return f"Fix {path}. `romfs-image settings {known.pop()}` describes this key."
+    return f"Fix {path}. `romfs-image settings` describes every key."
 
 
-def _inheriting(sources: object, inherited: Mapping[str, object]) -> object:
-    """Return a list of sources in which images inside the image are made as the one around them."""
-    if not isinstance(sources, list):
-        return sources
-    return [
-        source | {"image": _added(inherited, source["image"])}
-        if isinstance(source, dict) and isinstance(source.get("image"), dict)
-        else source
-        for source in sources
-    ]
-
-
-def _added(inherited: Mapping[str, object], own: dict[str, Any]) -> dict[str, object]:
-    """Return what an inner image says, added to what is said around it: single keys of ``mpy``, single boundaries."""
-    mpy = inherited.get("mpy")
-    result = dict(merged(dict(inherited), own)) if isinstance(own.get("alignment", {}), dict) else {**inherited, **own}
-    if isinstance(mpy, dict) and isinstance(own.get("mpy"), dict):
-        result["mpy"] = mpy | own["mpy"]
-    return result
-
-
-def merged(table: object, overrides: Mapping[str, Any]) -> Any:  # noqa: ANN401 - TOML is any of its types
-    """Return a table with other values for some of its keys.
-
-    Boundaries are added to those of the table, what is said of ``linux`` to what it says of that, and ``mpy = true``
-    switches compiling on without forgetting how.
-    """
-    if not isinstance(table, dict):
-        return table
-    result = table | dict(overrides)
-    if overrides.get("mpy") is True:
-        result["mpy"] = table.get("mpy") or True
-    if isinstance(linux := overrides.get("linux"), dict) and isinstance(table.get("linux"), dict):
-        result["linux"] = table["linux"] | linux
-    before, asked = table.get("alignment", {}), overrides.get("alignment")
-    if isinstance(asked, dict) and isinstance(before, int | dict):
-        result["alignment"] = (before if isinstance(before, dict) else {"default": before}) | asked
-    return result
-
-
-def _identity(metadata: object, problems: list[Problem]) -> tuple[str, str | None]:
-    """Return the project's name and, if it is written down, its version."""
+def _read_identity(metadata: object, problems: list[Problem]) -> tuple[str, str | None]:
+    """Return the project's name and its version, None if it is dynamic."""
     if not isinstance(metadata, dict):
         problems.append(Problem("project", "pyproject.toml needs a [project] table with a name"))
         return "", None
     name, version = metadata.get("name"), metadata.get("version")
-    if not isinstance(name, str) or not re.fullmatch(_NAME, name) or len(name) > _LONGEST:
-        shown = kind_of(name) if isinstance(name, int) and name.bit_length() > 64 else f"{name!r:.60}"  # noqa: PLR2004
-        problems.append(Problem("project.name", f"must be letters, digits and '.', '_', '-', not {shown}"))
-    named = name if isinstance(name, str) else ""
-    return named, None if version is None else _normalized(version, problems)
+    if not isinstance(name, str) or not re.fullmatch(_NAME, name) or len(name) > _MAX_LENGTH:
+        shown = type_name(name) if isinstance(name, int) and name.bit_length() > 64 else f"{name!r:.60}"  # noqa: PLR2004
+        problems.append(Problem("project.name", f"must consist of letters, digits, '.', '_', and '-', not {shown}"))
+    return name if isinstance(name, str) else "", None if version is None else _read_version(version, problems)
 
 
-def _normalized(version: object, problems: list[Problem]) -> str | None:
-    """Return a version as build backends write it, for it goes into file names."""
+def _read_version(version: object, problems: list[Problem]) -> str | None:
+    if not isinstance(version, str):
+        problems.append(Problem("project.version", f"must be a string, not {type_name(version)}"))
+        return None
+    normalized = normalize_version(version)
+    if normalized is None:
+        problems.append(Problem("project.version", f"must be a version such as '1.0.0', not {version[:50]!r}"))
+    return normalized
+
+
+def normalize_version(version: str) -> str | None:
+    """Return a version as it is in the names of wheels, or None if it is not a valid version."""
     from packaging.version import InvalidVersion, Version  # noqa: PLC0415 - a plain folder has none
 
-    if not isinstance(version, str):
-        problems.append(Problem("project.version", f"must be a string, not {kind_of(version)}"))
-        return None
-    if len(version) <= _LONGEST:
+    if len(version) <= _MAX_LENGTH:
         with suppress(InvalidVersion):
             return str(Version(version))
-    problems.append(Problem("project.version", f"must be a version such as '1.0.0', not {version[:50]!r}"))
     return None
-
-
-def _contradictions(settings: Settings) -> list[Problem]:
-    """Return what is wrong with keys that are right each by itself."""
-    problems = []
-    if settings.mpy and settings.mpy.emit != "bytecode" and settings.mpy.arch is None:
-        problems.append(Problem("mpy.emit", f'"{settings.mpy.emit}" needs tool.romfs.mpy.arch, the board\'s'))
-    problems.extend(_arch_flags_problems(settings.mpy, "mpy"))
-    for key, sources in (("sources", settings.sources), ("lib", settings.lib)):
-        for index, source in enumerate(sources):
-            if source.image is not None and not source.to:
-                problems.append(Problem(f"{key}[{index}].to", "must name the file that the image becomes"))
-            if source.image is not None and source.image.mpy != settings.mpy:
-                problems.extend(_arch_flags_problems(source.image.mpy, f"{key}[{index}].image.mpy"))
-    if settings.format != "linux" and settings.linux != Linux():
-        problems.append(Problem("linux", 'is only for format = "linux"'))
-    if settings.board:
-        from hatch_romfs.settings.boards import partition_problem  # noqa: PLC0415
-
-        if problem := partition_problem(settings.board, settings.partition):
-            problems.append(Problem("partition", problem))
-        if settings.format == "linux":
-            problems.append(Problem("board", 'is only for format = "micropython"'))
-    return problems
-
-
-def _arch_flags_problems(mpy: Mpy | None, key: str) -> list[Problem]:
-    """Return why this architecture or this release cannot have architecture flags, if it has any."""
-    if mpy is None or mpy.arch_flags is None:
-        return []
-    problems = []
-    if mpy.arch != FLAGS_ARCH:
-        found = "it is not set" if mpy.arch is None else f"{mpy.arch} has no flags"
-        problems.append(Problem(f"{key}.arch-flags", f'needs arch = "{FLAGS_ARCH}"; {found}'))
-    if mpy.micropython and tuple(map(int, mpy.micropython.split(".")[:2])) < FLAGS_SINCE:
-        problems.append(
-            Problem(f"{key}.arch-flags", f"needs MicroPython 1.27 or newer; micropython is {mpy.micropython}")
-        )
-    return problems

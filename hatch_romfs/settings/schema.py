@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hatch_romfs.settings.model import Settings
-from hatch_romfs.settings.values import Table
+from hatch_romfs.settings.table import Table
 
 
 def tool_schema(_tool_name: str = "romfs") -> dict[str, Any]:
@@ -14,6 +14,6 @@ def tool_schema(_tool_name: str = "romfs") -> dict[str, Any]:
         "$schema": "http://json-schema.org/draft-07/schema#",
         "$id": "urn:hatch-romfs:tool.romfs",
         "title": "hatch-romfs",
-        "description": "The table [tool.romfs]: what goes into a ROMFS image, and how.",
+        "description": "The table [tool.romfs]: what goes into a ROMFS image, and how it is built.",
     }
     return heading | Table(Settings).schema()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl
 
 from hatch_romfs.errors import Problem, SettingsError
-from hatch_romfs.settings.values import did_you_mean
+from romfs_manifest.shared.suggest import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -1,6 +1,6 @@
-"""MicroPython's ``manifest.py`` files and mip packages: evaluated safely, resolved and locked.
+"""MicroPython's ``manifest.py`` files and mip packages: evaluated safely, resolved, and locked.
 
-This is the public API; each name is imported when it is first used, and every failure is a ``ManifestError``.
+This is the public API. Each name is imported when it is first used. Every failure is a ``ManifestError``.
 """
 
 from __future__ import annotations
@@ -8,14 +8,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from romfs_manifest.download import fetch
-    from romfs_manifest.entries import Entry, Manifest, read_entry
     from romfs_manifest.errors import ManifestError
-    from romfs_manifest.evaluation import evaluate
-    from romfs_manifest.lock import Lock, LockedFile, LockedPackage, check_lock
-    from romfs_manifest.lockfile import read_lock, write_lock
-    from romfs_manifest.resolve import make_lock
-    from romfs_manifest.store import user_cache
+    from romfs_manifest.manifest.entries import Entry, Manifest, read_entry
+    from romfs_manifest.manifest.evaluate import evaluate
+    from romfs_manifest.mip.cache import user_cache
+    from romfs_manifest.mip.fetch import fetch
+    from romfs_manifest.mip.lock import Lock, LockedFile, LockedPackage, check_lock
+    from romfs_manifest.mip.lock_file import read_lock, write_lock
+    from romfs_manifest.mip.resolve import make_lock
 
 __all__ = [
     "Entry",
@@ -34,15 +34,15 @@ __all__ = [
     "write_lock",
 ]
 
-_HOMES = {
+_MODULES = {
     "ManifestError": "errors",
-    "evaluate": "evaluation",
-    **dict.fromkeys(("Entry", "Manifest", "read_entry"), "entries"),
-    **dict.fromkeys(("Lock", "LockedFile", "LockedPackage", "check_lock"), "lock"),
-    **dict.fromkeys(("read_lock", "write_lock"), "lockfile"),
-    "fetch": "download",
-    "make_lock": "resolve",
-    "user_cache": "store",
+    **dict.fromkeys(("Entry", "Manifest", "read_entry"), "manifest.entries"),
+    "evaluate": "manifest.evaluate",
+    "user_cache": "mip.cache",
+    "fetch": "mip.fetch",
+    **dict.fromkeys(("Lock", "LockedFile", "LockedPackage", "check_lock"), "mip.lock"),
+    **dict.fromkeys(("read_lock", "write_lock"), "mip.lock_file"),
+    "make_lock": "mip.resolve",
 }
 
 
@@ -51,4 +51,4 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module  # noqa: PLC0415
 
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

@@ -1,10 +1,11 @@
-"""What is wrong with a manifest, a package, an index or a lock."""
+"""Errors of this package: what is wrong with a manifest, a package, an index, or a lock."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 
@@ -29,17 +30,24 @@ def one_line(text: str) -> str:
 class ManifestError(Exception):
     """The one kind of error that this package raises on purpose.
 
-    ``message`` says what is wrong, ``hint`` what to do about it; ``place`` is where, if in a manifest, and ``chain``
-    the places of the calls that led there, the nearest first. Its text can be printed: names in it are escaped.
+    ``message`` says what is wrong and ``hint`` what to do about it. For an error in a manifest, ``place`` says where
+    it is, and ``chain`` names the calls that led there, the nearest first. ``message`` can be several lines, given as
+    a sequence. The text can be printed: everything unprintable in it is escaped.
     """
 
     status = 1
-    """The exit status of a command that it ends."""
+    """Exit status of a command that ends with this error."""
 
     def __init__(
-        self, message: str, *, hint: str | None = None, place: Place | None = None, chain: tuple[Place, ...] = ()
+        self,
+        message: str | Sequence[str],
+        *,
+        hint: str | None = None,
+        place: Place | None = None,
+        chain: tuple[Place, ...] = (),
     ) -> None:
-        self.message, self.hint = one_line(message), hint and one_line(hint)
+        self.message = "\n".join(map(one_line, (message,) if isinstance(message, str) else message))
+        self.hint = hint and one_line(hint)
         self.place, self.chain = place, chain
         super().__init__(self.message)
 
@@ -49,7 +57,31 @@ class ManifestError(Exception):
         return f"{where}{self.message}{led}"
 
 
+class MissingFileError(ManifestError):
+    """A file, folder, or package that a manifest names does not exist; ``try`` in a manifest can skip it.
+
+    ``is_os_error`` says whether MicroPython's own tool would raise an OSError, which decides between handlers.
+    """
+
+    is_os_error = False
+
+
+class LimitError(ManifestError):
+    """A manifest needs more steps or memory than an evaluation may use; nothing after it is evaluated."""
+
+
+class ManifestErrors(ManifestError):  # noqa: N818 - several of them
+    """Several errors of one evaluation; ``problems`` are the errors in the order in which they were found."""
+
+    def __init__(self, problems: Sequence[ManifestError]) -> None:
+        lines: list[str] = []
+        for problem in problems:
+            lines += [*str(problem).split("\n"), *([f"  {problem.hint}"] if problem.hint else [])]
+        super().__init__(lines, hint=f"Fix these {len(problems)} problems.")
+        self.problems = tuple(problems)
+
+
 class UsageError(ManifestError):
-    """A command that was called wrongly, or a project's settings that are wrong."""
+    """A command line or the settings of a project are wrong."""
 
     status = 2

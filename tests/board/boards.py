@@ -17,7 +17,7 @@ from hatch_romfs.formats.micropython.layout import lay_out
 from hatch_romfs.formats.micropython.metadata import Metadata
 from hatch_romfs.formats.micropython.records import MAGIC
 from hatch_romfs.formats.micropython.writer import image_chunks
-from hatch_romfs.settings.kinds import ARCHS
+from hatch_romfs.settings.values import ARCHS
 from hatch_romfs.sim.board import SimOptions, SimulatedBoard
 from tests import judges
 from tests.board.faulty import Faults

@@ -3,7 +3,7 @@
 import pytest
 
 from hatch_romfs.board import link, repl
-from hatch_romfs.cli import edge
+from hatch_romfs.cli import command
 from hatch_romfs.cli import flash as cli
 from tests.board.boards import Ran, image_bytes, put
 
@@ -21,7 +21,7 @@ def romfs_flash(capsys):
 
     def run(*arguments: object) -> Ran:
         capsys.readouterr()
-        status = edge._status(cli.command, [str(one) for one in arguments])
+        status = command._status(cli.command, [str(one) for one in arguments])
         return Ran(status, *capsys.readouterr())
 
     return run

@@ -4,7 +4,7 @@ import pytest
 
 from hatch_romfs.formats.micropython.layout import lay_out
 from hatch_romfs.formats.micropython.writer import image_chunks
-from hatch_romfs.settings.kinds import ARCHS
+from hatch_romfs.settings.values import ARCHS
 from tests import judges
 from tests.board.boards import held, options, put
 from tests.board.faulty import Faults, FaultyBoard

@@ -6,7 +6,7 @@ from hatch_romfs.board.checks import unlike
 from hatch_romfs.board.plan import Geometry
 from hatch_romfs.board.probe import Board, Partition
 from hatch_romfs.settings.boards import boards
-from hatch_romfs.settings.kinds import ARCHS
+from hatch_romfs.settings.values import ARCHS
 from hatch_romfs.sim.board import SimOptions, SimulatedBoard
 from tests.board.boards import SIZE, held, on_board
 from tests.board.faulty import Faults, FaultyBoard

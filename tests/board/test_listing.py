@@ -17,7 +17,7 @@ from hatch_romfs.board.channel import READ
 from hatch_romfs.board.listing import MOST, Window
 from hatch_romfs.board.listing import _listed as listed_in
 from hatch_romfs.board.session import PortOptions, session
-from hatch_romfs.formats.image import stored
+from hatch_romfs.formats.image import image_content
 from hatch_romfs.formats.micropython import reader
 from hatch_romfs.formats.micropython.layout import SHARED_FROM, lay_out
 from hatch_romfs.formats.micropython.metadata import Metadata
@@ -54,7 +54,9 @@ def flash_file(path, *images, size=SIZE):
 
 
 def placed(root: Directory) -> dict[str, tuple[int, int] | None]:
-    return {path: (stored(node).offset, node.size) if isinstance(node, File) else None for path, node in walk(root)}
+    return {
+        path: (image_content(node).offset, node.size) if isinstance(node, File) else None for path, node in walk(root)
+    }
 
 
 ON_THE_BOARD = """\
@@ -81,7 +83,7 @@ def test_every_family_lists_what_the_board_itself_finds(family, tmp_path):
             listed = listed_in(found, partition)
             there = json.loads(found.repl.run(ON_THE_BOARD))
         base = listed.partition.address
-        ours = [(path, base + stored(file).offset, file.size) for path, file in files(listed.root)]
+        ours = [(path, base + image_content(file).offset, file.size) for path, file in files(listed.root)]
         assert sorted(ours) == sorted(map(tuple, there))
         assert placed(listed.root) == placed(reader.parse(memoryview(image_of(ROOT))).root)
 
@@ -203,8 +205,8 @@ def deep(depth: int) -> bytes:
 
 HOSTILE = {
     "kind 0": (image(b"\x00\x00"), "a record of kind 0: the image is corrupt"),
-    "runs out": (image(record(5, b"\x01a\x02\x7f")), "a record of 127 bytes is larger than what holds it"),
-    "no end": (image(record(9, b"") + b"\x80" * 3000), "a number runs past the end"),
+    "runs out": (image(record(5, b"\x01a\x02\x7f")), "a record of 127 bytes is larger than its parent"),
+    "no end": (image(record(9, b"") + b"\x80" * 3000), "a number extends past the end"),
     "deep": (deep(300), "directories are nested more than 255 deep"),
     "a long name": (image(record(5, varuint(40_000) + b"n" * 40_000)), "a path is longer than 4096 bytes"),
     "a name for a terminal": (image(record(5, b"\x05\x1b[31m")), "a file has no data record"),

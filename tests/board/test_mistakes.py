@@ -8,9 +8,9 @@ import sys
 import pytest
 
 from hatch_romfs import RomfsError
-from hatch_romfs.cli import edge
+from hatch_romfs.builder.output import write_output
+from hatch_romfs.cli import command
 from hatch_romfs.cli import flash as cli
-from hatch_romfs.pipeline import write_artifact
 from hatch_romfs.sim.board import SimulatedBoard
 from tests.board.boards import SIZE, make_image, options
 
@@ -145,10 +145,10 @@ def test_an_interrupt_says_what_it_leaves_behind(capsys):
     def interrupted(_arguments):
         raise KeyboardInterrupt("partition 0 contains no image; run the same command again")
 
-    assert edge._status(interrupted, []) == 130
+    assert command._status(interrupted, []) == 130
     message = "interrupted: partition 0 contains no image; run the same command again"
     assert capsys.readouterr() == ("", f"{message}\n")
-    assert edge._status(interrupted, ["--json"]) == 130
+    assert command._status(interrupted, ["--json"]) == 130
     said = capsys.readouterr()
     assert json.loads(said.out) == {"error": {"message": message, "hint": None, "status": 130}}
 
@@ -180,7 +180,7 @@ def test_a_backup_that_is_interrupted_leaves_nothing(error, tmp_path):
         raise error
 
     with pytest.raises((KeyboardInterrupt, RomfsError)):
-        write_artifact(tmp_path / "out", chunks(), replace=False)
+        write_output(tmp_path / "out", chunks(), replace=False)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -200,11 +200,11 @@ def test_a_backup_never_replaces_a_file(links, tmp_path, monkeypatch):
         if out.name == "late":
             out.write_bytes(b"precious")
 
-    write_artifact(out, chunks(), replace=False)
+    write_output(out, chunks(), replace=False)
     assert out.read_bytes() == b"backup"
     out = tmp_path / "late"
     with pytest.raises(RomfsError, match="late already exists") as caught:
-        write_artifact(out, chunks(), replace=False)
+        write_output(out, chunks(), replace=False)
     assert caught.value.status == 2
     assert out.read_bytes() == b"precious"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["late", "out"]

@@ -12,7 +12,7 @@ from hatch_romfs import build, flash, query, verify
 from hatch_romfs.sim.board import SimulatedBoard
 from tests.board.boards import make_image as make_small
 from tests.board.boards import mpremote, options
-from tests.conftest import make_project
+from tests.projects import make_project
 
 
 @pytest.mark.parametrize("family", ["rp2", "stm32", "esp8266", "alif"])

@@ -1,4 +1,4 @@
-"""Places where others than root may look."""
+"""Folders that users other than root can read."""
 
 import shutil
 import tempfile

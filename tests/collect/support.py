@@ -1,4 +1,4 @@
-"""Projects on disk, and what is collected of them."""
+"""Projects on disk, and what is collected from them."""
 
 import contextlib
 import os
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hatch_romfs.collect import Collected, collect, collect_folder
+from hatch_romfs.collect.sources import CollectResult, collect, collect_folder
 from hatch_romfs.errors import RomfsError
 from hatch_romfs.tree import Directory, walk
 from tests.settings.support import settings_of
@@ -17,7 +17,7 @@ posix = pytest.mark.skipif(os.name != "posix", reason="Windows has no such files
 NOBODY = 65534
 
 
-def put(folder: Path, *paths: str, data: str = "") -> Path:
+def write_files(folder: Path, *paths: str, data: str = "") -> Path:
     """Make files, or folders where a path ends in a slash."""
     for path in paths:
         target = folder / path
@@ -27,7 +27,7 @@ def put(folder: Path, *paths: str, data: str = "") -> Path:
     return folder
 
 
-def collected(root: Path, **table: object) -> Collected:
+def collected(root: Path, **table: object) -> CollectResult:
     return collect(settings_of({key.replace("_", "-"): value for key, value in table.items()}), root)
 
 

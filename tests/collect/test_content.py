@@ -1,4 +1,4 @@
-"""What an image cannot hold, what cannot be read, and what does not hold still."""
+"""Content that an image cannot contain, that cannot be read, or that changes during the build."""
 
 import os
 import socket
@@ -8,8 +8,8 @@ import sys
 import pytest
 
 from hatch_romfs.errors import BuildError
-from hatch_romfs.tree import CHUNK, OnDisk, files
-from tests.collect.support import collected, failure, listed, locked, posix, put
+from hatch_romfs.tree import CHUNK, DiskContent, files
+from tests.collect.support import collected, failure, listed, locked, posix, write_files
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere every name is valid Unicode")
 AGAIN = "changed while the image was being built\nBuild again."
@@ -34,20 +34,20 @@ def special(path: str, kind: str) -> None:
 @posix
 @pytest.mark.parametrize("kind", ["a fifo", "a socket", "a character device", "a block device"])
 def test_special_files(tmp_path, monkeypatch, kind):
-    put(tmp_path, "src/d/a")
+    write_files(tmp_path, "src/d/a")
     monkeypatch.chdir(tmp_path / "src" / "d")  # the address of a socket is short
     special("s", kind)
-    assert failure(tmp_path) == f"src/d/s is {kind}, which an image cannot hold\nExclude it."
+    assert failure(tmp_path) == f"src/d/s is {kind}, which an image cannot contain\nExclude it."
     assert listed(tmp_path, exclude=["s"]) == ["d/", "d/a"]
     assert listed(tmp_path, sources=[{"path": "src", "include": ["a"]}]) == ["d/", "d/a"]
     (tmp_path / "src" / "link").symlink_to("d/s")
-    assert failure(tmp_path, exclude=["s"]) == f"src/link is {kind}, which an image cannot hold\nExclude it."
+    assert failure(tmp_path, exclude=["s"]) == f"src/link is {kind}, which an image cannot contain\nExclude it."
 
 
 @linux
 @pytest.mark.parametrize(("name", "shown"), [(b"\xff.bin", "'\\\\xff.bin'"), (b"gr\xfc\xdfe", "'gr\\\\xfc\\\\xdfe'")])
 def test_names_that_are_not_utf_8(tmp_path, name, shown):
-    put(tmp_path, "src/d/")
+    write_files(tmp_path, "src/d/")
     (tmp_path / "src" / "d" / os.fsdecode(name)).touch()
     text = f"src/d: the name {shown} is not valid UTF-8\nRename it, or exclude it."
     assert failure(tmp_path) == text
@@ -57,14 +57,14 @@ def test_names_that_are_not_utf_8(tmp_path, name, shown):
 
 @linux
 def test_names_that_are_not_utf_8_may_be_excluded_as_the_hint_says(tmp_path):
-    put(tmp_path, "src/a")
+    write_files(tmp_path, "src/a")
     (tmp_path / "src" / os.fsdecode(b"\xff.bin")).touch()
     assert listed(tmp_path, exclude=["*.bin"]) == ["a"]
 
 
 COLLECT = """
 import pathlib, sys
-from hatch_romfs.collect import collect
+from hatch_romfs.collect.sources import collect
 from hatch_romfs.settings.model import Settings
 from hatch_romfs.tree import files
 for path, file in files(collect(Settings(), pathlib.Path(sys.argv[1])).tree):
@@ -75,7 +75,7 @@ for path, file in files(collect(Settings(), pathlib.Path(sys.argv[1])).tree):
 @linux
 @pytest.mark.parametrize("locale", [{}, {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}])
 def test_names_are_utf_8_whatever_the_locale_says(tmp_path, locale):
-    put(tmp_path, "src/grüße/ein ä.txt", data="x")
+    write_files(tmp_path, "src/grüße/ein ä.txt", data="x")
     done = subprocess.run(
         [sys.executable, "-c", COLLECT, tmp_path],
         env=os.environ | locale,
@@ -99,7 +99,7 @@ def test_folders_deep_inside_one_another(tmp_path, monkeypatch):
 
 @posix
 def test_a_folder_that_cannot_be_read(open_path):
-    put(open_path, "src/d/a")
+    write_files(open_path, "src/d/a")
     with locked(open_path / "src" / "d"):
         text = failure(open_path)
     assert text == "cannot read src/d: Permission denied"
@@ -107,7 +107,7 @@ def test_a_folder_that_cannot_be_read(open_path):
 
 @posix
 def test_a_source_that_cannot_be_read(open_path):
-    put(open_path, "src/d/a")
+    write_files(open_path, "src/d/a")
     with locked(open_path / "src"):
         text = failure(open_path)
         inside = failure(open_path, sources=["src/d"])
@@ -117,7 +117,7 @@ def test_a_source_that_cannot_be_read(open_path):
 
 @posix
 def test_a_file_that_cannot_be_read(open_path):
-    put(open_path, "src/a")
+    write_files(open_path, "src/a")
     with locked(open_path / "src" / "a"):
         ((_, file),) = files(collected(open_path).tree)
         with pytest.raises(BuildError) as caught:
@@ -127,7 +127,7 @@ def test_a_file_that_cannot_be_read(open_path):
 
 def test_a_file_is_read_in_pieces_and_again(tmp_path):
     data = bytes(range(256)) * (CHUNK // 256) * 2 + b"end"
-    put(tmp_path, "src/")
+    write_files(tmp_path, "src/")
     (tmp_path / "src" / "a").write_bytes(data)
     ((_, file),) = files(collected(tmp_path).tree)
     assert max(len(chunk) for chunk in file.content.chunks()) <= CHUNK
@@ -156,7 +156,7 @@ def replace(path):
 
 @pytest.mark.parametrize("change", [grow, shrink, rewrite, replace])
 def test_a_file_that_changed_since_it_was_collected(tmp_path, change):
-    path = put(tmp_path, "src/a") / "src" / "a"
+    path = write_files(tmp_path, "src/a") / "src" / "a"
     ((_, file),) = files(collected(tmp_path).tree)
     assert file.read() == b"src/a"
     change(path)
@@ -170,7 +170,7 @@ def test_a_file_that_changes_while_it_is_read(tmp_path, change):
     path = tmp_path / "a"
     path.write_bytes(bytes(CHUNK * 2))
     status = path.stat()
-    chunks = OnDisk(str(path), status.st_size, status.st_mtime_ns).chunks()
+    chunks = DiskContent(str(path), status.st_size, status.st_mtime_ns).chunks()
     assert next(chunks) == bytes(CHUNK)
     change(path)
     with pytest.raises(BuildError) as caught:
@@ -179,7 +179,7 @@ def test_a_file_that_changes_while_it_is_read(tmp_path, change):
 
 
 def test_a_file_that_is_gone(tmp_path):
-    put(tmp_path, "src/a")
+    write_files(tmp_path, "src/a")
     ((_, file),) = files(collected(tmp_path).tree)
     (tmp_path / "src" / "a").unlink()
     with pytest.raises(BuildError) as caught:

@@ -1,4 +1,4 @@
-"""Links: followed inside a source folder, refused where they lead out, to nothing, or round in circles."""
+"""Links: followed inside a source folder, refused if they lead outside, are broken, or form a loop."""
 
 import os
 from pathlib import Path
@@ -6,18 +6,18 @@ from pathlib import Path
 import pytest
 
 from hatch_romfs.tree import files
-from tests.collect.support import collected, failure, listed, posix, put
+from tests.collect.support import collected, failure, listed, posix, write_files
 
 pytestmark = posix
 
-OUT = "Copy the file, exclude the link, or add the folder that it leads to as a source."
-LOOP = "is a link to a folder that it is in: a loop\nExclude it."
+OUT = "Copy the file, exclude the link, or add its target's folder as a source."
+LOOP = "is a link to a folder that contains it: a loop\nExclude it."
 ELOOP = "Too many levels of symbolic links"
 
 
 def linked(root: Path, links: dict[str, str], *paths: str) -> Path:
     """Make files and then links: where they are, and where they lead."""
-    put(root, *(f"src/{path}" for path in paths))
+    write_files(root, *(f"src/{path}" for path in paths))
     for link, target in links.items():
         at = root / "src" / link
         at.parent.mkdir(parents=True, exist_ok=True)
@@ -41,7 +41,7 @@ def test_links_inside_are_followed(tmp_path):
     assert dict(files(collected(tmp_path).tree))["l.txt"].size == len("src/d/a.txt")
 
 
-def test_the_same_folder_twice_is_no_loop(tmp_path):
+def test_the_same_folder_twice_is_not_a_loop(tmp_path):
     linked(tmp_path, {"a": "c", "b": "c", "d/e": "../c"}, "c/x")
     assert listed(tmp_path) == ["a/", "a/x", "b/", "b/x", "c/", "c/x", "d/", "d/e/", "d/e/x"]
 
@@ -65,24 +65,24 @@ def test_a_source_that_is_a_link_itself(tmp_path):
     ],
 )
 def test_links_that_lead_out(tmp_path, target, leads_to):
-    put(tmp_path, "out.txt", "other/x", "srcs/x")
+    write_files(tmp_path, "out.txt", "other/x", "srcs/x")
     linked(tmp_path, {"d/l": target, "d/second": "../../out.txt"} if target == "second" else {"l": target})
     link = "src/d/l" if target == "second" else "src/l"
     real = os.path.realpath(tmp_path / leads_to)
-    assert failure(tmp_path, exclude=["second"]) == f"{link} is a link that leads out of src, to {real}\n{OUT}"
+    assert failure(tmp_path, exclude=["second"]) == f"{link} is a link to {real}, outside of src\n{OUT}"
     assert listed(tmp_path, exclude=["l", "second", "d"]) == []
 
 
 def test_a_link_to_a_device(tmp_path):
     linked(tmp_path, {"null": "/dev/null"})
-    assert failure(tmp_path) == f"src/null is a link that leads out of src, to /dev/null\n{OUT}"
+    assert failure(tmp_path) == f"src/null is a link to /dev/null, outside of src\n{OUT}"
 
 
 def test_a_folder_through_a_link_may_not_lead_out_either(tmp_path):
-    put(tmp_path, "out/x")
+    write_files(tmp_path, "out/x")
     linked(tmp_path, {"a": "b", "b/c": "../../out"})
     text = failure(tmp_path)
-    assert text.endswith(f"/c is a link that leads out of src, to {os.path.realpath(tmp_path / 'out')}\n{OUT}")
+    assert text.endswith(f"/c is a link to {os.path.realpath(tmp_path / 'out')}, outside of src\n{OUT}")
     assert text.startswith(("src/a/c ", "src/b/c "))
 
 
@@ -132,11 +132,11 @@ def test_links_to_themselves_may_be_excluded_as_the_hint_says(tmp_path):
 
 def test_a_link_to_nothing(tmp_path):
     linked(tmp_path, {"l": "gone"}, "a")
-    assert failure(tmp_path) == "src/l is a link to nothing\nExclude it, or mend it."
+    assert failure(tmp_path) == "src/l is a broken link\nExclude it, or fix it."
     assert listed(tmp_path, exclude=["l"]) == ["a"]
 
 
-def test_links_that_no_pattern_asks_for_are_left_alone(tmp_path):
-    put(tmp_path, "out.txt")
+def test_links_that_no_pattern_includes_are_ignored(tmp_path):
+    write_files(tmp_path, "out.txt")
     linked(tmp_path, {"out.txt": "../out.txt", "gone.txt": "nothing"}, "a.py")
     assert listed(tmp_path, sources=[{"path": "src", "include": ["*.py"]}]) == ["a.py"]

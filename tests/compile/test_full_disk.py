@@ -1,6 +1,5 @@
-"""A disk that is full gives an error: never half a module, neither in the image nor in the cache."""
+"""A full disk is an error: never half a module, neither in the image nor in the cache."""
 
-import os
 import subprocess
 import sys
 import tempfile
@@ -8,12 +7,13 @@ import tempfile
 import pytest
 
 from hatch_romfs.compile.cache import Cache
-from hatch_romfs.compile.compiler import find_compiler
+from hatch_romfs.compile.mpy_cross import find_compiler
 from hatch_romfs.errors import BuildError
 from hatch_romfs.settings.model import Mpy
+from tests.commands import unmeasured
 from tests.compile.support import LARGE_OUTPUT, NEWEST, compiled, linux, posix
 
-FULL = "cannot compile: [Errno 28] No space left on device\nMake room on the disk for temporary files."
+FULL = "cannot compile: [Errno 28] No space left on device\nFree some disk space for temporary files."
 MODULES = {f"m{number:02}.py": LARGE_OUTPUT.replace(b"abcd", b"ab%02d" % number) for number in range(24)}
 
 
@@ -107,14 +107,14 @@ def test_a_disk_without_room_for_all_at_once(disk, cache, scratch, kilobytes):
 
 LIMITED = """
 import resource
-from hatch_romfs.compile import compile_tree
+from hatch_romfs.compile.modules import compile_tree
 from hatch_romfs.errors import BuildError
-from hatch_romfs.settings.model import Mpy
-from hatch_romfs.tree import Directory, File, Held
-tree = Directory({"a.py": File(Held(b"X = '" + b"abcdefgh" * 1500 + b"'"), "a.py")})
+from hatch_romfs.settings.model import Mpy, Settings
+from hatch_romfs.tree import Directory, File, MemoryContent
+tree = Directory({"a.py": File(MemoryContent(b"X = '" + b"abcdefgh" * 1500 + b"'"), "a.py")})
 resource.setrlimit(resource.RLIMIT_FSIZE, (5000, resource.RLIM_INFINITY))
 try:
-    compile_tree(tree, Mpy(), cache=None)
+    compile_tree(tree, Settings(mpy=Mpy()), cache=None)
 except BuildError as error:
     print(error)
 """
@@ -122,5 +122,7 @@ except BuildError as error:
 
 @posix
 def test_a_file_that_may_not_grow():
-    done = subprocess.run([sys.executable, "-c", LIMITED], env=os.environ, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", LIMITED], env=unmeasured(), capture_output=True, text=True, check=False
+    )
     assert (done.stdout, done.stderr) == (f"{FULL}\n", "")

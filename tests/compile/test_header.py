@@ -3,7 +3,7 @@
 import pytest
 
 from hatch_romfs.compile.header import MpyHeader, read_header
-from hatch_romfs.settings.kinds import ARCHS
+from hatch_romfs.settings.values import ARCHS
 from tests.compile.support import NATIVE, NEWEST, by_hand, runnable
 
 SINCE = {"rv32imc": "v1.25", "rv64imc": "v1.27"}
@@ -44,10 +44,10 @@ def test_the_first_four_bytes_are_enough(tmp_path):
 @pytest.mark.parametrize(
     "data", [b"", b"M", b"M\x06\x00", b"x = 1\n", b"C\x06\x00\x1f", b"M\x06\x34\x1f", b"M\x06\x3c\x1f", b"\x7fELF"]
 )
-def test_what_is_no_mpy_file(data):
+def test_bytes_that_are_not_an_mpy_file(data):
     assert read_header(data) is None
 
 
-def test_the_compiler_itself_is_no_mpy_file():
+def test_the_compiler_itself_is_not_an_mpy_file():
     with NEWEST.open("rb") as file:
         assert read_header(file.read(64)) is None

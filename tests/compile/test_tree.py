@@ -1,15 +1,16 @@
-"""A tree of sources becomes the same tree of what mpy-cross makes of each by hand."""
+"""A tree of sources becomes the same tree of modules, each as compiled by hand."""
 
 import random
 from pathlib import Path
 
 import pytest
 
-from hatch_romfs.compile import compile_tree
+from hatch_romfs.compile.modules import compile_tree
 from hatch_romfs.errors import BuildError
-from hatch_romfs.settings.kinds import ARCHS
-from hatch_romfs.settings.model import Mpy
-from hatch_romfs.tree import Directory, File, Held, files, walk
+from hatch_romfs.events import Progress
+from hatch_romfs.settings.model import Mpy, Settings
+from hatch_romfs.settings.values import ARCHS
+from hatch_romfs.tree import Directory, File, MemoryContent, files, walk
 from tests.compile.support import NATIVE, REAL, by_hand, compiled, tree_of
 
 PACKAGE = {
@@ -37,7 +38,7 @@ def expected(modules: dict[str, bytes], folder: Path, *arguments: str) -> dict[s
 @pytest.mark.parametrize(
     ("mpy", "arguments"), OPTIONS, ids=lambda value: " ".join(value) if isinstance(value, list) else ""
 )
-def test_each_module_is_what_mpy_cross_makes_of_it(tmp_path, mpy, arguments):
+def test_each_module_is_compiled_as_by_mpy_cross(tmp_path, mpy, arguments):
     assert compiled(PACKAGE, mpy) == expected(PACKAGE, tmp_path, *arguments)
 
 
@@ -61,7 +62,7 @@ def test_the_name_inside_is_the_path_in_the_image(tmp_path, scratch):
 def test_everything_else_stays_as_it_is():
     tree = tree_of({"a.py": b"x", "b.txt": b"b", "d/c.PY": b"(", "d/e.pyw": b"(", "d/f.mpy": b"M"})
     tree.entries["empty.py"] = Directory()
-    done = compile_tree(tree, Mpy(), cache=None)
+    done = compile_tree(tree, Settings(mpy=Mpy()), cache=None)
     assert [path for path, _ in walk(done)] == ["a.mpy", "b.txt", "d", "d/c.PY", "d/e.pyw", "d/f.mpy", "empty.py"]
     before, after = dict(files(tree)), dict(files(done))
     assert {path: file for path, file in after.items() if path != "a.mpy"} == {
@@ -92,14 +93,14 @@ def test_what_is_excluded_stays_source(exclude, kept):
 
 def test_nothing_to_compile_is_the_same_tree():
     tree = tree_of({"a.txt": b"a", "b.py": b"("})
-    assert compile_tree(tree, Mpy(exclude=("b.py",)), cache=None) is tree
+    assert compile_tree(tree, Settings(mpy=Mpy(exclude=("b.py",))), cache=None) is tree
 
 
-def test_progress_is_told():
-    heard: list[tuple[int, int]] = []
+def test_progress_counts_the_modules_that_are_done():
+    events: list[Progress] = []
     tree = tree_of({f"{name}.py": b"x = 1\n" for name in "abcde"})
-    compile_tree(tree, Mpy(), cache=None, on_progress=lambda done, total: heard.append((done, total)))
-    assert heard == [(count, 5) for count in range(1, 6)]
+    compile_tree(tree, Settings(mpy=Mpy()), cache=None, on_progress=events.append)
+    assert events == [Progress("compiling", count, 5, "modules") for count in range(1, 6)]
 
 
 @pytest.mark.parametrize("mpy", [Mpy(), Mpy(exclude=("x.py",))])
@@ -107,12 +108,12 @@ def test_a_source_and_a_module_for_one_target(mpy):
     tree = tree_of({"d/x.py": b"x = 1\n", "y.py": b"", "z.py": b""})
     inner = tree.entries["d"]
     assert isinstance(inner, Directory)
-    inner.entries["x.mpy"] = File(Held(b"M"), "vendor/x.mpy")
-    tree.entries["y.mpy"] = Directory({"a": File(Held(b""), "web/a")})
+    inner.entries["x.mpy"] = File(MemoryContent(b"M"), "vendor/x.mpy")
+    tree.entries["y.mpy"] = Directory({"a": File(MemoryContent(b""), "web/a")})
     with pytest.raises(BuildError) as caught:
-        compile_tree(tree, mpy, cache=None)
+        compile_tree(tree, Settings(mpy=mpy), cache=None)
     *lines, hint = str(caught.value).splitlines()
-    assert hint == "Exclude one of the two, or keep the .py with tool.romfs.mpy.exclude."
+    assert hint == "Exclude one of the two, or list the .py in tool.romfs.mpy.exclude."
     first = [] if mpy.exclude else ["two sources for 'd/x.mpy' in the image: src/d/x.py, compiled, and "]
     starts = [*first, "two sources for 'y.mpy' in the image: src/y.py, compiled, and "]
     assert len(lines) == len(starts)
@@ -121,9 +122,9 @@ def test_a_source_and_a_module_for_one_target(mpy):
 
 def test_both_sources_for_one_target_are_named():
     tree = tree_of({"x.py": b"x = 1\n"})
-    tree.entries["x.mpy"] = File(Held(b"M"), "vendor/x.mpy")
+    tree.entries["x.mpy"] = File(MemoryContent(b"M"), "vendor/x.mpy")
     with pytest.raises(BuildError, match=r"src/x\.py") as caught:
-        compile_tree(tree, Mpy(), cache=None)
+        compile_tree(tree, Settings(mpy=Mpy()), cache=None)
     assert "vendor/x.mpy" in str(caught.value)
 
 
@@ -145,6 +146,6 @@ def test_a_byte_order_mark_and_no_last_newline(tmp_path):
     assert compiled(modules) == expected(modules, tmp_path)
 
 
-def test_text_that_is_no_unicode_is_the_compiler_s_matter(tmp_path):
+def test_text_that_is_not_unicode_is_left_to_the_compiler(tmp_path):
     modules = {"a.py": b"x = '\xff'\n"}
     assert compiled(modules) == expected(modules, tmp_path)

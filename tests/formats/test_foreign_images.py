@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hatch_romfs import ImageError, open_image
-from hatch_romfs.formats.image import stored
+from hatch_romfs.formats.image import image_content
 from hatch_romfs.formats.linux.image import LinuxImage
 from hatch_romfs.formats.linux.layout import lay_out as lay_out_linux
 from hatch_romfs.formats.linux.writer import image_chunks as linux_chunks
@@ -33,7 +33,7 @@ def files_of(image: RomImage) -> dict[str, tuple[int, str, int] | None]:
     found: dict[str, tuple[int, str, int] | None] = {path: None for path, _ in walk(image.root) if path}
     for path, file in files(image.root):
         data = file.read()
-        found[path] = (len(data), hashlib.sha256(data).hexdigest(), stored(file).offset)
+        found[path] = (len(data), hashlib.sha256(data).hexdigest(), image_content(file).offset)
     return found
 
 

@@ -1,4 +1,4 @@
-"""Linux's romfs: what is written is what other readers read, and what our reader takes is sound."""
+"""Linux romfs: other readers read what is written, and our reader accepts only valid images."""
 
 import shutil
 import struct
@@ -15,7 +15,7 @@ from hatch_romfs.formats.linux.image import LinuxImage
 from hatch_romfs.formats.linux.layout import lay_out
 from hatch_romfs.formats.linux.writer import image_chunks
 from hatch_romfs.formats.sharing import hard_links
-from hatch_romfs.tree import Directory, File, Held, Special, Symlink, walk
+from hatch_romfs.tree import Directory, File, MemoryContent, Special, Symlink, walk
 from tests import judges
 from tests.trees import ASCII_NAMES, file, romfs_trees, shape, tree
 
@@ -98,15 +98,15 @@ def test_another_reader_in_python_reads_what_went_in(root, tmp_path):
 # What the format cannot hold
 
 
-def test_what_cannot_be_held_is_named():
+def test_content_that_the_format_does_not_support_is_named():
     root = tree({"a/" + "n" * 128: b"x", "ok": b""})
     root.entries["dev"] = Special("block device", "t", 65536, 0)
     with pytest.raises(BuildError) as caught:
         lay_out(root, "v")
-    assert "n" * 128 + ": its name is 128 bytes long, and may be 127" in caught.value.message
+    assert "n" * 128 + ": its name is 128 bytes long, the maximum is 127" in caught.value.message
     assert "dev: the device 65536, 0: above 65535" in caught.value.message
     image_of(tree({"n" * 127: b"x"}))
-    with pytest.raises(BuildError, match="the volume's name is longer than 127 bytes"):
+    with pytest.raises(BuildError, match="the name of the volume is longer than 127 bytes"):
         lay_out(Directory(), "v" * 128)
 
 
@@ -117,7 +117,7 @@ def test_an_image_that_is_too_large():
         def chunks(self):
             raise AssertionError
 
-    with pytest.raises(BuildError, match="its format can count"):
+    with pytest.raises(BuildError, match="that its format can address"):
         lay_out(Directory({"a": File(Huge(), "t")}), "v")
 
 
@@ -203,13 +203,13 @@ def test_next_pointers_that_loop(sound):
     at = heads(sound)
     patch(sound, at["z"], at["a"] | headers.FILE)
     error = refusal(sound)
-    assert (error.what, error.offset) == ("a header is reached twice: the image loops", at["a"])
+    assert (error.what, error.offset) == ("a header is reached twice: the image has a loop", at["a"])
 
 
 def test_a_directory_inside_itself(sound):
     at = heads(sound)
     patch(sound, at["e"] + 4, at["d"])
-    assert refusal(sound).what == "a header is reached twice: the image loops"
+    assert refusal(sound).what == "a header is reached twice: the image has a loop"
     patch(sound, at["e"] + 4, 32)
     assert refusal(sound).offset == 32
 
@@ -225,13 +225,13 @@ def test_hard_links_that_loop(sound):
 @pytest.mark.parametrize(
     ("to", "what"),
     [
-        (lambda at: at["d"], "a hard link leads to a directory"),
-        (lambda at: 32, "a hard link leads to a directory"),
-        (lambda at: at["a"] + 16, "a hard link leads to no header that is part of the tree"),
-        (lambda at: 0xFFFF_FFF0, "a hard link leads to no header that is part of the tree"),
+        (lambda at: at["d"], "the target of a hard link is a directory"),
+        (lambda at: 32, "the target of a hard link is a directory"),
+        (lambda at: at["a"] + 16, "the target of a hard link is not a header in the tree"),
+        (lambda at: 0xFFFF_FFF0, "the target of a hard link is not a header in the tree"),
     ],
 )
-def test_hard_links_to_what_is_none(to, what, sound):
+def test_hard_links_must_lead_to_files(to, what, sound):
     at = heads(sound)
     patch(sound, at["hard"] + 4, to(at))
     error = refusal(sound)
@@ -270,7 +270,7 @@ def test_sizes_past_the_end(size, sound):
     at = heads(sound)["z"]
     patch(sound, at + 8, size)
     error = refusal(sound)
-    assert (error.what, error.offset) == (f"data of {size} bytes runs past the end of the image", at + 8)
+    assert (error.what, error.offset) == (f"data of {size} bytes extends past the end of the image", at + 8)
 
 
 def test_data_that_runs_into_the_next_header(sound):
@@ -283,7 +283,7 @@ def test_data_that_runs_into_the_next_header(sound):
 def test_headers_where_none_can_be(to, sound):
     patch(sound, heads(sound)["a"], to | headers.FILE)
     error = refusal(sound)
-    assert (error.what, error.offset) == (f"a header should be at {to:#x}, where none can be", to)
+    assert (error.what, error.offset) == (f"there cannot be a header at {to:#x}", to)
 
 
 def test_a_name_without_an_end():
@@ -293,15 +293,15 @@ def test_a_name_without_an_end():
     struct.pack_into(">I", image, 12, 0)
     struct.pack_into(">I", image, 12, -headers.checksum(image[: min(512, end)]) & 0xFFFF_FFFF)
     error = refusal(image)
-    assert (error.what, error.offset) == ("a name does not end, or is longer than the kernel reads", end - 16)
+    assert (error.what, error.offset) == ("a name has no end, or is longer than the kernel reads", end - 16)
 
 
 @pytest.mark.parametrize(
     ("name", "what"),
     [
-        (b"a/b", "the name 'a/b' holds a '/' or a NUL"),
+        (b"a/b", "the name 'a/b' contains a '/' or a NUL"),
         (b"\xff", r"the name b'\xff' is not valid UTF-8"),
-        (b"d", "the name 'd' is there twice in one directory"),
+        (b"d", "the name 'd' appears twice in one directory"),
         (b"", "'' is not a name"),
         (b"..", "'..' does not lead to its directory"),
     ],
@@ -319,7 +319,7 @@ def test_bad_names(name, what, sound):
         ("a", 4, 1, "a file or a symbolic link has an info word that is not 0"),
         ("ff", 4, 1, "a socket or a fifo has device numbers"),
         ("dev", 8, 1, "only files and symbolic links may have a size"),
-        ("l", 8, 0, "a symbolic link leads to nothing, or has a NUL in it"),
+        ("l", 8, 0, "the target of a symbolic link is empty, or contains a NUL"),
     ],
 )
 def test_words_that_must_be_zero(name, at, value, what, sound):
@@ -378,13 +378,13 @@ def test_paths_are_bounded():
 def test_what_links_lead_to_is_bounded():
     image_of(Directory({"l": Symlink("x" * 4095, "t")}))
     error = refusal(image_of(Directory({"l": Symlink("x" * 4096, "t")})))
-    assert error.what == "a symbolic link leads to a path of 4096 bytes"
+    assert error.what == "the target of a symbolic link is 4096 bytes long"
 
 
-def test_links_and_devices_have_no_place_in_micropythons_format():
+def test_the_micropython_format_has_no_links_and_devices():
     from hatch_romfs.formats.micropython.layout import lay_out as lay_out_micropython
 
-    root = Directory({"l": Symlink("a", "t"), "dev": Special("fifo", "t"), "f": File(Held(b""), "t")})
+    root = Directory({"l": Symlink("a", "t"), "dev": Special("fifo", "t"), "f": File(MemoryContent(b""), "t")})
     with pytest.raises(BuildError) as caught:
         lay_out_micropython(root)
-    assert caught.value.message == "MicroPython's ROMFS cannot hold\ndev: fifo\nl: symbolic link to 'a'"
+    assert caught.value.message == "MicroPython's ROMFS cannot contain\ndev: fifo\nl: symbolic link to 'a'"

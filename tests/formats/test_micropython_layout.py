@@ -1,4 +1,4 @@
-"""What the writer makes, judged by mpremote, by the real MicroPython, and by what a layout promises."""
+"""The output of the writer, judged by mpremote, by the real MicroPython, and by the rules of the layout."""
 
 import itertools
 from pathlib import Path
@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mpremote.romfs import make_romfs
 
-from hatch_romfs.formats.image import stored
+from hatch_romfs.formats.image import image_content
 from hatch_romfs.formats.micropython import records
 from hatch_romfs.formats.micropython.image import RomImage
 from hatch_romfs.formats.micropython.layout import SHARED_FROM, Layout, lay_out
@@ -18,7 +18,7 @@ from hatch_romfs.formats.micropython.writer import image_chunks
 from hatch_romfs.formats.sharing import equal_files
 from hatch_romfs.tree import Directory, files
 from tests import judges
-from tests.trees import ASCII_NAMES, contents, digests, put, tree, trees
+from tests.trees import ASCII_NAMES, contents, digests, tree, trees, write_tree
 
 BOUNDARIES = [0, 1, 2, 100, *range(117, 132), *range(16370, 16390), 2 << 20, (2 << 20) - 9]
 
@@ -31,7 +31,7 @@ def written(layout: Layout) -> bytes:
 
 def by_mpremote(root: Directory, capsys: pytest.CaptureFixture[str]) -> bytes:
     with TemporaryDirectory() as folder:
-        image: bytes = make_romfs(str(put(root, Path(folder) / "tree")), mpy_cross=False)
+        image: bytes = make_romfs(str(write_tree(root, Path(folder) / "tree")), mpy_cross=False)
     capsys.readouterr()
     return image
 
@@ -43,7 +43,7 @@ def test_compact_images_are_those_of_mpremote(root, capsys):
 
 
 @pytest.mark.parametrize("size", BOUNDARIES)
-def test_compact_images_are_those_of_mpremote_at_each_boundary(size, capsys):
+def test_compact_images_equal_those_of_mpremote_at_each_width(size, capsys):
     data = bytes(size)
     shapes: tuple[dict[str, bytes | None], ...] = (
         {"a": data},
@@ -81,7 +81,7 @@ def test_layouts_keep_their_promises(root, chosen, share, named):
         assert contents(image.root) == contents(root)
         image.check()
         for path, found in files(image.root):
-            assert stored(found).offset % aligns[path] == 0
+            assert image_content(found).offset % aligns[path] == 0
         assert (image.name, image.version) == (("app", "1.0") if named else (None, None))
 
 
@@ -99,7 +99,7 @@ def test_micropython_reads_what_went_in_where_it_was_asked_to_be(root, chosen, s
 
 
 @pytest.mark.parametrize("boundary", [1 << power for power in range(13)])
-def test_micropython_finds_every_boundary_kept(boundary, tmp_path):
+def test_micropython_finds_every_file_aligned(boundary, tmp_path):
     root = tree({f"d{n % 3}/f{n}": bytes([n]) * (n * 37 % 301) for n in range(40)} | {"d0/twin": bytes([5]) * 185})
     same = equal_files(root, smallest=SHARED_FROM)
     assert same
@@ -110,7 +110,7 @@ def test_micropython_finds_every_boundary_kept(boundary, tmp_path):
     assert all(entry[2] % boundary == 0 for entry in found.values() if entry)
 
 
-def test_an_image_in_an_image_keeps_its_boundaries_when_mounted_in_place(tmp_path):
+def test_a_nested_image_stays_aligned_when_it_is_mounted_in_place(tmp_path):
     inner = written(lay_out(tree({"model.tflite": b"m" * 999, "a": b"b"}), align=lambda path: 32 if "." in path else 1))
     outer = tree({"main.py": b"pass", "assets.romfs": inner, "zz": b"z" * 77})
     layout = lay_out(outer, align=lambda path: 32 if path.endswith(".romfs") else 1, metadata=Metadata("n", "1"))

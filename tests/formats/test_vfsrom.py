@@ -1,4 +1,4 @@
-"""The host's image answers as the board's VfsRom: the same calls to both, the same results and errno."""
+"""An image on the host behaves like VfsRom on a board: the same calls, the same results and errno."""
 
 import errno
 import json

@@ -1,7 +1,10 @@
-"""An index in the official layout on the loopback, which notes what is asked of it, and other servers' bad habits."""
+"""An index in the official layout on the loopback, which records requests; and answers of bad servers."""
 
+import base64
 import hashlib
 import json
+import select
+import socket
 import ssl
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -12,7 +15,7 @@ class _Server(ThreadingHTTPServer):
     request_queue_size = 64
 
     def handle_error(self, *_):
-        """A client that went away is what some tests are about."""
+        """Do nothing: in some tests the client goes away."""
 
 
 class Index:
@@ -21,6 +24,7 @@ class Index:
     def __init__(self, context: ssl.SSLContext | None = None):
         self.pages: dict[str, Any] = {}
         self.requests: list[str] = []
+        self.headers: list[Any] = []
         self.connections = 0
         index = self
 
@@ -34,6 +38,7 @@ class Index:
 
             def do_GET(self):
                 index.requests.append(self.path)
+                index.headers.append(self.headers)
                 page = index.pages.get(self.path)
                 if callable(page):
                     page(self)
@@ -87,3 +92,58 @@ def answer(handler, status, body=b"", **headers):
         handler.send_header(name.replace("_", "-"), value)
     handler.end_headers()
     handler.wfile.write(body)
+
+
+class Proxy:
+    """A proxy on the loopback, which records requests; with ``login`` it wants that user and password."""
+
+    def __init__(self, login: str = "", status: int = 200):  # noqa: C901 - the handler's methods count
+        self.requests: list[str] = []
+        self.headers: list[Any] = []
+        proxy = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_CONNECT(self):
+                proxy.requests.append(f"CONNECT {self.path}")
+                if self._denies():
+                    return
+                host, _, port = self.path.rpartition(":")
+                with socket.create_connection((host, int(port))) as upstream:
+                    self.send_response(200)
+                    self.end_headers()
+                    self.wfile.flush()
+                    self._pass_on(upstream)
+                self.close_connection = True
+
+            def do_GET(self):
+                proxy.requests.append(f"GET {self.path}")
+                if not self._denies():
+                    answer(self, 200, b"by proxy")
+
+            def _denies(self):
+                proxy.headers.append(self.headers)
+                wanted = f"Basic {base64.b64encode(login.encode()).decode()}" if login else None
+                if status == 200 and self.headers.get("Proxy-Authorization") == wanted:
+                    return False
+                answer(self, 407 if status == 200 else status)
+                return True
+
+            def _pass_on(self, upstream):
+                pair = {self.connection: upstream, upstream: self.connection}
+                while True:
+                    for ready in select.select(list(pair), [], [], 5)[0]:
+                        data = ready.recv(1 << 16)
+                        if not data:
+                            return
+                        pair[ready].sendall(data)
+
+            def log_message(self, *_):
+                pass
+
+        self._server = _Server(("127.0.0.1", 0), Handler)
+        self.address = f"127.0.0.1:{self._server.server_port}"
+        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
+
+    def close(self):
+        self._server.shutdown()
+        self._server.server_close()

@@ -2,24 +2,17 @@
 
 import os
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from romfs_manifest import Manifest, ManifestError, evaluate
+from tests.projects import make_project as put
+
+__all__ = ["evaluated", "failure", "linked", "linux", "put", "shown", "targets"]
 
 linked = pytest.mark.skipif(os.name == "nt", reason="links need rights on Windows")
 linux = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere every name is valid Unicode")
-
-
-def put(root: Path, files: Mapping[str, str | bytes]) -> Path:
-    """Write files below ``root``; keys are their paths."""
-    for name, content in files.items():
-        path = root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content.encode() if isinstance(content, str) else content)
-    return root
 
 
 def evaluated(root: Path, text: str | bytes, **more) -> Manifest:

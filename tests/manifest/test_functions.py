@@ -1,4 +1,4 @@
-"""Every function of a manifest: what it adds, what it refuses, and from where it counts."""
+"""Every function of a manifest: what it adds, what it rejects, and what its paths are relative to."""
 
 import os
 
@@ -24,16 +24,16 @@ def test_package(tmp_path):
     assert short(evaluated(tmp_path, "package('p/', ['d/B.PY'], 'src')")) == [("p/d/B.PY", "mpy", None)]
     assert targets(evaluated(tmp_path, "package('.', base_path='src/p')")) == ["__init__.py", "d/B.PY"]
     assert targets(evaluated(tmp_path, "package('', ['q.py'], 'src')")) == ["q.py"]
-    assert failure(tmp_path, "\npackage('nope')") == "manifest.py:2:1: there is no folder nope"
-    assert failure(tmp_path, "package('p', base_path='nope')").endswith("there is no folder nope/p")
-    assert failure(tmp_path, "package('p', ['nope.py'], 'src')").endswith("there is no file src/p/nope.py")
-    assert failure(tmp_path, "package('p', ['d/c.txt'], 'src')").endswith("'p/d/c.txt' is no .py or .mpy file")
+    assert failure(tmp_path, "\npackage('nope')") == "manifest.py:2:1: the folder nope does not exist"
+    assert failure(tmp_path, "package('p', base_path='nope')").endswith("the folder nope/p does not exist")
+    assert failure(tmp_path, "package('p', ['nope.py'], 'src')").endswith("the file src/p/nope.py does not exist")
+    assert failure(tmp_path, "package('p', ['d/c.txt'], 'src')").endswith("'p/d/c.txt' is not a .py or .mpy file")
 
 
 def test_a_package_without_modules(tmp_path):
     put(tmp_path, {"p/a.txt": ""})
     (warning,) = evaluated(tmp_path, "package('p')").warnings
-    assert shown(tmp_path, warning) == "manifest.py:1:1: there is no .py in p"
+    assert shown(tmp_path, warning) == "manifest.py:1:1: no .py file in p"
 
 
 def test_module(tmp_path):
@@ -43,9 +43,9 @@ def test_module(tmp_path):
         ("b.py", "mpy", 0),
     ]
     assert targets(evaluated(tmp_path, "module('src/b.py')")) == ["src/b.py"]
-    assert failure(tmp_path, "module('nope.py')") == "manifest.py:1:1: there is no file nope.py"
-    assert failure(tmp_path, "module('src')").endswith("there is no file src")
-    assert failure(tmp_path, "module('src/c.txt')").endswith("'src/c.txt' is no .py file")
+    assert failure(tmp_path, "module('nope.py')") == "manifest.py:1:1: the file nope.py does not exist"
+    assert failure(tmp_path, "module('src')").endswith("the file src does not exist")
+    assert failure(tmp_path, "module('src/c.txt')").endswith("'src/c.txt' is not a .py file")
 
 
 FROZEN: dict[str, str | bytes] = {"m/a.py": "", "m/b.mpy": MPY, "m/d/q.py": "", "m/d/r.mpy": MPY, "m/d/n.txt": ""}
@@ -76,7 +76,7 @@ def test_freezing(tmp_path, call, expected):
     assert not found.warnings
 
 
-def test_the_level_is_that_of_what_is_compiled(tmp_path):
+def test_only_compiled_files_have_an_optimization_level(tmp_path):
     found = evaluated(put(tmp_path, FROZEN), "freeze('m', opt=2)")
     assert [entry.opt for entry in found.entries] == [2, None, 2, None]
 
@@ -84,26 +84,26 @@ def test_the_level_is_that_of_what_is_compiled(tmp_path):
 @pytest.mark.parametrize(
     ("call", "problem"),
     [
-        ("freeze('nope')", "there is no folder nope"),
-        ("freeze('m', 'nope')", "there is no file m/nope"),
-        ("freeze('m/a.py')", "there is no folder m/a.py"),
-        ("freeze('m', 'd/n.txt')", "'d/n.txt' is no .py or .mpy file"),
-        ("freeze_as_mpy('m', 'b.mpy')", "'b.mpy' is no .py file"),
-        ("freeze_mpy('m', 'a.py')", "'a.py' is no .mpy file"),
-        ("freeze_as_str('nope')", "there is no folder nope"),
+        ("freeze('nope')", "the folder nope does not exist"),
+        ("freeze('m', 'nope')", "the file m/nope does not exist"),
+        ("freeze('m/a.py')", "the folder m/a.py does not exist"),
+        ("freeze('m', 'd/n.txt')", "'d/n.txt' is not a .py or .mpy file"),
+        ("freeze_as_mpy('m', 'b.mpy')", "'b.mpy' is not a .py file"),
+        ("freeze_mpy('m', 'a.py')", "'a.py' is not a .mpy file"),
+        ("freeze_as_str('nope')", "the folder nope does not exist"),
     ],
 )
-def test_what_cannot_be_frozen(tmp_path, call, problem):
+def test_invalid_freezes(tmp_path, call, problem):
     assert failure(put(tmp_path, FROZEN), call) == f"manifest.py:1:1: {problem}"
 
 
 @pytest.mark.parametrize(
     ("data", "problem"),
     [
-        (b"", "is not an .mpy file of MicroPython"),
-        (b"M\x06\x00", "is not an .mpy file of MicroPython"),
-        (b"C\x06\x00\x1f", "is not an .mpy file of MicroPython"),
-        (b"M\x05\x00\x1f", "has .mpy version 5, and boards with ROMFS load version 6 or later"),
+        (b"", "is not a .mpy file of MicroPython"),
+        (b"M\x06\x00", "is not a .mpy file of MicroPython"),
+        (b"C\x06\x00\x1f", "is not a .mpy file of MicroPython"),
+        (b"M\x05\x00\x1f", "has .mpy version 5, but boards with ROMFS load version 6 or later"),
     ],
 )
 def test_mpy_files_are_known_by_their_header(tmp_path, data, problem):
@@ -113,7 +113,10 @@ def test_mpy_files_are_known_by_their_header(tmp_path, data, problem):
 
 def test_c_module(tmp_path):
     (warning,) = evaluated(tmp_path, "c_module('x')").warnings
-    assert shown(tmp_path, warning) == "manifest.py:1:1: x is compiled into firmware, and adds nothing to an image"
+    assert (
+        shown(tmp_path, warning)
+        == "manifest.py:1:1: x is a C module, which is compiled into firmware; it adds nothing to the image"
+    )
     assert failure(tmp_path, "c_module('$(X)/x')") == "manifest.py:1:1: the variable 'X' is not set"
 
 
@@ -132,14 +135,13 @@ def test_include(tmp_path):
     ]
 
 
-def test_the_way_to_an_error(tmp_path):
-    put(tmp_path, {"d/manifest.py": "\n\n   \ninclude('../e.py')", "e.py": "module(1)", "f.py": "x = 1"})
+def test_errors_name_the_calls_that_led_to_them(tmp_path):
+    put(tmp_path, {"d/manifest.py": "\n\n   \ninclude('../e.py')", "e.py": "module(1)", "f.py": "x += 1"})
     assert failure(tmp_path, "#\ninclude('d')") == (
-        "e.py:1:1: module needs a string as its argument 'module_path'"
-        "\n  from d/manifest.py:4:1\n  from manifest.py:2:1"
+        "e.py:1:1: module needs a string for 'module_path'\n  from d/manifest.py:4:1\n  from manifest.py:2:1"
     )
     assert failure(tmp_path, "include('f.py')") == (
-        "f.py:1:1: an assignment is not supported in a manifest\n  from manifest.py:1:1"
+        "f.py:1:1: '+=' is not supported in a manifest\n  from manifest.py:1:1"
     )
     assert failure(tmp_path, "include('nope')").startswith("manifest.py:1:1: cannot read nope: ")
 
@@ -151,7 +153,7 @@ def test_included_twice(tmp_path):
     twice = evaluated(tmp_path, "include('d')\ninclude('d/manifest.py', x=1)")
     assert targets(twice) == ["a.py"]
     assert [shown(tmp_path, warning) for warning in twice.warnings] == [
-        "manifest.py:2:1: d/manifest.py was included before with other options: those hold, and this adds nothing"
+        "manifest.py:2:1: d/manifest.py was included before with other options, which apply; this call adds nothing"
     ]
 
 
@@ -190,7 +192,9 @@ def test_variables(tmp_path, monkeypatch):
     ):
         assert failure(tmp_path, call) == "manifest.py:1:1: the variable 'P' is not set"
     # A value is text: nothing in it is expanded once more.
-    assert failure(tmp_path, "freeze('$(A)')", variables={"A": "$(B)", "B": "d"}).endswith("there is no folder $(B)")
+    assert failure(tmp_path, "freeze('$(A)')", variables={"A": "$(B)", "B": "d"}).endswith(
+        "the folder $(B) does not exist"
+    )
 
 
 LIBRARY = {
@@ -229,31 +233,33 @@ def test_require(tmp_path):
 def test_packages_that_are_not_found(tmp_path):
     put(tmp_path, LIBRARY)
     variables = {"MPY_LIB_DIR": tmp_path / "lib"}
-    assert failure(tmp_path, "require('one')").startswith("manifest.py:1:1: there is no library yet")
-    text = "there is no package 'three', that is no folder of that name with a manifest.py, in "
+    assert failure(tmp_path, "require('one')").startswith("manifest.py:1:1: there is no library that")
+    text = "no package 'three' (a folder of that name with a manifest.py) in "
     text += "lib/micropython, lib/python-stdlib"
     assert failure(tmp_path, "require('three')", variables=variables) == f"manifest.py:1:1: {text}"
-    assert failure(tmp_path, "require('net/one')", variables=variables).startswith(
-        "manifest.py:1:1: there is no package"
-    )
+    assert failure(tmp_path, "require('net/one')", variables=variables).startswith("manifest.py:1:1: no package")
     assert failure(tmp_path, "require('two', library='x')").endswith("there is no library 'x'")
-    assert failure(tmp_path, "add_library('x', 'nope')").endswith("there is no folder nope for the library 'x'")
+    assert failure(tmp_path, "add_library('x', 'nope')").endswith("the folder nope of the library 'x' does not exist")
 
 
-def test_a_package_that_is_twice_in_a_library(tmp_path):
+def test_a_library_that_contains_a_package_twice(tmp_path):
     put(tmp_path, LIBRARY | {"lib/micropython/a/one/manifest.py": ""})
-    assert failure(tmp_path, "require('one')", variables={"MPY_LIB_DIR": tmp_path / "lib"}) == (
-        "manifest.py:1:1: the package 'one' is twice in one library: lib/micropython/a/one and lib/micropython/net/one"
+    twice = "the library contains the package 'one' twice: lib/micropython/a/one and lib/micropython/net/one"
+    assert (
+        failure(tmp_path, "require('one')", variables={"MPY_LIB_DIR": tmp_path / "lib"}) == f"manifest.py:1:1: {twice}"
     )
 
 
-def test_metadata(tmp_path):
-    put(tmp_path, {"a.py": "", "d/manifest.py": "metadata(version='2')"})
-    found = evaluated(tmp_path, "metadata(description='x', version='1', stdlib=True)\ninclude('d')")
+def test_metadata_may_be_anywhere_once_in_a_package(tmp_path):
+    put(tmp_path, {"a.py": "", "d/manifest.py": "metadata(version='2')", "e/manifest.py": "metadata()"})
+    found = evaluated(tmp_path, "module('a.py')\nmetadata(description='x', version='1', stdlib=True)\ninclude('e')")
     assert found.metadata == {"description": "x", "version": "1", "stdlib": True}
     assert evaluated(tmp_path, "module('a.py')").metadata == {}
-    for text in ("module('a.py')\nmetadata(version='1')", "metadata()\nmetadata()"):
-        assert failure(tmp_path, text) == "manifest.py:2:1: metadata must be the first call, and the only one"
+    assert evaluated(tmp_path, "include('d')").metadata == {"version": "2"}
+    again = "metadata() was called before for this package"
+    assert failure(tmp_path, "metadata(version='1')\nmetadata(version='1')") == f"manifest.py:2:1: {again}"
+    included = f"d/manifest.py:1:1: {again}\n  from manifest.py:2:1"
+    assert failure(tmp_path, "metadata(version='1')\ninclude('d')") == included
 
 
 TREE = {
@@ -261,26 +267,28 @@ TREE = {
     "lib/x/more.py": "module('more_.py')",
     "lib/x/x.py": "x",
     "lib/x/more_.py": "",
-    "plain/manifest.py": "metadata(license='MIT')\nmodule('plain_.py')",
+    "plain/manifest.py": "module('plain_.py')",
     "plain/plain_.py": "",
     "p/__init__.py": "",
     "p/a.py": "",
     "p/q/__init__.py": "",
+    "p/set.py": "__version__ = 3",
 }
 
 
-def test_which_version_is_whose(tmp_path):
-    text = "metadata(version='1')\npackage('p')\nrequire('x')\ninclude('plain')"
+def test_every_module_of_a_package_gets_its_version_unless_its_text_sets_one(tmp_path):
+    text = "package('p')\nmetadata(version='1')\nrequire('x')\ninclude('plain')"
     found = evaluated(put(tmp_path, TREE), text, libraries={"lib": tmp_path / "lib"})
     assert [(entry.target, entry.version) for entry in found.entries] == [
         ("more_.py", "2"),
         ("p/__init__.py", "1"),
-        ("p/a.py", None),
-        ("p/q/__init__.py", None),
-        ("plain_.py", None),
+        ("p/a.py", "1"),
+        ("p/q/__init__.py", "1"),
+        ("p/set.py", None),
+        ("plain_.py", "1"),
         ("x.py", "2"),
     ]
     assert read_entry(found.entries[-1]) == b"x\n\n__version__ = '2'\n"
-    assert read_entry(found.entries[2]) == b""
+    assert read_entry(found.entries[4]) == b"__version__ = 3"
     frozen = evaluated(tmp_path, "metadata(version='1')\nfreeze_as_str('p')")
     assert {entry.version for entry in frozen.entries} == {None}

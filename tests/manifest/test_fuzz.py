@@ -1,4 +1,4 @@
-"""Generated manifests end in a result or in a ManifestError, and do nothing to the machine."""
+"""Generated manifests give a result or a ManifestError, and do nothing to the machine."""
 
 import ast
 import os
@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from romfs_manifest import Manifest, ManifestError, evaluate, read_entry
-from romfs_manifest.language import FUNCTIONS
+from romfs_manifest.manifest.functions import FUNCTIONS
 from tests.manifest.support import put
 
 NEVER = ("exec", "os.", "subprocess.", "socket.", "shutil.", "ctypes.", "pty.", "tempfile.", "import")
@@ -44,7 +44,7 @@ sys.addaudithook(_watch)
 
 @contextmanager
 def watched():
-    """Have everything fail, and be kept in ``broken``, that evaluating must not do."""
+    """Let everything that an evaluation must not do fail, and record it in ``broken``."""
     watching.append("")
     try:
         yield
@@ -66,7 +66,7 @@ def tree(tmp_path_factory):
         "lib/python-stdlib/one/one.py": "__version__",
     }
     root = put(tmp_path_factory.mktemp("fuzz"), files)
-    # Modules are imported when they are first used, which is no fault.
+    # Modules are imported when they are first used, which is allowed.
     for text in ("metadata(version='1')\nmodule('a.py')", "modul()", "("):
         put(root, {"manifest.py": text})
         with suppress(ManifestError):
@@ -75,7 +75,7 @@ def tree(tmp_path_factory):
 
 
 def outcome(root, data):
-    """Evaluate ``data`` and read what it names; return that, or the error, as which only one kind will do."""
+    """Evaluate ``data`` and read what it names; return that, or the error, which must be a ManifestError."""
     (root / "manifest.py").write_bytes(data)
     result: Manifest | ManifestError
     try:
@@ -84,7 +84,10 @@ def outcome(root, data):
     except ManifestError as error:
         result = error
     assert not broken
-    assert not isinstance(result, ManifestError) or (str(result) and result.place and result.hint)
+    for problem in getattr(result, "problems", [result] if isinstance(result, ManifestError) else []):
+        assert str(problem)
+        assert problem.place
+        assert problem.hint
     return result
 
 
@@ -136,7 +139,20 @@ manifests = st.lists(calls() | fitting, max_size=6).map("\n".join)
 
 # A grammar of Python at large, most of which no manifest may have.
 atoms = literals | st.sampled_from(
-    ["x", "os", "options", "__import__('os')", "...", "b''", "1j", "f'{x}'", "{}", "print"]
+    [
+        "x",
+        "os",
+        "options",
+        "options.x",
+        "__import__('os')",
+        "...",
+        "b''",
+        "1j",
+        "f'{x}'",
+        "f'{1}{x!r:>9}'",
+        "{}",
+        "print",
+    ]
 )
 expressions = st.recursive(
     atoms,
@@ -158,12 +174,22 @@ expressions = st.recursive(
     max_leaves=8,
 )
 statements = st.recursive(
-    expressions | expressions.map("x = {}".format) | fitting | st.just("import os; os.system('touch PWN')"),
+    expressions
+    | expressions.map("x = {}".format)
+    | expressions.map("x, os = {}".format)
+    | expressions.map("options.defaults(x={})".format)
+    | fitting
+    | st.just("import os; os.system('touch PWN')"),
     lambda inner: st.tuples(
         st.sampled_from(
             [
                 "if x:",
                 "for x in y:",
+                "for x in ['a.py', 'p', 1]:",
+                "for x, os in [('a', 'b')]:",
+                "if options.x:",
+                "if x: pass\nelse:",
+                "try: freeze('nope')\nexcept OSError:",
                 "while 1:",
                 "def f():",
                 "class C:",
@@ -218,7 +244,7 @@ def test_bytes(tree, data):
     outcome(tree, data)
 
 
-def test_fitting_calls_fit(tree):
+def test_valid_calls_are_valid(tree):
     """The grammar above reaches more than errors."""
     found = [outcome(tree, f"metadata(version='1')\n{text}".encode()) for text in FITTING]
     assert not [one for one in found if isinstance(one, ManifestError)]
@@ -236,7 +262,7 @@ def test_fitting_calls_fit(tree):
         lambda root: (root / "a.py").unlink(),
     ],
 )
-def test_harm_would_be_seen(tree, harm):
+def test_the_audit_hook_sees_harm(tree, harm):
     with pytest.raises(RuntimeError), watched():
         harm(tree)
     broken.clear()

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from romfs_manifest import check_lock, fetch, read_lock, write_lock
-from romfs_manifest.crew import WORKERS
+from romfs_manifest.mip.workers import WORKERS
 
 pytestmark = pytest.mark.timed
 

@@ -3,7 +3,7 @@
 import pytest
 
 from romfs_manifest import ManifestError
-from romfs_manifest.names import Location, locate, parse_request, source
+from romfs_manifest.mip.names import Location, locate, locate_source, parse_request
 
 RAW = "https://raw.githubusercontent.com"
 
@@ -25,6 +25,18 @@ RAW = "https://raw.githubusercontent.com"
         ("gitlab:o/r/a.py@main", "gitlab:o/r/a.py@main"),
         ("https://Example.org/pkg/package.json", "https://example.org/pkg"),
         ("https://example.org/npm/x@1.0/package.json", "https://example.org/npm/x@1.0"),
+        ("https://example.org/pkg?author=1&monkey=2", "https://example.org/pkg?author=1&monkey=2"),
+        ("https://example.org:443/pkg?a=1", "https://example.org/pkg?a=1"),
+        ("https://example.org/package.json?a=1", "https://example.org?a=1"),
+        ("__future__", "__future__"),
+        ("github:Own/Repo/Path@V1", "github:own/repo/Path@V1"),
+        ("gitlab:Own/Repo", "gitlab:own/repo"),
+        ("codeberg:Own/Repo", "codeberg:Own/Repo"),
+        ("./vendor/pkg/", "file:vendor/pkg"),
+        ("../pkg/package.json", "file:../pkg"),
+        ("./package.json", "file:."),
+        ("file:a/../b/x.py", "file:b/x.py"),
+        (".\\vendor\\pkg", "file:vendor/pkg"),
     ],
 )
 def test_a_package_has_one_name(text, written):
@@ -34,11 +46,12 @@ def test_a_package_has_one_name(text, written):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "@1", "a b", "../a", "/etc/passwd", "a.json/b", "file:///x", "a@1@2", "a@../x", "a@1/../../x", "github:o",
-     "github:o/..", "github:o/r/../x", "github:o/r@a..b", "github:o/r@/x", "https://", "https://u:p@h/x", "https://h/%2e%2e/x",
-     "https://h/x?y", "https://h/x#y", "https://h\\x", "C:/x", "x" * 1000, "ä", "a\n"],
+    ["", "@1", "a b", "/etc/passwd", "a.json/b", "a@1@2", "a@../x", "a@1/../../x", "C:/x", "x" * 1000, "\u00e4", "a\n",
+     "file:", "file:/x", "file:///x", "./a:b", "./a\0b", "./a?b", "github:o", "github:o/..", "github:o/r/../x",
+     "github:o/r@a..b", "github:o/r@/x", "https://", "https://u:p@h/x", "https://h/%2e%2e/x", "https://h/x?y z",
+     "https://h/x?Private_Token=1", "https://h/x?a=1&%74oken=2", "https://h/x?X-Amz-Signature=1", "https://h/x#y", "https://h\\x"],
 )  # fmt: skip
-def test_what_is_no_name(text):
+def test_texts_that_are_not_names(text):
     with pytest.raises(ManifestError):
         parse_request(text)
 
@@ -67,13 +80,14 @@ def test_what_a_name_leads_to(name, ref, url):
         ("./sub/a.py", f"{RAW}/o/r/v1/pkg/sub/a.py"),
         ("github:o/r/x.py", f"{RAW}/o/r/v1/x.py"),
         ("github:o/other/x.py", f"{RAW}/o/other/HEAD/x.py"),
-        ("github:O2/r/x.py@v7", f"{RAW}/O2/r/v7/x.py"),
+        ("github:O2/r/x.py@v7", f"{RAW}/o2/r/v7/x.py"),
+        ("github:O/R/x.py", f"{RAW}/o/r/v1/x.py"),
         ("gitlab:o/r/x.py", "https://gitlab.com/o/r/-/raw/HEAD/x.py"),
         ("https://example.org/x.py", "https://example.org/x.py"),
     ],
 )
-def test_a_ref_holds_in_its_own_repository_only(text, url):
-    assert source(text, Location("github:o/r", "pkg", "v1")).url == url
+def test_a_ref_applies_in_its_own_repository_only(text, url):
+    assert locate_source(text, Location("github:o/r", "pkg", "v1")).url == url
 
 
 def test_packages_and_files_by_their_addresses(lock, index):

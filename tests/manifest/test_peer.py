@@ -1,4 +1,4 @@
-"""What mpremote's mip installs, for packages that mean well: the same paths and bytes."""
+"""The same paths and bytes as mpremote's mip installs, for packages that are not hostile."""
 
 import pytest
 
@@ -8,7 +8,7 @@ mip = pytest.importorskip("mpremote.mip")
 
 
 class Board:
-    """As much of a board's file system as mip asks for."""
+    """As much of a board's file system as mip uses."""
 
     def __init__(self):
         self.files = {}
@@ -44,7 +44,7 @@ def test_mip_installs_the_same(version, index, lock, cache, capsys):
     [("github:o/r/d/a.py", None), ("github:o/r/a.py", "v1"), ("gitlab:o/r/a.py", "main"), ("codeberg:o/r/d/a.py", "x")],
 )
 def test_mip_asks_for_the_same_addresses(name, ref):
-    from romfs_manifest.names import locate
+    from romfs_manifest.mip.names import locate
 
     location = locate(name, ref or "")
     assert location

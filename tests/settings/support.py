@@ -1,4 +1,4 @@
-"""A table, read as the one of a project."""
+"""A table, read like that of a project."""
 
 from pathlib import Path
 
@@ -13,7 +13,8 @@ patient = hypothesis.settings(deadline=None, suppress_health_check=[hypothesis.H
 """For a property: a busy machine is no failure."""
 
 ROOT = Path("where the project is")
-HINT = "{} is to be put right; the reference page describes every key."
+HINT = "Fix {}. `romfs-image settings` describes every key."
+HINT_FOR_A_KEY = "Fix {}. `romfs-image settings {}` describes this key."
 
 
 def project_of(table: object, **metadata: object) -> Project:
@@ -29,6 +30,9 @@ def problems_of(table: object, **metadata: object) -> list[str]:
     with pytest.raises(SettingsError) as caught:
         project_of(table, **metadata)
     found = [str(problem) for problem in caught.value.problems]
-    assert str(caught.value) == "\n".join([*found, HINT.format(ROOT / "pyproject.toml")])
+    assert caught.value.message == "\n".join(found)
+    assert str(caught.value) == f"{caught.value.message}\n{caught.value.hint}"
+    assert caught.value.hint is not None
+    assert caught.value.hint.startswith(f"Fix {ROOT / 'pyproject.toml'}. `romfs-image settings")
     assert caught.value.status == 2
     return found

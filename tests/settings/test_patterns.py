@@ -1,11 +1,11 @@
-"""What is left out: as pathspec reads gitignore patterns."""
+"""Which names are excluded: gitignore patterns match as in pathspec."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pathspec import GitIgnoreSpec
 
-from hatch_romfs.settings.patterns import BUILT_IN, compiled, excluded, is_built_in, pattern_problem
+from hatch_romfs.settings.patterns import BUILT_IN, compile_exclude, compile_patterns, is_built_in, pattern_problem
 from tests.settings.support import patient
 
 # In a .gitignore a "#" at the start is a comment's unless it is escaped; in a list of patterns it is a name's.
@@ -26,7 +26,7 @@ NAMES = st.builds("".join, st.lists(st.sampled_from(PARTS) | LETTERS, min_size=1
     folders=st.lists(NAMES.filter(lambda name: not is_built_in(name)), max_size=2),
     end=st.sampled_from(("", "/")),
 )
-def test_the_built_in_patterns_are_what_pathspec_makes_of_them(name, folders, end):
+def test_the_built_in_patterns_match_as_in_pathspec(name, folders, end):
     path = "/".join([*folders, name]) + end
     assert is_built_in(path) == JUDGE.match_file(path)
 
@@ -40,7 +40,7 @@ def test_the_built_in_patterns_are_what_pathspec_makes_of_them(name, folders, en
         ".pytest_cache/", ".ruff_cache/", "desktop.ini", ".idea/", ".vscode/",
     ],
 )  # fmt: skip
-def test_what_is_left_out_everywhere(name):
+def test_names_that_are_always_excluded(name):
     assert is_built_in(name)
     assert JUDGE.match_file(name)
 
@@ -74,19 +74,19 @@ def test_every_built_in_pattern_has_its_say():
     ],
 )
 def test_patterns_after_the_built_in_ones(patterns, left_out, taken):
-    match = excluded(patterns)
+    match = compile_exclude(patterns)
     assert [path for path in left_out if not match(path)] == []
     assert [path for path in taken if match(path)] == []
 
 
 def test_later_patterns_outrank_earlier_ones():
-    assert not excluded(["*.md", "!x.md"])("x.md")
-    assert excluded(["!x.md", "*.md"])("x.md")
-    assert compiled(["*.md"])("x.md")
+    assert not compile_exclude(["*.md", "!x.md"])("x.md")
+    assert compile_exclude(["!x.md", "*.md"])("x.md")
+    assert compile_patterns(["*.md"])("x.md")
 
 
 def test_no_patterns_match_nothing():
-    match = compiled([])
+    match = compile_patterns([])
     assert not match("a")
     assert not match(".git/")
 
@@ -105,11 +105,11 @@ def test_an_empty_pattern(pattern):
 def test_what_is_a_pattern(pattern):
     # of sets in sets Python's regular expressions warn, which the maker of an image should not see
     assert pattern_problem(pattern) is None
-    compiled([pattern])
+    compile_patterns([pattern])
 
 
 @given(st.text(max_size=6))
 @patient
-def test_every_pattern_that_is_taken_can_be_compiled(pattern):
+def test_every_accepted_pattern_can_be_compiled(pattern):
     if pattern_problem(pattern) is None:
-        compiled([pattern])("a/b")
+        compile_patterns([pattern])("a/b")

@@ -1,4 +1,4 @@
-"""pyproject.toml to a project: what is wrong with it is said at once, with full paths."""
+"""pyproject.toml to a project: every mistake is reported at once, with its full path."""
 
 import sys
 from importlib import import_module
@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from hatch_romfs.errors import SettingsError
-from hatch_romfs.settings.kinds import Alignment
 from hatch_romfs.settings.model import Settings
-from hatch_romfs.settings.project import Project, has_table, load, merged, read_project, read_settings
+from hatch_romfs.settings.project import Project, has_table, load, read_project, read_settings
+from hatch_romfs.settings.values import Alignment
 from tests.settings.support import HINT, ROOT, problems_of, project_of
 
 WRONG = """\
@@ -36,11 +36,11 @@ emit = "native"
 optimize = 9
 """
 ALL_THAT_IS_WRONG = """\
-project.name: must be letters, digits and '.', '_', '-', not 'my app'
+project.name: must consist of letters, digits, '.', '_', and '-', not 'my app'
 project.version: must be a string, not a float
 tool.romfs.format: must be "micropython" or "linux", not 'micropyton'; did you mean 'micropython'?
 tool.romfs.sorces: unknown key; did you mean 'sources'?
-tool.romfs.sources[1].to: '/b' is absolute; paths inside an image count from its root
+tool.romfs.sources[1].to: '/b' is absolute; paths inside an image are relative to its root
 tool.romfs.sources[1].inclde: unknown key; did you mean 'include'?
 tool.romfs.sources[2]: must be a folder, or a table with `path`, not an integer
 tool.romfs.lib-dir: '..' is not a name
@@ -49,7 +49,7 @@ tool.romfs.size: must be a size such as "128 KiB" or "24 MiB", not '1 GiB'
 tool.romfs.share: must be true or false, not an integer
 tool.romfs.alignment."default": must be a power of two from 1 to 1048576, not 3
 tool.romfs.mpy.arch: must be "x86", "x64", "armv6", "armv6m", "armv7m", "armv7em", "armv7emsp", "armv7emdp", \
-"xtensa", "xtensawin", "rv32imc" or "rv64imc", not 'armv7'; did you mean 'armv7m'?
+"xtensa", "xtensawin", "rv32imc", or "rv64imc", not 'armv7'; did you mean 'armv7m'?
 tool.romfs.mpy.optimize: must be an integer from 0 to 3, not 9
 """
 
@@ -85,12 +85,14 @@ def test_names_of_projects(name):
 
 @pytest.mark.parametrize("name", ["", "-a", "a-", "a b", "ä", "a/b", "a\n", ".", 3, ["a"], None])
 def test_bad_names_of_projects(name):
-    assert problems_of({}, name=name) == [f"project.name: must be letters, digits and '.', '_', '-', not {name!r}"]
+    assert problems_of({}, name=name) == [
+        f"project.name: must consist of letters, digits, '.', '_', and '-', not {name!r}"
+    ]
 
 
 def test_a_name_that_is_a_number_too_long_to_be_written_out():
     (problem,) = problems_of({}, name=1 << 20000)
-    assert problem.startswith("project.name: must be letters, digits and '.', '_', '-', not ")
+    assert problem.startswith("project.name: must consist of letters, digits, '.', '_', and '-', not ")
 
 
 def test_a_version_may_be_dynamic():
@@ -106,7 +108,7 @@ def test_bad_versions(version, kind):
 
 
 @pytest.mark.parametrize("version", ["../../x", "a/b", "..\\x"])
-def test_a_version_leads_no_artifact_out_of_its_folder(version):
+def test_a_version_cannot_put_the_image_into_another_folder(version):
     # It becomes a part of the artifact's name.
     (problem,) = problems_of({"filename": "{version}.romfs"}, version=version)
     assert problem.startswith("project.version: ")
@@ -131,12 +133,12 @@ def test_a_missing_table(tmp_path, text):
     with pytest.raises(SettingsError) as caught:
         read_project(tmp_path, document)
     assert str(caught.value) == (
-        f"{tmp_path / 'pyproject.toml'} has no [tool.romfs] table\nAdd one; an empty one takes the defaults."
+        f"{tmp_path / 'pyproject.toml'} has no [tool.romfs] table\nAdd one; an empty table means the default settings."
     )
 
 
 @pytest.mark.parametrize(("table", "kind"), [(3, "an integer"), ([{}], "an array"), ("on", "a string")])
-def test_a_table_that_is_none(table, kind):
+def test_a_value_that_is_not_a_table_is_an_error(table, kind):
     assert problems_of(table) == [f"tool.romfs: must be a table, not {kind}"]
 
 
@@ -165,7 +167,7 @@ def test_toml_that_is_too_much_for_its_parser(tmp_path, text):
     assert str(caught.value).startswith(f"{tmp_path / 'pyproject.toml'}: ")
 
 
-def test_no_file_is_no_project(tmp_path):
+def test_a_folder_without_pyproject_toml_has_no_project(tmp_path):
     assert load(tmp_path) is None
 
 
@@ -178,41 +180,12 @@ def test_a_file_that_cannot_be_read(tmp_path):
     assert str(caught.value).endswith(("Is a directory", "Permission denied"))
 
 
-def test_keys_that_stand_by_themselves_are_read_as_the_table_is():
+def test_overrides_are_read_like_the_table():
     given: dict[str, object] = {"format": "linux", "mpy": False, "alignment": {"default": 4, "*.b": 8}, "lib-dir": "x"}
     settings = read_settings(given)
     assert (settings.format, settings.mpy, settings.lib_dir) == ("linux", None, "x")
     assert settings.alignment == Alignment(4, (("*.b", 8),))
     assert read_settings({}) == Settings()
-
-
-@pytest.mark.parametrize(
-    ("table", "overrides", "expected"),
-    [
-        ({"size": 1}, {"size": 2, "share": False}, {"size": 2, "share": False}),
-        ({"mpy": {"optimize": 3}}, {"mpy": True}, {"mpy": {"optimize": 3}}),
-        ({"mpy": False}, {"mpy": True}, {"mpy": True}),
-        ({"mpy": {"optimize": 3}}, {"mpy": False}, {"mpy": False}),
-        ({"alignment": 4}, {"alignment": {"*.b": 8}}, {"alignment": {"default": 4, "*.b": 8}}),
-        ({"alignment": {"*.b": 2, "*.c": 4}}, {"alignment": {"*.b": 8}}, {"alignment": {"*.b": 8, "*.c": 4}}),
-        ({}, {"alignment": {"default": 8}}, {"alignment": {"default": 8}}),
-        ({"alignment": "x"}, {"alignment": {"default": 8}}, {"alignment": {"default": 8}}),
-        (7, {"size": 2}, 7),
-    ],
-)
-def test_overrides_are_merged_into_the_table(table, overrides, expected):
-    assert merged(table, overrides) == expected
-
-
-def test_bad_overrides_are_named_by_their_keys():
-    with pytest.raises(SettingsError) as caught:
-        read_settings({"format": "cramfs", "alignment": 3, "mpy": {"optimize": 4}, "formt": 1})
-    assert str(caught.value).splitlines() == [
-        'format: must be "micropython" or "linux", not \'cramfs\'',
-        "alignment: must be a power of two from 1 to 1048576, not 3",
-        "mpy.optimize: must be an integer from 0 to 3, not 4",
-        "formt: unknown key; did you mean 'format'?",
-    ]
 
 
 def test_the_root_is_kept_as_it_was_given():

@@ -1,4 +1,4 @@
-"""Whatever is in the table, the answer is a project or an error that says why not; the schema agrees."""
+"""Any table gives a project, or an error with a reason; the schema agrees."""
 
 from typing import Any
 
@@ -8,11 +8,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hatch_romfs.errors import SettingsError
-from hatch_romfs.settings.kinds import ARCHS
 from hatch_romfs.settings.model import Linux, Mpy, Settings, Source
 from hatch_romfs.settings.project import Project, read_project
 from hatch_romfs.settings.schema import tool_schema
-from hatch_romfs.settings.values import Model
+from hatch_romfs.settings.table import Model
+from hatch_romfs.settings.values import ARCHS
 from tests.settings.support import ROOT, patient, project_of
 from tests.settings.test_values import GOOD
 

@@ -1,4 +1,4 @@
-"""The JSON schema: what is committed, what validate-pyproject takes it for, and that it agrees with the parser."""
+"""The JSON schema: the committed file, validate-pyproject, and agreement with the parser."""
 
 import json
 from importlib.metadata import entry_points

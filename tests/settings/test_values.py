@@ -1,23 +1,23 @@
-"""Each key of [tool.romfs]: what it may be, and what is said when it is something else."""
+"""Each key of [tool.romfs]: the values it accepts, and the errors for others."""
 
 import datetime as dt
 
 import pytest
 
 from hatch_romfs.errors import SettingsError
-from hatch_romfs.settings.kinds import ARCHS, Alignment, Device
 from hatch_romfs.settings.model import Linux, ManifestSource, Mpy, Settings, Source
+from hatch_romfs.settings.values import ARCHS, Alignment, Device
 from tests.settings.support import problems_of, settings_of
 
 ROMFS = "tool.romfs"
-ARCH_TEXT = ", ".join(f'"{arch}"' for arch in ARCHS[:-1]) + f' or "{ARCHS[-1]}"'
+ARCH_TEXT = ", ".join(f'"{arch}"' for arch in ARCHS[:-1]) + f', or "{ARCHS[-1]}"'
 SOURCES_TEXT = "an array, each item a folder, or a table with `path`"
 PATTERNS_TEXT = "an array, each item a gitignore pattern"
 BOUNDARY_TEXT = "a power of two from 1 to 1048576"
 SIZE_TEXT = 'a size such as "128 KiB" or "24 MiB"'
 
 
-def test_an_empty_table_takes_the_defaults():
+def test_an_empty_table_means_the_defaults():
     settings = settings_of({})
     assert settings == Settings()
     assert settings == Settings(
@@ -157,19 +157,19 @@ def test_bad_values(key, value, text):
 @pytest.mark.parametrize("name", ["{nam}", "{name}-{}", "{ name}"])
 def test_unknown_placeholders_of_a_file_name(name):
     unknown = name[name.rindex("{") :]
-    knows = "knows {name}, {version} and {image}, not"
+    knows = "can contain {name}, {version}, and {image}, not"
     assert problems_of({"filename": name}) == [f"{ROMFS}.filename: {knows} {unknown}"]
 
 
 IMAGE_PATHS = [
-    ("/", "'/' is absolute; paths inside an image count from its root"),
-    ("/lib", "'/lib' is absolute; paths inside an image count from its root"),
-    ("C:/lib", "'C:/lib' is absolute; paths inside an image count from its root"),
-    ("a\\b", "'a\\\\b' holds a backslash; folders are parted by '/'"),
+    ("/", "'/' is absolute; paths inside an image are relative to its root"),
+    ("/lib", "'/lib' is absolute; paths inside an image are relative to its root"),
+    ("C:/lib", "'C:/lib' is absolute; paths inside an image are relative to its root"),
+    ("a\\b", "'a\\\\b' contains a backslash; separate folders with '/'"),
     ("a/../b", "'..' is not a name"),
     (".", "'.' is not a name"),
     ("a//b", "'' is not a name"),
-    ("a\0", "the name 'a\\x00' holds a '/' or a NUL"),
+    ("a\0", "the name 'a\\x00' contains a '/' or a NUL"),
 ]
 
 
@@ -214,7 +214,7 @@ MPY = [
     ("optimize", 4, "an integer from 0 to 3, not 4"),
     ("optimize", -1, "an integer from 0 to 3, not -1"),
     ("optimize", "2", "an integer from 0 to 3, not a string"),
-    ("emit", "nativ", '"bytecode", "native" or "viper", not \'nativ\'; did you mean \'native\'?'),
+    ("emit", "nativ", '"bytecode", "native", or "viper", not \'nativ\'; did you mean \'native\'?'),
     ("micropython", "v1.22", "a MicroPython release such as \"1.27\", not 'v1.22'"),
     ("micropython", "1", "a MicroPython release such as \"1.27\", not '1'"),
     ("micropython", "1.२", "a MicroPython release such as \"1.27\", not '1.२'"),

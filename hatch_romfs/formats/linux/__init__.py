@@ -1,1 +1,1 @@
-"""The Linux kernel's romfs, version ``-rom1fs-``."""
+"""The romfs format of the Linux kernel, version ``-rom1fs-``."""

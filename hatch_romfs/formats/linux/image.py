@@ -7,9 +7,9 @@ from hatch_romfs.formats.linux import headers, reader
 
 
 class LinuxImage(Image):
-    """An image of Linux's romfs: its tree; ``name`` is that of the volume, ``size`` has the padding in it.
+    """A Linux romfs image: its tree; ``name`` is that of the volume, and ``size`` includes the padding.
 
-    Raises ImageError when ``buffer`` does not begin with a sound image.
+    Raises ImageError if ``buffer`` does not begin with a valid image.
     """
 
     format = "linux"

@@ -1,9 +1,9 @@
-"""Where every header and every byte of data of an image goes, as plain data: nothing is read or written here.
+"""The place of every header and every byte of data of an image, as plain data: nothing is read or written here.
 
-Headers stand in the order of the tree, a directory's content right behind it, as genromfs has them. Each
-directory begins with ``.`` and ``..``, which GRUB's reader wants: hard links to the directory's header and to that
-of the one above. The root has no header of its own; its ``.`` is a directory that begins with itself, and what
-leads to the root leads there.
+Headers are in the order of the tree, the content of a directory right after it, as in the images of genromfs. Each
+directory begins with ``.`` and ``..``, which GRUB's reader needs: hard links to the header of the directory and to
+that of its parent. The root has no header of its own; its ``.`` is a directory that begins with itself, and links to
+the root lead there.
 """
 
 from __future__ import annotations
@@ -14,15 +14,16 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 from hatch_romfs.errors import BuildError
 from hatch_romfs.formats.linux import headers
 from hatch_romfs.formats.linux.headers import Header, padded
-from hatch_romfs.tree import Directory, File, Held, Symlink, join
+from hatch_romfs.paths import join
+from hatch_romfs.tree import Directory, File, MemoryContent, Special, Symlink
 
 if TYPE_CHECKING:
     from hatch_romfs.tree import Content, Node
 
 Align: TypeAlias = "Callable[[str, Node | None], int]"
-"""Gives for a path and its node (None for ``.`` and ``..``) a boundary, in bytes from the start of the image."""
+"""Returns the alignment of a path and its node (None for ``.`` and ``..``), in bytes from the start of the image."""
 Order: TypeAlias = Callable[[str, Directory], Iterable[str]]
-"""Gives for a path and its directory the names in it, ``.`` and ``..`` among them."""
+"""Returns the names in a directory, ``.`` and ``..`` included, by its path and the directory itself."""
 
 KINDS = {
     "block device": headers.BLOCK_DEVICE,
@@ -35,7 +36,7 @@ KINDS = {
 class Record:
     """A piece of the image: a header at ``offset``, and the data that follows it, if any.
 
-    ``next`` and ``info`` are settled only when what they mean has its place.
+    ``next`` and ``info`` are set once the nodes that they mean have their places.
     """
 
     __slots__ = ("content", "executable", "info", "kind", "name", "next", "offset")
@@ -65,7 +66,7 @@ class Layout(NamedTuple):
 
 
 def sorted_names(_path: str, directory: Directory) -> Iterable[str]:
-    """Give the names of a directory in the order that does not depend on any disk's."""
+    """Return the names in a directory in an order that does not depend on the disk."""
     return [".", "..", *(name for name, _ in directory.sorted())]
 
 
@@ -77,40 +78,42 @@ def lay_out(
     same: Mapping[str, str] | None = None,
     order: Order = sorted_names,
 ) -> Layout:
-    """Settle the place of every header and all data of an image of ``root``.
+    """Decide the place of every header and all data of an image of ``root``.
 
-    The data of a file begins on the boundary that ``align`` gives, and so does any other header. ``same`` gives
-    for the path of anything but a directory the path of what it is a hard link to. Raises BuildError for what the
-    format cannot hold, with every name.
+    ``align`` returns the alignment of the data of files, and of the headers of everything else. ``same`` has, by the
+    path of anything but a directory, the path of the node that it is a hard link to. Raises BuildError that lists
+    everything that the format cannot contain.
     """
     encoded = volume.encode(errors="replace")
     if len(encoded) > headers.MAX_NAME or b"\0" in encoded or encoded.decode() != volume:
         raise BuildError(
-            f"the volume's name is longer than {headers.MAX_NAME} bytes, has a NUL in it, or is not valid UTF-8",
-            hint="Set a shorter one: tool.romfs.linux.volume, --volume or -V.",
+            f"the name of the volume is longer than {headers.MAX_NAME} bytes, contains a NUL, or is not valid UTF-8",
+            hint="Set another with tool.romfs.linux.volume, --volume, or -V.",
         )
     run = _Pass(align, same or {}, order)
     run.at = headers.header_size(encoded)
     run.fill(root, "", own=run.place(".", None), above=run.place(".", None))
-    if run.wrong:
-        raise BuildError(["Linux's romfs cannot hold", *run.wrong], hint="Rename or exclude them.")
+    if run.problems:
+        raise BuildError(["Linux romfs cannot contain", *run.problems], hint="Rename or exclude them.")
     if run.at > headers.MAX_SIZE:
-        raise BuildError(f"the image is {run.at:,} bytes, and its format can count {headers.MAX_SIZE:,}")
+        raise BuildError(
+            f"the image is {run.at:,} bytes, more than the {headers.MAX_SIZE:,} that its format can address"
+        )
     return Layout(run.at, encoded, tuple(run.records))
 
 
 class _Pass:
-    """The walk over the tree; ``at`` is the end of what is placed, ``wrong`` what has no room in a header."""
+    """The walk over the tree; ``at`` is the end of what was placed, ``problems`` what does not fit into a header."""
 
     def __init__(self, align: Align, same: Mapping[str, str], order: Order) -> None:
         self.align, self.same, self.order = align, same, order
         self.at = 0
         self.records: list[Record] = []
         self.placed: dict[str, int] = {}
-        self.wrong: list[str] = []
+        self.problems: list[str] = []
 
     def fill(self, directory: Directory, path: str, own: int, above: int) -> None:
-        """Place what a directory holds; ``own`` and ``above`` are what its ``.`` and ``..`` lead to."""
+        """Place the content of a directory; ``own`` and ``above`` are the targets of its ``.`` and ``..``."""
         last = None
         for name in self.order(path, directory):
             here, index = join(path, name), len(self.records)
@@ -125,7 +128,7 @@ class _Pass:
             last = self.records[index]
 
     def place(self, path: str, node: Node | None, before: int = 0) -> int:
-        """Return the next offset at which what has ``before`` bytes before it is on its boundary."""
+        """Return the next offset at which something is aligned that has ``before`` bytes before it."""
         return padded(self.at + before, max(headers.UNIT, self.align(path, node))) - before
 
     def _node(self, name: str, path: str, node: Node, above: int) -> None:
@@ -141,12 +144,14 @@ class _Pass:
             self.fill(node, path, own=record.offset, above=above)
             record.info = self.records[index].offset
         elif isinstance(node, Symlink):
-            record = self._put(name, path, node, headers.SYMLINK, Held(node.target.encode()))
-        else:
+            record = self._put(name, path, node, headers.SYMLINK, MemoryContent(node.target.encode()))
+        elif isinstance(node, Special):
             record = self._put(name, path, node, KINDS[node.kind])
             record.info = node.major << 16 | node.minor
             if not (0 <= node.major <= headers.MAX_NUMBER and 0 <= node.minor <= headers.MAX_NUMBER):
-                self.wrong.append(f"{path}: the device {node.major}, {node.minor}: above {headers.MAX_NUMBER}")
+                self.problems.append(f"{path}: the device {node.major}, {node.minor}: above {headers.MAX_NUMBER}")
+        else:
+            raise TypeError(f"{path}: a nested image has to be packed first")
         self.placed[first] = record.offset
 
     def _put(  # noqa: PLR0913 - the fields of a header
@@ -159,10 +164,10 @@ class _Pass:
         *,
         executable: bool = False,
     ) -> Record:
-        """Add a header; what is aligned is the data of files, and else the header."""
+        """Add a header. Of files the data is aligned, of everything else the header."""
         encoded = name.encode()
         if len(encoded) > headers.MAX_NAME:
-            self.wrong.append(f"{path}: its name is {len(encoded)} bytes long, and may be {headers.MAX_NAME}")
+            self.problems.append(f"{path}: its name is {len(encoded)} bytes long, the maximum is {headers.MAX_NAME}")
         head = headers.header_size(encoded)
         record = Record(
             self.place(path, node, head if kind == headers.FILE else 0), kind, encoded, content, executable=executable

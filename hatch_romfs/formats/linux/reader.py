@@ -1,4 +1,4 @@
-"""Bytes to a tree: strict, because an image is hostile until it was read."""
+"""Bytes to a tree, strictly, because an image can be hostile."""
 
 from __future__ import annotations
 
@@ -6,41 +6,42 @@ import struct
 from typing import TYPE_CHECKING, NamedTuple
 
 from hatch_romfs.errors import ImageError
-from hatch_romfs.formats.image import Stored, StoredDirectory
+from hatch_romfs.formats.image import ImageContent, ImageDirectory
 from hatch_romfs.formats.linux import headers
 from hatch_romfs.formats.linux.headers import UNIT, Header, checksum, header_size, padded
 from hatch_romfs.formats.linux.layout import KINDS
-from hatch_romfs.tree import MAX_DEPTH, MAX_PATH, File, Special, Symlink, name_problem
+from hatch_romfs.paths import MAX_DEPTH, MAX_PATH, name_problem
+from hatch_romfs.tree import File, Special, Symlink
 
 if TYPE_CHECKING:
     from hatch_romfs.tree import Node
 
 MAX_TARGET = 4095
-"""Bytes of what a symbolic link leads to, at most: the kernel's limit for a path."""
+"""Bytes of the target of a symbolic link, at most: the kernel's limit for a path."""
 _SPECIAL = {number: kind for kind, number in KINDS.items()}
 _ORIGIN = "the image"
 
 
-class Parsed(NamedTuple):
-    """A sound image of ``size`` bytes, which padding follows."""
+class ParsedImage(NamedTuple):
+    """A valid image of ``size`` bytes, followed by padding."""
 
-    root: StoredDirectory
+    root: ImageDirectory
     size: int
     volume: str
 
 
 class _Inside(NamedTuple):
-    """A directory that is being read: what its ``.`` and ``..`` lead to, how deep it is, its path's length in bytes."""
+    """A directory that is being read: the targets of its ``.`` and ``..``, its depth, the bytes of its path."""
 
-    directory: StoredDirectory
+    directory: ImageDirectory
     own: int
     above: int
     depth: int = 0
     path: int = 0
 
 
-def parse(view: memoryview) -> Parsed:
-    """Read the image that ``view`` begins with; raises ImageError for anything that is not sound."""
+def parse(view: memoryview) -> ParsedImage:
+    """Read the image at the start of ``view``. Raises ImageError for anything that is not valid."""
     return _Reader(view).image()
 
 
@@ -49,49 +50,49 @@ class _Reader:
         self.view = view
         self.size = 0
         self.first = 0
-        """The offset of the root's first header."""
+        """The offset of the first header of the root."""
         self.nodes: dict[int, Node] = {}
-        """What the headers at these offsets are; what a hard link means must be among them in the end."""
-        self.links: list[tuple[Header, StoredDirectory, str]] = []
-        """Hard links that are still to be resolved: each with the directory and the name that it stands under."""
+        """The node of the header at each offset; the target of every hard link must be one of them in the end."""
+        self.links: list[tuple[Header, ImageDirectory, str]] = []
+        """Hard links that are not resolved yet: each with its directory and its name."""
         self.areas: list[tuple[int, int]] = []
-        """Start and end of every header with its data."""
+        """Start and end of every header, with its data."""
 
-    def image(self) -> Parsed:
+    def image(self) -> ParsedImage:
         if bytes(self.view[: len(headers.MAGIC)]) != headers.MAGIC:
             raise ImageError("not a Linux romfs image: it does not begin with -rom1fs-", offset=0)
         if len(self.view) < 2 * UNIT:
-            raise ImageError("the image is cut short: not even its superblock is there", offset=len(self.view))
+            raise ImageError("the image is cut short: even its superblock is incomplete", offset=len(self.view))
         self.size = self.words(8)[0]
         if self.size > len(self.view):
             message = f"the image is cut short: it should be {self.size} bytes, but only {len(self.view)} are there"
             raise ImageError(message, offset=len(self.view))
         if self.size < 2 * UNIT:
-            raise ImageError(f"the image says that it is {self.size} bytes, too few for a superblock", offset=8)
+            raise ImageError(f"the size in the image, {self.size} bytes, is too small for a superblock", offset=8)
         checked = min(headers.CHECKED, self.size) & ~3
         if checksum(self.view[:checked]):
             raise ImageError(f"the checksum of the first {checked} bytes is wrong", offset=12)
         volume = self.name(UNIT)
         self.first = header_size(volume)
         self.areas.append((0, self.first))
-        root = StoredDirectory({}, 0)
+        root = ImageDirectory({}, 0)
         if self.first < self.size:
             self.fill(self.first, _Inside(root, own=self.first, above=self.first))
         self.resolve()
         self.check_areas()
-        return Parsed(root, self.size, self.text(volume, UNIT))
+        return ParsedImage(root, self.size, self.text(volume, UNIT))
 
     def words(self, at: int) -> tuple[int, int]:
         first, second = struct.unpack_from(">2I", self.view, at)
         return first, second
 
     def name(self, at: int) -> bytes:
-        """Return the name at ``at``, without the NUL that ends it."""
+        """Return the name at ``at``, without its final NUL."""
         limit = min(at + padded(headers.MAX_NAME + 1), self.size)
         data = bytes(self.view[at:limit])
         end = data.find(b"\0")
         if end < 0 or at + padded(end + 1) > self.size:
-            raise ImageError("a name does not end, or is longer than the kernel reads", offset=at)
+            raise ImageError("a name has no end, or is longer than the kernel reads", offset=at)
         return data[:end]
 
     def text(self, name: bytes, at: int) -> str:
@@ -103,7 +104,7 @@ class _Reader:
     def header(self, at: int) -> Header:
         """Read and check the header at ``at``, by itself."""
         if at % UNIT or at < self.first or at + 2 * UNIT > self.size:
-            raise ImageError(f"a header should be at {at:#x}, where none can be", offset=at)
+            raise ImageError(f"there cannot be a header at {at:#x}", offset=at)
         first, info = self.words(at)
         size, _ = self.words(at + 8)
         name = self.name(at + UNIT)
@@ -111,7 +112,7 @@ class _Reader:
         if checksum(self.view[at : header.data]):
             raise ImageError("the checksum of a header is wrong", offset=at + 12)
         if header.end > self.size:
-            raise ImageError(f"data of {size} bytes runs past the end of the image", offset=at + 8)
+            raise ImageError(f"data of {size} bytes extends past the end of the image", offset=at + 8)
         if size and header.kind not in (headers.FILE, headers.SYMLINK):
             raise ImageError("only files and symbolic links may have a size", offset=at + 8)
         return header
@@ -123,7 +124,7 @@ class _Reader:
         while at:
             header = self.header(at)
             if at in self.nodes:
-                raise ImageError("a header is reached twice: the image loops", offset=at)
+                raise ImageError("a header is reached twice: the image has a loop", offset=at)
             self.areas.append((at, padded(header.end)))
             self.nodes[at] = inside.directory
             if header.name in (b".", b".."):
@@ -133,7 +134,7 @@ class _Reader:
             at = header.next
 
     def dots(self, header: Header, target: int) -> None:
-        """Hold what ``.`` or ``..`` leads to against what it must."""
+        """Check the target of ``.`` or ``..``."""
         is_root = header.offset == self.first and header.kind == headers.DIRECTORY
         if (header.kind != headers.HARD_LINK and not is_root) or header.info != target:
             raise ImageError(f"{header.name.decode()!r} does not lead to its directory", offset=header.offset)
@@ -143,7 +144,7 @@ class _Reader:
         name = self.text(header.name, at)
         problem = name_problem(name)
         if name in inside.directory.entries:
-            problem = f"the name {name!r} is there twice in one directory"
+            problem = f"the name {name!r} appears twice in one directory"
         if inside.path + len(header.name) > MAX_PATH:
             problem = f"a path is longer than {MAX_PATH} bytes"
         if problem:
@@ -151,14 +152,14 @@ class _Reader:
         return name
 
     def entry(self, header: Header, name: str, inside: _Inside) -> None:
-        """Put what a header stands for into its directory."""
+        """Add the node of a header to its directory."""
         if header.kind == headers.HARD_LINK:
-            inside.directory.entries[name] = inside.directory  # holds its place until all headers are read
+            inside.directory.entries[name] = inside.directory  # a placeholder, until all headers are read
             self.links.append((header, inside.directory, name))
         elif header.kind == headers.DIRECTORY:
-            node = StoredDirectory({}, 0, executable=header.executable)
+            node = ImageDirectory({}, 0, executable=header.executable)
             inside.directory.entries[name] = self.nodes[header.offset] = node
-            if header.info != header.offset:  # genromfs writes this where nothing at all is inside
+            if header.info != header.offset:  # genromfs writes this for an empty directory
                 below = inside.path + len(header.name) + 1
                 self.fill(header.info, _Inside(node, header.offset, inside.own, inside.depth + 1, below))
         else:
@@ -172,16 +173,16 @@ class _Reader:
         if header.info:
             raise ImageError("a file or a symbolic link has an info word that is not 0", offset=header.offset + 4)
         if header.kind == headers.FILE:
-            return File(Stored(self.view, header.data, header.size), _ORIGIN, header.executable)
+            return File(ImageContent(self.view, header.data, header.size), _ORIGIN, header.executable)
         if header.size > MAX_TARGET:
-            raise ImageError(f"a symbolic link leads to a path of {header.size} bytes", offset=header.offset + 8)
+            raise ImageError(f"the target of a symbolic link is {header.size} bytes long", offset=header.offset + 8)
         target = bytes(self.view[header.data : header.end])
         if not target or b"\0" in target:
-            raise ImageError("a symbolic link leads to nothing, or has a NUL in it", offset=header.data)
+            raise ImageError("the target of a symbolic link is empty, or contains a NUL", offset=header.data)
         return Symlink(self.text(target, header.data), _ORIGIN)
 
     def resolve(self) -> None:
-        """Put what hard links mean in their places."""
+        """Replace hard links by the nodes that they mean."""
         targets = {header.offset: header.info for header, _, _ in self.links}
         for header, directory, name in self.links:
             seen = {header.offset}
@@ -194,13 +195,13 @@ class _Reader:
             for link in seen:  # a chain is walked once
                 targets[link] = at
             node = self.nodes.get(at)
-            if node is None or isinstance(node, StoredDirectory):
-                what = "a directory" if node else "no header that is part of the tree"
-                raise ImageError(f"a hard link leads to {what}", offset=header.offset + 4)
+            if node is None or isinstance(node, ImageDirectory):
+                what = "a directory" if node else "not a header in the tree"
+                raise ImageError(f"the target of a hard link is {what}", offset=header.offset + 4)
             directory.entries[name] = node
 
     def check_areas(self) -> None:
-        """Refuse headers and data that lie in one another."""
+        """Refuse headers and data that overlap."""
         self.areas.sort()
         end = 0
         for start, stop in self.areas:

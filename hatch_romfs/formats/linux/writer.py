@@ -1,4 +1,4 @@
-"""A layout to the bytes of an image, streamed: nothing is decided here, and an image is never held whole."""
+"""A layout to the bytes of an image, as a stream: nothing is decided here, and no image is in memory as a whole."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 def image_chunks(layout: Layout) -> Iterator[bytes | memoryview]:
     """Yield the image's bytes in order, its padding included.
 
-    Raises BuildError when a file is no longer what was collected.
+    Raises BuildError if a file has changed since it was collected.
     """
     checked = min(headers.CHECKED, layout.size)
     start = bytearray(headers.superblock(layout.size, layout.volume))
     rest = _records(layout, len(start))
-    while len(start) < checked:  # the superblock's checksum covers what stands behind it
+    while len(start) < checked:  # the checksum of the superblock covers what follows it
         start += next(rest)
     missing = -headers.checksum(start[:checked]) & 0xFFFF_FFFF
     word = int.from_bytes(start[12:16], "big") + missing & 0xFFFF_FFFF

@@ -1,8 +1,7 @@
-"""An image on the host that answers as the board's ``VfsRom`` does: same results, same errno.
+"""An image on the host that behaves like ``VfsRom`` on a board: same results, same errno.
 
-What each call returns and raises was compared with MicroPython 1.29's ``extmod/vfs_rom.c``, quirks included:
-one leading ``/`` is skipped, ``a/`` finds the directory ``a`` but ``f/`` no file ``f``, and ``.`` and ``..``
-mean nothing.
+This was compared with ``extmod/vfs_rom.c`` of MicroPython 1.29, quirks included: one leading ``/`` is skipped, ``a/``
+finds the directory ``a``, ``f/`` does not find the file ``f``, and ``.`` and ``..`` have no meaning.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ import os
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from hatch_romfs.errors import ImageError
-from hatch_romfs.formats.image import Image, StoredDirectory, stored
+from hatch_romfs.formats.image import Image, ImageDirectory, image_content
 from hatch_romfs.formats.micropython import reader
 from hatch_romfs.tree import File
 
@@ -34,14 +33,14 @@ Stat: TypeAlias = tuple[int, int, int, int, int, int, int, int, int, int]
 class RomImage(Image):
     """A MicroPython ROMFS image: its tree, and the methods of a board's ``VfsRom``.
 
-    Raises ImageError when ``buffer`` does not begin with a sound image.
+    Raises ImageError if ``buffer`` does not begin with a valid image.
     """
 
     format = "micropython"
 
     def _read(self) -> None:
         parsed = reader.parse(self.view)
-        self.root: StoredDirectory = parsed.root
+        self.root: ImageDirectory = parsed.root
         self.size = parsed.size
         self._content_offset = parsed.content_offset
         if parsed.metadata is not None:
@@ -50,22 +49,22 @@ class RomImage(Image):
             self.content_sha256 = parsed.metadata.sha256
 
     def check(self) -> None:
-        """Hold the content against the hash that the image carries, if any; raises ImageError."""
+        """Check the content against the SHA-256 in the image, if there is one. Raises ImageError on a mismatch."""
         if self.content_sha256 not in (None, self.hash_from(self._content_offset)):
-            message = f"{self.origin}: the content is not what the image's own SHA-256 says it is"
+            message = f"{self.origin}: the content does not match the SHA-256 in the image"
             raise ImageError(message, offset=self._content_offset)
 
     def open(self, path: str | bytes, mode: str = "r") -> io.TextIOWrapper | RomFile:
-        """Open a file; ``b`` in ``mode`` gives a RomFile, else text in UTF-8 with its line ends as they are.
+        """Open a file: with ``b`` in ``mode`` as a RomFile, else as UTF-8 text with unchanged line ends.
 
         Raises OSError: EROFS for a mode that writes, ENOENT, EISDIR.
         """
         if set(mode) & set("wa+"):
             raise _os_error(errno.EROFS)
         node = self._lookup(path)
-        if isinstance(node, StoredDirectory):
+        if isinstance(node, ImageDirectory):
             raise _os_error(errno.EISDIR)
-        file = RomFile(self.view[slice(*stored(node).span)])
+        file = RomFile(self.view[slice(*image_content(node).span)])
         if mode.rfind("b") > mode.rfind("t"):
             return file
         return io.TextIOWrapper(io.BufferedReader(file), "utf-8", newline="\n")
@@ -73,15 +72,15 @@ class RomImage(Image):
     def ilistdir(self, path: str | bytes) -> Iterator[tuple[str | bytes, int, int, int]]:
         """Iterate over ``(name, type, 0, size)``, in the image's order; names are bytes if ``path`` is.
 
-        Raises OSError (ENOENT) when ``path`` is no directory.
+        Raises OSError (ENOENT) if ``path`` is not a directory.
         """
         node = self._lookup(path)
-        if not isinstance(node, StoredDirectory):
+        if not isinstance(node, ImageDirectory):
             raise _os_error(errno.ENOENT)
-        return self._listed(node, isinstance(path, bytes))
+        return self._entries(node, isinstance(path, bytes))
 
     @staticmethod
-    def _listed(directory: StoredDirectory, as_bytes: bool) -> Iterator[tuple[str | bytes, int, int, int]]:  # noqa: FBT001
+    def _entries(directory: ImageDirectory, as_bytes: bool) -> Iterator[tuple[str | bytes, int, int, int]]:  # noqa: FBT001
         for name, found in directory.entries.items():
             yield (name.encode() if as_bytes else name, *_kind(found))
 
@@ -103,21 +102,21 @@ class RomImage(Image):
         """Return the current directory, which is always ``/``, as documented; the driver of 1.29 returns ``""``."""
         return "/"
 
-    def _lookup(self, path: str | bytes) -> StoredDirectory | File:
+    def _lookup(self, path: str | bytes) -> ImageDirectory | File:
         text = path.decode(errors="surrogateescape") if isinstance(path, bytes) else path
-        node: StoredDirectory | File = self.root
+        node: ImageDirectory | File = self.root
         rest = text.removeprefix("/")
         while rest:
             name, slash, rest = rest.partition("/")
-            found = node.entries.get(name) if isinstance(node, StoredDirectory) else None
-            if not isinstance(found, StoredDirectory | File) or (slash and isinstance(found, File)):
+            found = node.entries.get(name) if isinstance(node, ImageDirectory) else None
+            if not isinstance(found, ImageDirectory | File) or (slash and isinstance(found, File)):
                 raise _os_error(errno.ENOENT)
             node = found
         return node
 
 
 class RomFile(io.RawIOBase):
-    """A file of an image, opened in binary mode; ``memory`` gives its bytes where they lie."""
+    """A file of an image, open in binary mode; ``memory`` is its bytes in place."""
 
     def __init__(self, memory: memoryview) -> None:
         super().__init__()
@@ -125,15 +124,15 @@ class RomFile(io.RawIOBase):
         self._at = 0
 
     def readable(self) -> bool:
-        """Say that it can be read."""
+        """Return that it can be read."""
         return True
 
     def seekable(self) -> bool:
-        """Say that it can be sought."""
+        """Return that it can be sought."""
         return True
 
     def readinto(self, buffer: Buffer) -> int:
-        """Fill ``buffer`` and return how many bytes that took; 0 at the end."""
+        """Fill ``buffer`` and return the number of bytes; 0 at the end."""
         into = memoryview(buffer).cast("B")
         part = self.memory[self._at : self._at + len(into)]
         into[: len(part)] = part
@@ -141,7 +140,7 @@ class RomFile(io.RawIOBase):
         return len(part)
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Move; beyond the end means to the end, and before the start raises OSError (EINVAL)."""
+        """Move; a position beyond the end means the end, and one before the start raises OSError (EINVAL)."""
         target = offset + {os.SEEK_CUR: self._at, os.SEEK_END: len(self.memory)}.get(whence, 0)
         if target < 0:
             raise _os_error(errno.EINVAL)
@@ -149,7 +148,7 @@ class RomFile(io.RawIOBase):
         return self._at
 
     def close(self) -> None:
-        """Let go of the image's memory."""
+        """Release the memory of the image."""
         self.memory.release()
         super().close()
 
@@ -159,6 +158,6 @@ def _os_error(number: int) -> OSError:
 
 
 def _kind(node: Node) -> tuple[int, int, int]:
-    if isinstance(node, StoredDirectory):
+    if isinstance(node, ImageDirectory):
         return S_IFDIR, 0, node.size
     return S_IFREG, 0, node.size if isinstance(node, File) else 0

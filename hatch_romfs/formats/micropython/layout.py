@@ -1,11 +1,11 @@
-"""Where every byte of an image goes, as plain data: nothing is read or written here.
+"""The place of every byte of an image, as plain data: nothing is read or written here.
 
-Records nest, a record's length is a varuint before its payload, and padding that aligns a file depends on
-all that stands before it. So a length that grows by one byte moves everything behind it. The layout is
-settled by passes from front to back over the whole tree, with a width assumed for the length of each
-directory: a width that proves too small grows and the pass is run again. Widths never shrink, and none can
-outgrow five bytes, so this ends, after two or three passes. A length that needs less than its width is padded
-with ``0x80`` bytes, which readers accept.
+Records are nested, the length of a record is a varuint before its payload, and the padding that aligns a file
+depends on everything before it. So a length that grows by one byte moves everything after it. The layout is found by
+passes over the whole tree, from front to back, with an assumed width for the length of each directory. If a width
+turns out too small, it grows, and the pass is repeated. Widths never shrink, and none exceeds five bytes, so this
+ends after two or three passes. A length that needs less than its width is padded with ``0x80`` bytes, which readers
+accept.
 """
 
 from __future__ import annotations
@@ -16,24 +16,25 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 from hatch_romfs.errors import BuildError
 from hatch_romfs.formats.micropython import records
 from hatch_romfs.formats.micropython.records import varuint, varuint_size
-from hatch_romfs.formats.sharing import strictest
-from hatch_romfs.tree import Content, Directory, File, join, kind_of, walk
+from hatch_romfs.formats.sharing import file_alignments
+from hatch_romfs.paths import join
+from hatch_romfs.tree import Content, Directory, File, kind_of, walk
 
 if TYPE_CHECKING:
     from hatch_romfs.formats.micropython.metadata import Metadata
 
 ROOT = ""
 SHARED_FROM = 8
-"""Bytes from which data is shared: a pointer costs up to six bytes more than the head of the data itself."""
+"""The smallest data, in bytes, that is shared: a pointer can be six bytes larger than the header of data."""
 
 Align: TypeAlias = Callable[[str], int]
 
 
 class Record(NamedTuple):
-    """A piece of the image: ``head`` at ``offset``, and ``content``, if any, right behind it.
+    """A piece of the image: ``head`` at ``offset``, followed by ``content``, if any.
 
-    The records of a layout lie end to end in their order: a directory's is only its head, and the records of
-    what it holds follow.
+    The records of a layout are in order and without gaps. That of a directory is only its head, and is followed by
+    the records of its content.
     """
 
     kind: int
@@ -44,20 +45,20 @@ class Record(NamedTuple):
 
     @property
     def data_offset(self) -> int:
-        """The image's byte at which the content begins."""
+        """The byte of the image at which the content begins."""
         return self.offset + len(self.head)
 
 
 class Layout(NamedTuple):
-    """An image of ``size`` bytes; with metadata, ``records[1]`` is the comment that holds them.
+    """An image of ``size`` bytes; if there is metadata, ``records[1]`` is the comment that contains it.
 
-    Where it begins on ``boundary``, the strictest that a file asks for, those of all files hold.
+    If the image begins at a multiple of ``alignment`` bytes, every file is aligned as it should be.
     """
 
     size: int
     records: tuple[Record, ...]
     metadata: Metadata | None
-    boundary: int
+    alignment: int
 
 
 def lay_out(
@@ -67,15 +68,15 @@ def lay_out(
     same: Mapping[str, str] | None = None,
     metadata: Metadata | None = None,
 ) -> Layout:
-    """Settle the place of every record of an image of ``root``.
+    """Decide the place of every record of an image of ``root``.
 
-    ``align`` gives for a file's path the boundary (a power of two, in bytes from the start of the image) on
-    which its data begins; ``same`` gives for a file's path the first file with equal data, which it then
-    points to. Raises BuildError for links and special files, which the format cannot hold, with every name.
+    ``align`` returns the alignment of a file's data by its path: a power of two, in bytes from the start of the
+    image. ``same`` has, by the path of a file, the first file with equal data, to which it becomes a pointer. Raises
+    BuildError that names every link and special file, which the format cannot contain.
     """
     _check(root)
     same = same or {}
-    aligns = strictest(root, align, same)
+    aligns = file_alignments(root, align, same)
     widths: dict[str, int] = {}
     while True:
         attempt = _Pass(aligns, same, widths)
@@ -84,19 +85,19 @@ def lay_out(
             continue
         if layout.size % 2 == 0:
             return layout
-        # Nothing is aligned, so that a byte more in the first length changes nothing else.
+        # Nothing is aligned, so one more byte in the first length changes nothing else.
         widths[ROOT] += 1
 
 
 def _check(root: Directory) -> None:
-    """Refuse what the format knows nothing of."""
+    """Refuse nodes that the format does not have."""
     wrong = [f"{path}: {kind_of(node)}" for path, node in walk(root) if not isinstance(node, File | Directory)]
     if wrong:
-        raise BuildError(["MicroPython's ROMFS cannot hold", *wrong], hint="Exclude them.")
+        raise BuildError(["MicroPython's ROMFS cannot contain", *wrong], hint="Exclude them.")
 
 
 class _Pass:
-    """One pass over the tree with the widths known so far; it raises those that prove too small."""
+    """One pass over the tree with the widths so far; it increases those that are too small."""
 
     def __init__(self, aligns: Mapping[str, int], same: Mapping[str, str], widths: dict[str, int]) -> None:
         self.aligns, self.same, self.widths = aligns, same, widths
@@ -106,20 +107,20 @@ class _Pass:
         self.data_at: dict[str, int] = {}
 
     def run(self, root: Directory, metadata: Metadata | None) -> Layout:
-        """Place everything; the layout is right if ``settled`` and of even size."""
+        """Place everything; the layout is final if it is ``settled`` and its size is even."""
         self._enter(len(records.MAGIC), ROOT)
         if metadata is not None:
             payload = metadata.encode()
             comment = bytes([records.PADDING]) + varuint(len(payload)) + payload
             self._add(Record(records.PADDING, ROOT, self.at, comment))
         self._fill(root, ROOT)
-        boundary = max(self.aligns.values(), default=1)
-        if self.at % 2 and boundary > 1:
-            # An aligned file keeps its place whatever stands before it, so the odd byte is made up for here.
+        alignment = max(self.aligns.values(), default=1)
+        if self.at % 2 and alignment > 1:
+            # An aligned file keeps its place whatever is before it, so the odd byte is compensated here.
             self._pad(3, ROOT)
         length = self._leave(ROOT, len(records.MAGIC))
         self.records.insert(0, Record(records.DIRECTORY, ROOT, 0, records.MAGIC + length))
-        return Layout(self.at, tuple(self.records), metadata, boundary)
+        return Layout(self.at, tuple(self.records), metadata, alignment)
 
     def _enter(self, kind_size: int, path: str) -> None:
         self.at += kind_size + self.widths.setdefault(path, 1)
@@ -164,7 +165,7 @@ class _Pass:
         body = title + bytes([records.VERBATIM]) + varuint(node.size)
         length = varuint(len(body) + node.size)
         missing = -(self.at + 1 + len(length) + len(body)) % self.aligns[first]
-        if missing == 1:  # No record is that small; the length of this one can be.
+        if missing == 1:  # No record is that small, but the length of this one can grow.
             length = varuint(len(body) + node.size, len(length) + 1)
         elif missing:
             self._pad(missing, path)

@@ -1,12 +1,12 @@
-"""The comment at the front of an image that says what the image is.
+"""The comment at the start of an image with its name, version, and hash.
 
-It is a record of kind 1, which every reader of the format skips, and its payload is one JSON object in UTF-8
-that begins with the bytes ``{"hatch-romfs":1,``. ``sha256`` is the SHA-256 of every byte of the image that
-follows the record, so that anything, a board included, can check the content without knowing the format::
+It is a record of kind 1, which every reader of the format skips. Its payload is one JSON object in UTF-8 that begins
+with the bytes ``{"hatch-romfs":1,``. ``sha256`` is the SHA-256 of every byte of the image after the record, so that
+anything, even a board, can check the content without knowing the format::
 
     {"hatch-romfs":1,"name":"app","sha256":"9f86d0…","version":"1.2.0"}
 
-``name`` and ``version`` are the project's, and left out where there is none.
+``name`` and ``version`` are the project's, and missing if there is none.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from typing import NamedTuple
 
 SIGNATURE = b'{"hatch-romfs":1,'
 MAX_SIZE = 4096
-"""A larger payload is not taken for metadata."""
+"""A larger payload is not metadata."""
 
 
 class Metadata(NamedTuple):
-    """What an image says of itself; ``sha256`` covers every byte behind the record, as 64 hex digits."""
+    """The metadata of an image; ``sha256`` is of every byte after the record, as 64 hex digits."""
 
     name: str | None = None
     version: str | None = None
@@ -38,7 +38,7 @@ class Metadata(NamedTuple):
 
 
 def decode(payload: bytes) -> Metadata | None:
-    """Return the metadata in a comment record's payload, or None where it holds something else."""
+    """Return the metadata in the payload of a comment record, or None if it is something else."""
     if not payload.startswith(SIGNATURE) or len(payload) > MAX_SIZE:
         return None
     try:

@@ -1,7 +1,7 @@
-"""The bytes of an image to a tree, strictly: the image is hostile until every number in it was checked.
+"""The bytes of an image to a tree, strictly: the image can be hostile, so every number is checked.
 
-The board's driver trusts an image; what it would follow out of the image, or would quietly leave out, is an
-error here that says where. Time and memory are bounded by the image's size and ``MAX_DEPTH``.
+The driver on a board trusts an image. What it would follow out of the image, or silently ignore, is an error here
+that says where it is. Time and memory are bounded by the size of the image and ``MAX_DEPTH``.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ from bisect import bisect_right
 from typing import TYPE_CHECKING, NamedTuple
 
 from hatch_romfs.errors import ImageError
-from hatch_romfs.formats.image import Stored, StoredDirectory, check_trailing
+from hatch_romfs.formats.image import ImageContent, ImageDirectory, check_trailing
 from hatch_romfs.formats.micropython import metadata, records
-from hatch_romfs.tree import MAX_DEPTH, MAX_PATH, File, name_problem
+from hatch_romfs.paths import MAX_DEPTH, MAX_PATH, name_problem
+from hatch_romfs.tree import File
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,22 +24,22 @@ if TYPE_CHECKING:
     from hatch_romfs.tree import Node
 
 
-class Parsed(NamedTuple):
-    """A sound image of ``size`` bytes; what ``metadata.sha256`` covers begins at ``content_offset``."""
+class ParsedImage(NamedTuple):
+    """A valid image of ``size`` bytes; ``metadata.sha256`` is of the bytes from ``content_offset`` on."""
 
-    root: StoredDirectory
+    root: ImageDirectory
     size: int
     metadata: Metadata | None
     content_offset: int
 
 
-def parse(view: View) -> Parsed:
-    """Read the image that ``view`` begins with; raises ImageError for anything that is not sound."""
+def parse(view: View) -> ParsedImage:
+    """Read the image at the start of ``view``. Raises ImageError for anything that is not valid."""
     return _Reader(view).image()
 
 
 class _Areas:
-    """The payloads of records that hold no structure, where data may lie: in order, and small, for there are many."""
+    """The payloads of records without structure, in which data can be: in order, and compact: there are many."""
 
     def __init__(self) -> None:
         self.starts, self.ends = array("Q"), array("Q")
@@ -51,7 +52,7 @@ class _Areas:
             self.of_files.append(of_file)
 
     def around(self, start: int) -> tuple[int, int, bool]:
-        """Return start, end and whether it is a file's, of the last area that begins at ``start`` or before."""
+        """Return start, end, and whether it belongs to a file, of the last area that begins at ``start`` or before."""
         index = bisect_right(self.starts, start) - 1
         return (self.starts[index], self.ends[index], bool(self.of_files[index])) if index >= 0 else (0, 0, False)
 
@@ -61,11 +62,11 @@ class _Reader:
         self.view = view
         self.payload = self.content_offset = 0
         self.areas = _Areas()
-        self.pointers: list[tuple[int, Stored]] = []
-        """Where a pointer stands, and the data it names."""
+        self.pointers: list[tuple[int, ImageContent]] = []
+        """The offset of each pointer, and the data that it points to."""
         self.metadata: Metadata | None = None
 
-    def image(self) -> Parsed:
+    def image(self) -> ParsedImage:
         magic = bytes(self.view[: len(records.MAGIC)])
         if magic != records.MAGIC:
             raise ImageError(f"not a MicroPython ROMFS image: it begins with {magic.hex() or 'nothing'}", offset=0)
@@ -77,10 +78,10 @@ class _Reader:
         check_trailing(self.view, end)
         root = self.directory(self.payload, end, depth=0, above=0)
         self.check_pointers(end)
-        return Parsed(root, end, self.metadata, self.content_offset)
+        return ParsedImage(root, end, self.metadata, self.content_offset)
 
     def number(self, at: int, end: int) -> tuple[int, int]:
-        """Return the varuint at ``at`` and the offset behind it."""
+        """Return the varuint at ``at`` and the offset after it."""
         start, value = at, 0
         while at < end:
             byte = self.view[at]
@@ -88,12 +89,12 @@ class _Reader:
             value = value << 7 | byte & 0x7F
             if value > records.MAX_NUMBER:
                 raise ImageError("a number is larger than 32 bits", offset=start)
-            if byte < 0x80:  # noqa: PLR2004 - the high bit says that more follows
+            if byte < 0x80:  # noqa: PLR2004 - the high bit means that more follow
                 return value, at
-        raise ImageError("a number runs past the end of the record that holds it", offset=start)
+        raise ImageError("a number extends past the end of its record", offset=start)
 
     def records(self, at: int, end: int) -> Iterator[tuple[int, int, int, int]]:
-        """Yield kind, offset, payload's offset and end of each record."""
+        """Yield the kind, the offset, the offset of the payload, and the end of each record."""
         while at < end:
             start = at
             kind, at = self.number(at, end)
@@ -101,12 +102,12 @@ class _Reader:
             if kind == 0:
                 raise ImageError("a record of kind 0: the image is corrupt", offset=start)
             if size > end - at:
-                raise ImageError(f"a record of {size} bytes is larger than what holds it", offset=start)
+                raise ImageError(f"a record of {size} bytes is larger than its parent", offset=start)
             yield kind, start, at, at + size
             at += size
 
-    def directory(self, at: int, end: int, depth: int, above: int) -> StoredDirectory:
-        """Read what a directory holds; ``above`` is the length of its path in bytes."""
+    def directory(self, at: int, end: int, depth: int, above: int) -> ImageDirectory:
+        """Read the content of a directory; ``above`` is the length of its path in bytes."""
         if depth > MAX_DEPTH:
             raise ImageError(f"directories are nested more than {MAX_DEPTH} deep", offset=at)
         entries: dict[str, Node] = {}
@@ -121,15 +122,15 @@ class _Reader:
             if path_size > MAX_PATH:
                 raise ImageError(f"a path is longer than {MAX_PATH} bytes", offset=payload)
             if name in entries:
-                raise ImageError(f"the name {name!r} stands twice in one directory", offset=payload)
+                raise ImageError(f"the name {name!r} appears twice in one directory", offset=payload)
             if kind == records.DIRECTORY:
                 entries[name] = self.directory(inside, stop, depth + 1, path_size)
             else:
                 entries[name] = File(self.data(start, inside, stop), origin=f"image offset {start}")
-        return StoredDirectory(entries, size=end - at)
+        return ImageDirectory(entries, size=end - at)
 
     def comment(self, payload: int, stop: int) -> None:
-        """Take the image's metadata from its first record, if that is what it holds."""
+        """Take the metadata of the image from its first record, if it has any."""
         if stop - payload <= metadata.MAX_SIZE:
             self.metadata = metadata.decode(bytes(self.view[payload:stop]))
             self.content_offset = stop
@@ -137,7 +138,7 @@ class _Reader:
     def name(self, at: int, end: int) -> tuple[str, int]:
         size, start = self.number(at, end)
         if size > end - start:
-            raise ImageError(f"a name of {size} bytes is larger than what holds it", offset=at)
+            raise ImageError(f"a name of {size} bytes is larger than its parent", offset=at)
         if size > MAX_PATH:
             raise ImageError(f"a path is longer than {MAX_PATH} bytes", offset=at)
         try:
@@ -148,39 +149,39 @@ class _Reader:
             raise ImageError(problem, offset=start)
         return name, start + size
 
-    def data(self, start: int, at: int, end: int) -> Stored:
-        """Return where the data is of the file whose record begins at ``start``."""
-        found: Stored | None = None
+    def data(self, start: int, at: int, end: int) -> ImageContent:
+        """Return the place of the data of the file whose record begins at ``start``."""
+        found: ImageContent | None = None
         for kind, offset, payload, stop in self.records(at, end):
             if kind not in (records.VERBATIM, records.POINTER):
                 continue
             if found is not None:
                 raise ImageError("a file has more than one data record", offset=offset)
             if kind == records.VERBATIM:
-                found = Stored(self.view, payload, stop - payload)
+                found = ImageContent(self.view, payload, stop - payload)
                 self.areas.add(payload, stop, of_file=True)
             else:
-                size, behind = self.number(payload, stop)
-                target, _ = self.number(behind, stop)
-                found = Stored(self.view, self.payload + target, size)
+                size, after = self.number(payload, stop)
+                target, _ = self.number(after, stop)
+                found = ImageContent(self.view, self.payload + target, size)
                 self.pointers.append((offset, found))
         if found is None:
             raise ImageError("a file has no data record", offset=start)
         return found
 
     def check_pointers(self, end: int) -> None:
-        """Refuse data that leaves the image, covers structure, or overlaps other data in part."""
+        """Refuse pointers to data outside the image, to structure, or to parts of other data."""
         last = (0, 0)
         for offset, data in sorted(self.pointers, key=lambda pointer: pointer[1].span):
             start, stop = data.span
-            named = f"a pointer to {data.size} bytes at {start}"
+            what = f"a pointer to {data.size} bytes at {start}"
             if stop > end:
-                raise ImageError(f"{named} leaves the image", offset=offset)
+                raise ImageError(f"{what} leaves the image", offset=offset)
             if not data.size:
                 continue
             area_start, area_end, of_file = self.areas.around(start)
             if stop > area_end:
-                raise ImageError(f"{named} covers records that are not data", offset=offset)
+                raise ImageError(f"{what} covers records that are not data", offset=offset)
             if (of_file and data.span != (area_start, area_end)) or (start < last[1] and data.span != last):
-                raise ImageError(f"{named} overlaps other data in part", offset=offset)
+                raise ImageError(f"{what} partly overlaps other data", offset=offset)
             last = data.span

@@ -1,26 +1,26 @@
 """The grammar of MicroPython's ROMFS: varuints and records.
 
-A varuint is big-endian base 128, the high bit set on every byte but the last; leading ``0x80`` bytes change
-nothing for a reader. A record is a varuint kind, a varuint payload length and the payload. An image is one
+A varuint is big-endian base 128, the high bit set on every byte but the last; leading ``0x80`` bytes are
+ignored. A record is a varuint kind, a varuint payload length and the payload. An image is one
 record of kind ``IMAGE``; header and payload together should be an even number of bytes, and are in what is written
-here, but no board checks this. This was read from the driver, ``extmod/vfs_rom.c`` of MicroPython 1.29.
+here, but no board checks this. The source is the driver, ``extmod/vfs_rom.c`` of MicroPython 1.29.
 """
 
 from __future__ import annotations
 
 PADDING = 1
-"""Padding, or a comment: any payload, skipped by readers."""
+"""Padding, or a comment: any payload, which readers skip."""
 VERBATIM = 2
-"""Data, as it is."""
+"""Data."""
 POINTER = 3
-"""Where data is: varuint size, varuint offset from the first byte of the image's payload."""
+"""The place of data: varuint size, varuint offset from the first byte of the image's payload."""
 DIRECTORY = 4
 """Varuint length of the name, the name, nested records."""
 FILE = 5
 """Varuint length of the name, the name, one record VERBATIM or POINTER, other records around it."""
 
 MAGIC = b"\xd2\xcd\x31"
-"""The kind of an image's record, 0x14a6b1, as it is written."""
+"""The kind of an image's record, 0x14a6b1, encoded."""
 
 
 MAX_NUMBER = 0xFFFF_FFFF
@@ -39,7 +39,7 @@ def varuint(value: int, width: int = 1) -> bytes:
 
 
 def padding(size: int) -> bytes:
-    """Return a record of ``size`` bytes, at least 2, that holds nothing."""
+    """Return an empty record of ``size`` bytes, at least 2."""
     width = 1
     while varuint_size(size - 1 - width) > width:
         width += 1

@@ -1,4 +1,4 @@
-"""A layout to the bytes of an image, streamed: nothing is decided here, and an image is never held whole."""
+"""A layout to the bytes of an image, as a stream: nothing is decided here, and no image is in memory as a whole."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 def image_chunks(layout: Layout) -> Iterator[bytes | memoryview]:
     """Yield the image's bytes in order.
 
-    With metadata the contents are read twice, because the hash of all that follows stands in front. Raises
-    BuildError when a file is no longer what was collected.
+    With metadata the contents are read twice, because their hash comes before them. Raises BuildError if a file has
+    changed since it was collected.
     """
     if layout.metadata is None:
         yield from _chunks(layout.records)

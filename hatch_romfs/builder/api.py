@@ -1,0 +1,122 @@
+"""What scripts and commands call to build: a folder to an image, with values for results, exceptions for failures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hatch_romfs.builder.build import BuildResult, build_image
+from hatch_romfs.builder.jobs import Job, project_jobs
+from hatch_romfs.builder.output import check_replaceable, write_output
+from hatch_romfs.errors import SettingsError
+from hatch_romfs.events import ignore_progress
+from hatch_romfs.formats.image import ImageContent, image_content
+from hatch_romfs.settings.project import has_table, load, read_project, read_settings
+from hatch_romfs.settings.values import MAX_ALIGNMENT
+from hatch_romfs.tree import files
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Mapping
+
+    from hatch_romfs.events import Report
+    from hatch_romfs.formats.c_source import CArray
+    from hatch_romfs.settings.layers import Options
+
+    Overrides = Mapping[str, Any] | Options | None
+
+
+def build(  # noqa: PLR0913 - the options of a command
+    source: str | os.PathLike[str] = ".",
+    out: str | os.PathLike[str] | None = None,
+    *,
+    overrides: Overrides = None,
+    cache: bool = True,
+    emit: CArray | None = None,
+    image: str = "",
+    on_progress: Report = ignore_progress,
+) -> BuildResult:
+    """Build the image of a project or of a plain folder.
+
+    ``source`` is a folder: a project if its ``pyproject.toml`` has a ``[tool.romfs]`` table, otherwise its content
+    becomes the root of the image. ``out`` is the image file, by default in ``dist`` for a project and beside the
+    folder for a plain one. ``overrides`` are keys of ``[tool.romfs]``, in TOML's terms, that outrank the table.
+    ``image`` names one of several images. With ``emit`` the image is written as C source, and ``source`` can also be
+    an image file.
+
+    Raises SettingsError for wrong arguments and settings, and BuildError for content that cannot be built; the file
+    at ``out`` then stays as it was.
+    """
+    if emit is not None:
+        emit.check()
+        if Path(source).is_file():
+            return _emit_image_file(Path(source), Path(out or Path(source).with_suffix(".c")), emit)
+    jobs = _find_jobs(Path(source), overrides)
+    if image not in jobs:
+        raise _unknown_image(source, image, [name for name in jobs if name])
+    job = jobs[image] if out is None else jobs[image]._replace(out=Path(out))
+    if emit is not None:
+        job = job._replace(emit=emit, out=job.out if out else job.out.with_suffix(".c"))
+    return _build_job(job, cache, on_progress)
+
+
+def build_all(
+    source: str | os.PathLike[str] = ".",
+    *,
+    overrides: Overrides = None,
+    cache: bool = True,
+    on_progress: Report = ignore_progress,
+) -> dict[str, BuildResult]:
+    """Build every image of a project, and return the results by name; the name of a single image is ``""``."""
+    jobs = _find_jobs(Path(source), overrides)
+    return {name: _build_job(job, cache, on_progress) for name, job in jobs.items()}
+
+
+def _find_jobs(root: Path, overrides: Overrides) -> dict[str, Job]:
+    if not root.is_dir():
+        raise SettingsError(f"{root} is not a folder", hint="Name the folder of a project, or any folder to pack.")
+    document = load(root)
+    if document is None or not has_table(document):
+        named = root if root.name not in ("", "..") else root.resolve()
+        return {"": Job(root, read_settings(overrides or {}), named.parent / f"{named.name or 'rom'}.romfs")}
+    project = read_project(root, document, overrides)
+    return project_jobs(project, root / "dist", lambda: _dynamic_version(root))
+
+
+def _dynamic_version(root: Path) -> str:
+    from hatch_romfs.builder.version import dynamic_version  # noqa: PLC0415 - few projects have one
+
+    return dynamic_version(root)
+
+
+def _unknown_image(source: str | os.PathLike[str], image: str, names: list[str]) -> SettingsError:
+    """Return the error for an image name that the project does not have, or that is missing."""
+    if not names:
+        return SettingsError(f"{source} has no image {image!r}, only one without a name")
+    listed, hint = ", ".join(names), "Name one with --image."
+    if image:
+        return SettingsError(f"{source} has no image {image!r}; its images: {listed}", hint=hint)
+    return SettingsError(f"{source} has several images: {listed}", hint=hint)
+
+
+def _build_job(job: Job, cache: bool, on_progress: Report) -> BuildResult:  # noqa: FBT001
+    result = build_image(job, cache=cache, on_progress=on_progress)
+    if job.name is None and (job.root / "pyproject.toml").exists():
+        warning = f"{job.root / 'pyproject.toml'} has no [tool.romfs] table: the whole folder was packed"
+        return result._replace(warnings=(warning, *result.warnings))
+    return result
+
+
+def _emit_image_file(path: Path, out: Path, array: CArray) -> BuildResult:
+    """Write an image file as C source; whatever follows the image in its file is left out."""
+    from hatch_romfs.formats import open_image  # noqa: PLC0415 - few builds end in C source
+    from hatch_romfs.formats.c_source import C_START, c_source  # noqa: PLC0415
+
+    check_replaceable(out, "C array of an image", C_START)
+    with open_image(path) as image:
+        image.check()
+        contents = [image_content(file) for _, file in files(image.root)]
+        alignment = min(max((content.alignment for content in contents), default=1), MAX_ALIGNMENT)
+        whole = ImageContent(image.view, 0, image.size)
+        write_output(out, c_source(whole.chunks(), image.size, array, alignment))
+        return BuildResult(out, image.size, image.sha256(), len(contents), (), None)

@@ -1,0 +1,162 @@
+"""The whole path from a job to its image: collect, compile, pack, write."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from hatch_romfs.builder.hashing import Digest
+from hatch_romfs.builder.output import check_replaceable, replace_output, write_new, write_output
+from hatch_romfs.builder.pack import pack, unused_patterns
+from hatch_romfs.collect.sources import collect, collect_folder
+from hatch_romfs.compile.cache import Cache
+from hatch_romfs.compile.modules import compile_tree
+from hatch_romfs.errors import BuildError
+from hatch_romfs.events import Progress, ignore_progress
+from hatch_romfs.formats import MAGICS, open_image
+from hatch_romfs.settings.layers import board_source
+from hatch_romfs.settings.values import MAX_SIZE
+from hatch_romfs.tree import CHUNK, files
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from hatch_romfs.builder.jobs import Job
+    from hatch_romfs.builder.output import Chunks
+    from hatch_romfs.builder.pack import PackedImage
+    from hatch_romfs.events import Report
+    from hatch_romfs.settings.model import Settings
+    from hatch_romfs.tree import Directory
+
+_LARGEST = 5
+"""The number of files that are listed if an image is too large."""
+
+
+class BuildResult(NamedTuple):
+    """An image that was built.
+
+    ``size`` and ``limit``, the size of the partition, are in bytes; ``sha256`` is of the whole image; ``files`` is
+    their number. ``board`` and ``partition`` are what the image is for. ``inventory`` is the path of the inventory, if
+    the settings ask for one.
+    """
+
+    path: Path
+    size: int
+    sha256: str
+    files: int
+    warnings: tuple[str, ...]
+    limit: int | None
+    board: str | None = None
+    partition: int = 0
+    inventory: Path | None = None
+
+
+def build_image(job: Job, *, cache: bool = True, on_progress: Report = ignore_progress) -> BuildResult:
+    """Build one image; the file at ``job.out`` is replaced in one step, or stays as it was.
+
+    Raises SettingsError and BuildError.
+    """
+    settings = job.settings
+    _check_outputs(job)
+    collected = (collect_folder if job.name is None else collect)(settings, job.root, job.outputs)
+    compiled = compile_tree(collected.tree, settings, cache=Cache.of_user() if cache else None, on_progress=on_progress)
+    image = pack(compiled, settings, job.name, job.version)
+    _check_size(image, settings)
+    sha256 = _write_outputs(job, image, on_progress)
+    return BuildResult(
+        path=job.out,
+        size=image.size,
+        sha256=sha256,
+        files=sum(1 for _ in files(image.tree)),
+        warnings=(*collected.warnings, *unused_patterns(compiled, settings)),
+        limit=settings.size,
+        board=settings.board,
+        partition=settings.partition,
+        inventory=job.inventory,
+    )
+
+
+def _check_outputs(job: Job) -> None:
+    """Refuse to overwrite files that no build has written."""
+    if job.emit:
+        from hatch_romfs.formats.c_source import C_START  # noqa: PLC0415 - few builds end in C source
+
+        check_replaceable(job.out, "C array of an image", C_START)
+    else:
+        check_replaceable(job.out, "ROMFS image", *MAGICS.values())
+    if job.inventory:
+        from hatch_romfs.builder.inventory import START  # noqa: PLC0415 - few builds write one
+
+        check_replaceable(job.inventory, "inventory", START)
+
+
+def _check_size(image: PackedImage, settings: Settings) -> None:
+    """Refuse an image that does not fit into its partition."""
+    limit = settings.size or MAX_SIZE
+    if image.size <= limit:
+        return
+    largest = sorted(files(image.tree), key=lambda entry: (-entry[1].size, entry[0]))[:_LARGEST]
+    listed = [f"  {file.size:>10,}  {path}" for path, file in largest]
+    excess = f"{image.size - limit:,} more than the {limit:,} {_limit_source(settings)}"
+    raise BuildError(
+        [f"the image is {image.size:,} bytes, {excess}; the largest files:", *listed],
+        hint="Exclude files, compile with mpy.optimize = 3, or use a larger partition.",
+    )
+
+
+def _limit_source(settings: Settings) -> str:
+    """Return where the limit of an image's size comes from, in words."""
+    if settings.size is None:
+        return "that boards can address"
+    source = settings.where("size")
+    if settings.board and source == board_source(settings.board):
+        return f"of partition {settings.partition} of {settings.board}"
+    return f"of {source}"
+
+
+def _write_outputs(job: Job, image: PackedImage, on_progress: Report) -> str:
+    """Write the image, or its C source, and the inventory; return the SHA-256 of the image."""
+    with Digest() as digest:
+        chunks = _watch(_gather(image.chunks()), digest, image.size, on_progress)
+        if job.emit:
+            from hatch_romfs.formats.c_source import c_source  # noqa: PLC0415
+
+            chunks = c_source(chunks, image.size, job.emit, image.alignment)
+        with replace_output(job.out) as temporary:
+            write_new(temporary, chunks)
+            if job.inventory:
+                # The image is what gets flashed, so it is replaced last. If the build is interrupted in between, the
+                # hashes differ.
+                write_output(job.inventory, [_inventory(job, temporary, image.tree)])
+        return digest.hexdigest()
+
+
+def _inventory(job: Job, path: Path, tree: Directory) -> bytes:
+    """Return the inventory of an image that was written to ``path``."""
+    from hatch_romfs.builder.inventory import describe  # noqa: PLC0415 - few builds write one
+
+    with open_image(path) as image:
+        return describe(image, tree, job.settings, job.root)
+
+
+def _gather(chunks: Chunks) -> Iterator[bytes | memoryview]:
+    """Yield the same bytes in chunks of a certain size, because each chunk costs a hash, a write, and an event."""
+    waiting: list[bytes | memoryview] = []
+    size = 0
+    for chunk in chunks:
+        waiting.append(chunk)
+        size += len(chunk)
+        if size >= CHUNK:
+            yield waiting[0] if len(waiting) == 1 else b"".join(waiting)
+            waiting, size = [], 0
+    yield b"".join(waiting)
+
+
+def _watch(chunks: Chunks, digest: Digest, size: int, on_progress: Report) -> Chunks:
+    """Pass chunks on, hash them, and report how much of ``size`` was written."""
+    done = 0
+    for chunk in chunks:
+        digest.update(chunk)
+        yield chunk
+        done += len(chunk)
+        on_progress(Progress("writing", done, size))

@@ -1,0 +1,91 @@
+"""Writing what a build makes: an output is replaced in one step, and nothing else is ever overwritten."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+from hatch_romfs.errors import BuildError, SettingsError
+from romfs_manifest.shared.atomic import replace_atomically
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+Chunks: TypeAlias = "Iterable[bytes | memoryview]"
+
+
+def check_replaceable(out: Path, what: str, *magics: bytes) -> None:
+    """Refuse to overwrite a file that is not ``what`` a build writes: it must be empty or start with a magic.
+
+    Raises SettingsError, or BuildError if the file cannot be read.
+    """
+    try:
+        if not out.exists():
+            return
+        if not out.is_file():
+            raise SettingsError(f"{out} already exists and is not a file", hint="Choose another output.")
+        with out.open("rb") as file:
+            start = file.read(max(map(len, magics)))
+    except OSError as error:
+        raise BuildError(f"cannot read {out}, which the build would replace: {error.strerror}") from error
+    if start and not start.startswith(magics):
+        article = "an" if what[0].lower() in "aeiou" else "a"
+        raise SettingsError(
+            f"{out} already exists and is not {article} {what}", hint="Choose another output, or remove this file."
+        )
+
+
+@contextlib.contextmanager
+def replace_output(out: Path, *, replace: bool = True) -> Iterator[Path]:
+    """Yield a temporary path beside ``out`` that replaces it after the block. Raises BuildError.
+
+    Without ``replace``, raises SettingsError if ``out`` already exists after the block.
+    """
+    out = out.resolve()  # a link stays a link: its target is replaced
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with replace_atomically(out, move=None if replace else _rename_to_new) as temporary:
+            yield Path(temporary)
+    except OSError as error:
+        raise BuildError(f"cannot write {out}: {error.strerror}") from error
+
+
+def write_output(out: Path, chunks: Chunks, *, replace: bool = True) -> None:
+    """Write chunks to a file, in one step. Raises BuildError.
+
+    Without ``replace``, an existing file stays, and SettingsError is raised.
+    """
+    with replace_output(out, replace=replace) as temporary:
+        write_new(temporary, chunks)
+
+
+def check_new(out: str | Path) -> None:
+    """Raise SettingsError if ``out`` already exists."""
+    if os.path.lexists(out):
+        raise SettingsError(f"{out} already exists", hint="Name a new file.")
+
+
+def _rename_to_new(temporary: str, out: str | os.PathLike[str]) -> None:
+    """Rename a file unless ``out`` exists, even if another program creates that at the same moment."""
+    path, target = Path(temporary), Path(out)
+    try:
+        if os.name == "nt":
+            path.rename(target)  # never replaces a file there
+        else:
+            target.hardlink_to(path)
+            path.unlink()
+    except FileExistsError:
+        check_new(target)
+        raise
+    except OSError:  # a filesystem without hard links
+        check_new(target)
+        path.rename(target)
+
+
+def write_new(path: Path, chunks: Chunks) -> None:
+    """Write chunks to a file that does not exist yet. Raises OSError."""
+    with path.open("xb") as file:
+        for chunk in chunks:
+            file.write(chunk)

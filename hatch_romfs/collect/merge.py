@@ -1,0 +1,58 @@
+"""Merging what several sources contribute into one tree: two sources for one path are an error that names both."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hatch_romfs.errors import BuildError
+from hatch_romfs.paths import join
+from hatch_romfs.tree import Directory, files
+
+if TYPE_CHECKING:
+    from hatch_romfs.tree import Node
+
+
+def add_node(tree: Directory, path: str, node: Node) -> None:
+    """Put a node at its path, in directories that are created as needed. Raises BuildError if the path is taken."""
+    parent, _, name = path.rpartition("/")
+    merge_directory(tree, parent, Directory({name: node}))
+
+
+def merge_directory(tree: Directory, path: str, directory: Directory) -> None:
+    """Add the content of a directory at a path. Raises BuildError if another source has one of its files."""
+    _merge(_directory_at(tree, path), directory, path)
+
+
+def _directory_at(tree: Directory, path: str) -> Directory:
+    """Return the directory at a path, and create what is missing."""
+    here = ""
+    for name in filter(None, path.split("/")):
+        here = join(here, name)
+        node = tree.entries.setdefault(name, Directory())
+        if not isinstance(node, Directory):
+            raise _clash(here, node.origin, "a folder that the settings ask for")
+        tree = node
+    return tree
+
+
+def _merge(target: Directory, directory: Directory, path: str) -> None:
+    for name, node in directory.entries.items():
+        here = join(path, name)
+        present = target.entries.setdefault(name, node)
+        if present is node:
+            continue
+        if not (isinstance(present, Directory) and isinstance(node, Directory)):
+            raise _clash(here, _origin(present), _origin(node))
+        _merge(present, node, here)
+
+
+def _origin(node: Node) -> str:
+    if not isinstance(node, Directory):
+        return node.origin
+    return next((f"the folder of {file.origin}" for _, file in files(node)), "an empty folder")
+
+
+def _clash(path: str, first: str, second: str) -> BuildError:
+    return BuildError(
+        f"two sources for {path!r} in the image: {first} and {second}", hint="Exclude or rename one of them."
+    )

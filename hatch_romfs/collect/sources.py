@@ -1,0 +1,189 @@
+"""Settings to a tree: the folders, manifests, and packages that they name, merged into the content of the image."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from pathlib import Path
+from posixpath import normpath
+from typing import TYPE_CHECKING, NamedTuple
+
+from hatch_romfs.collect.folder import Folder, Keep
+from hatch_romfs.collect.manifest import manifest_files, package_files
+from hatch_romfs.collect.merge import add_node, merge_directory
+from hatch_romfs.collect.repeated import repeated_modules
+from hatch_romfs.errors import BuildError, Problem, SettingsError
+from hatch_romfs.paths import MAX_DEPTH, MAX_PATH, join
+from hatch_romfs.settings.patterns import compile_exclude, compile_patterns
+from hatch_romfs.tree import Directory, File, NestedImage, files, nested_images, walk
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from hatch_romfs.settings.model import Settings, Source
+
+_BUILD_OUTPUTS = ("/dist", "/build", "/PKG-INFO", "/setup.cfg")
+"""What build tools create in a project, the last two in sdists; excluded where the project itself is a source."""
+
+_EMPTY = "the image is empty: no file in the sources was included"
+
+
+class CollectResult(NamedTuple):
+    """The content of the image, and warnings about it."""
+
+    tree: Directory
+    warnings: tuple[str, ...]
+
+
+class SourceTree(NamedTuple):
+    """The content of one source: where in the image it goes, and what was read from its folder."""
+
+    path: str
+    source: Source
+    tree: Directory
+
+
+def collect(settings: Settings, root: Path, outputs: Sequence[Path] = ()) -> CollectResult:
+    """Read every source of the project in ``root``; the build will write ``outputs``.
+
+    Raises SettingsError for folders that do not exist, all at once, and BuildError for content that an image cannot
+    contain or that two sources provide.
+    """
+    tree = Directory()
+    for path, source, content in read_sources(settings, root, outputs):
+        if source.image:
+            add_node(tree, path, NestedImage(content, source.image, source.path))
+        elif content.entries:
+            merge_directory(tree, path, content)
+    warnings: list[str] = []
+    frozen: set[str] = set()
+    for path, file in manifest_files(settings, root, warnings, frozen):
+        add_node(tree, path, file)
+    for path, file in package_files(settings, root, warnings):
+        add_node(tree, join(settings.lib_dir, path), file)
+    warnings += repeated_modules((path for path, _ in files(tree)), settings.lib_dir, frozen)
+    for path, _ in walk(tree):  # `to` and `lib-dir` may have made paths longer
+        _check_path(path)
+    warnings += [
+        f"{path} is an empty image: no file in {nested.origin} was included"
+        for path, nested in nested_images(tree).items()
+        if not nested.tree.entries
+    ]
+    return _finish(settings, tree, warnings)
+
+
+def collect_folder(settings: Settings, root: Path, outputs: Sequence[Path] = ()) -> CollectResult:
+    """Read a plain folder, whose content becomes the root of an image."""
+    if problem := _folder_problem(root):
+        raise SettingsError(problem)
+    folder = Folder(root, str(root), compile_exclude(settings.exclude), None, _keep(settings), below="")
+    _check_outputs(folder, outputs)
+    return _finish(settings, folder.read(), [])
+
+
+def read_sources(settings: Settings, root: Path, outputs: Sequence[Path] = ()) -> list[SourceTree]:
+    """Read the folder of every source. Raises SettingsError and BuildError, as ``collect`` does."""
+    trees: list[SourceTree] = []
+    problems: list[Problem] = []
+    keep = _keep(settings)
+    for key, sources, below in (("sources", settings.sources, ""), ("lib", settings.lib, settings.lib_dir)):
+        for index, source in enumerate(sources):
+            folder = root / source.path
+            if problem := _folder_problem(folder):
+                problems.append(Problem(f"tool.romfs.{key}[{index}]", problem))
+                continue
+            contents = _source_folder(settings, source, root, None if source.image else keep)
+            _check_outputs(contents, outputs)
+            trees.append(SourceTree(join(below, source.to).strip("/"), source, contents.read()))
+    if problems:
+        raise SettingsError(
+            problems, hint="`sources` (by default src) and `lib` name folders relative to pyproject.toml."
+        )
+    return trees
+
+
+def _finish(settings: Settings, tree: Directory, warnings: list[str]) -> CollectResult:
+    """Add what the settings ask for by path, and warnings about the tree as a whole."""
+    if settings.format != "linux":
+        return CollectResult(tree, (*warnings, *_warnings(tree)))
+    from hatch_romfs.collect.linux import set_executable, special_files  # noqa: PLC0415 - few images are Linux romfs
+
+    if settings.linux.executable is not None:
+        tree = set_executable(tree, settings.linux.executable)
+    for path, node in special_files(settings.linux):
+        _check_path(path)
+        add_node(tree, path, node)
+    return CollectResult(tree, tuple(warnings) if tree.entries else (*warnings, _EMPTY))
+
+
+def _keep(settings: Settings) -> Keep | None:
+    """Return what the format of the image keeps besides names and data, or None for nothing."""
+    if settings.format != "linux":
+        return None
+    return Keep(symlinks=not settings.linux.follow_symlinks, modes=settings.linux.executable is None, inodes={})
+
+
+def _check_outputs(folder: Folder, outputs: Sequence[Path]) -> None:
+    """Refuse an output that the next build would pack."""
+    root = folder.root.resolve()
+    for out in (output.resolve() for output in outputs):
+        if out.is_relative_to(root) and not folder.is_excluded(out.relative_to(root).as_posix()):
+            raise SettingsError(
+                f"{out} is inside {folder.shown}, which goes into the image: the next build would pack it",
+                hint="Choose an output elsewhere, or one that is excluded, such as *.romfs.",
+            )
+
+
+def _folder_problem(folder: Path) -> str | None:
+    """Return why a path is not a folder that can be read, or None."""
+    try:
+        if folder.is_dir():
+            return None
+        exists = folder.exists()
+    except OSError as error:  # the name is too long, or a parent folder cannot be entered
+        return f"cannot read {folder}: {error.strerror}"
+    if exists:
+        return f"{folder} is not a folder; name its parent folder, and select the file with `include`"
+    return f"{folder} does not exist"
+
+
+def _source_folder(settings: Settings, source: Source, root: Path, keep: Keep | None) -> Folder:
+    folder = root / source.path
+    build_outputs = _BUILD_OUTPUTS if folder.resolve() == root.resolve() else ()
+    exclude = compile_exclude([*build_outputs, *settings.exclude, *source.exclude])
+    include = compile_patterns(source.include) if source.include else None
+    shown = Path(source.path).as_posix()
+    below = None
+    if not Path(source.path).is_absolute():
+        below = normpath(shown) if normpath(shown) != "." else ""
+    return Folder(folder, shown, exclude, include, keep, below)
+
+
+def _check_path(path: str) -> None:
+    """Refuse a path that is deeper or longer than images allow."""
+    if path.count("/") > MAX_DEPTH or len(path.encode()) > MAX_PATH:
+        raise BuildError(
+            f"{path[:60]}…: folders are nested more than {MAX_DEPTH} deep, or the path exceeds {MAX_PATH} bytes"
+        )
+
+
+def _warnings(tree: Directory) -> Iterator[str]:
+    """Yield warnings about a tree that a MicroPython board will mount."""
+    if not tree.entries:
+        yield _EMPTY
+    for name in ("boot.py", "main.py", "boot.mpy", "main.mpy"):
+        if isinstance(tree.entries.get(name), File):
+            yield (
+                f"{name} at the root of an image does not run at boot: boards look for it in their writable filesystem"
+            )
+    for path, node in [("", tree), *walk(tree)]:
+        if isinstance(node, Directory):
+            yield from _case_warnings(path, node)
+
+
+def _case_warnings(path: str, directory: Directory) -> Iterator[str]:
+    same: defaultdict[str, list[str]] = defaultdict(list)
+    for name, _ in directory.sorted():
+        same[name.casefold()].append(join(path, name))
+    for paths in same.values():
+        if len(paths) > 1:
+            yield f"{' and '.join(paths)} differ only in case: some computers cannot store both"

