@@ -65,7 +65,7 @@ def tears(before, after, place, whole):
 
 def torn_states(options, folder):
     """Return every state that a cut inside an operation on the header's unit can leave."""
-    found = {}
+    found: dict[bytes, str] = {}
     for place, before, after in states(options, folder):
         if place.offset == 0:
             found |= dict.fromkeys(tears(before, after, place, 512), place.kind)
