@@ -140,10 +140,12 @@ def _shorten(code: str, board: Board) -> str:
     """Return code that does the same and is shorter on the line, where the board can inflate it."""
     if not (board.deflate and board.base64):
         return code
-    packed, wbits = _deflate(code.encode())
+    data = code.encode()
+    packer = zlib.compressobj(9, zlib.DEFLATED, max(9, (len(data) - 1).bit_length()))
+    packed = packer.compress(data) + packer.flush()  # with a check sum: code that was damaged on the line raises
     return (
         "import io,deflate,binascii\n"
-        f"exec(deflate.DeflateIO(io.BytesIO(binascii.a2b_base64({base64.b64encode(packed)!r})),deflate.RAW,{wbits}).read())"
+        f"exec(deflate.DeflateIO(io.BytesIO(binascii.a2b_base64({base64.b64encode(packed)!r})),deflate.ZLIB).read())"
     )
 
 
