@@ -1,5 +1,6 @@
 """What a manifest may contain beside calls: names, sums, f-strings, loops, conditions, options, and ``try``."""
 
+import inspect
 import time
 
 import pytest
@@ -168,6 +169,23 @@ def test_bombs_end_in_an_error_within_a_second(tmp_path, name):
         text in message for text in ("more than", "too large", "nested", "longer than", "no library", "a dictionary")
     )
     assert len(message) < 100_000
+
+
+def test_blocks_and_manifests_that_are_nested_too_deeply(tmp_path):
+    for number in range(45):
+        put(tmp_path, {f"{number}.py": f"if 1:\n include('{number + 1}.py')\n"})
+    put(tmp_path, {"45.py": ""})
+    limit = "blocks and manifests are nested more than 60 deep"
+    assert limit in failure(tmp_path, "include('0.py')")
+    assert limit in failure(tmp_path, "".join(f"{' ' * n}if 1:\n" for n in range(90)) + " " * 90 + "pass")
+    assert evaluate(tmp_path / "20.py").entries == ()
+    # From deep in a program the limit of Python can come first, which is an error as well.
+    assert "nested too deeply" in from_deep_in_a_program(lambda: failure(tmp_path, "include('25.py')"), 870)
+
+
+def from_deep_in_a_program(work, depth):
+    """Call ``work`` with only a part of Python's stack left."""
+    return work() if len(inspect.stack(0)) > depth else from_deep_in_a_program(work, depth)
 
 
 def test_the_memory_of_values_is_bounded(tmp_path):
