@@ -103,12 +103,12 @@ def lock(options: argparse.Namespace) -> None:
         raise SettingsError(f"--upgrade names a package, not a folder: {folders[0]}", hint="Write PROJECT before it.")
     requests, path = read_requests(options.project), options.project / NAME
     warnings = _Warnings(quiet=options.quiet)
-    previous, index = _read_previous(path, options.index, warnings)
+    previous, index, form = _read_previous(path, options, warnings)
     with _progress(quiet=options.quiet or options.json) as on_progress:
         made = make_lock(
             requests,
             index=index,
-            form=options.form or (previous.form if previous else "py"),
+            form=form,
             previous=None if _ALL in options.upgrade else previous,
             upgrade=[name for name in options.upgrade if name != _ALL],
             cache=options.cache,
@@ -126,27 +126,28 @@ def lock(options: argparse.Namespace) -> None:
             say(line)
 
 
-def _read_previous(path: Path, index: str | None, warnings: _Warnings) -> tuple[Lock | None, str]:
-    """Return the lock that is there, if any, and the index to use; raises ManifestError."""
+def _read_previous(path: Path, options: argparse.Namespace, warnings: _Warnings) -> tuple[Lock | None, str, str]:
+    """Return the lock that exists, if any, and the index and the form to use; raises ManifestError."""
     from romfs_manifest import read_lock
     from romfs_manifest.mip.lock_file import LockConflictError
     from romfs_manifest.mip.policy import check_named
     from romfs_manifest.mip.resolve import DEFAULT_INDEX
 
+    previous, indexes, forms = None, {DEFAULT_INDEX}, {"py"}
     try:
-        previous = read_lock(path) if os.path.lexists(path) and (path.exists() or not path.is_symlink()) else None
+        if path.exists():  # which a link without a target does not
+            previous = read_lock(path)
+            indexes, forms = {previous.index_url}, {previous.form}
     except LockConflictError as error:
         warnings.add(f"{error.message}; it is made anew")
-        if not index and len(error.indexes) != 1:
-            raise SettingsError(
-                f"{error.message}, and its index is unclear", hint="Name it with --index URL."
-            ) from None
-        before, previous = next(iter(error.indexes), DEFAULT_INDEX), None
-    else:
-        before = previous.index_url if previous else DEFAULT_INDEX
-    if not index:
-        check_named(before, None)
-    return previous, index or before
+        indexes, forms = error.indexes, error.forms
+    if not options.index and len(indexes) != 1:
+        raise SettingsError(f"the index of {path} is unclear", hint="Name it with --index URL.")
+    if not options.form and len(forms) != 1:
+        raise SettingsError(f"the form of {path} is unclear", hint="Name it with --form FORM.")
+    if not options.index:
+        check_named(min(indexes), None)
+    return previous, options.index or min(indexes), options.form or min(forms)
 
 
 def check(options: argparse.Namespace) -> None:
@@ -227,7 +228,9 @@ def show(options: argparse.Namespace) -> None:
     libraries = {name: Path(folder) for name, folder in _parse_assignments("--library", options.library).items()}
     from romfs_manifest import evaluate
 
-    manifest = evaluate(options.file, variables=variables, libraries=libraries)
+    above = [options.file.resolve(), *options.file.resolve().parents]
+    project = [folder for folder in above if (folder / "pyproject.toml").is_file()][:1]
+    manifest = evaluate(options.file, variables=variables, libraries=libraries, folders=project)
     files = [
         {
             "target": entry.target,

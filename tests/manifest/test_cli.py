@@ -229,7 +229,34 @@ def test_a_lock_with_conflict_markers_is_made_anew(newline, run, project, index)
     index_line = next(line for line in lines if line.startswith("index ="))
     text = newline.join(["<<<<<<< HEAD", index_line, "=======", 'index = "https://example.org"', ">>>>>>> b", ""])
     path.write_bytes(text.encode())
-    assert "its index is unclear" in run("lock", folder, status=2).stderr
+    assert "romfs.lock is unclear" in run("lock", folder, status=2).stderr
+
+
+def test_the_form_of_a_lock_with_conflict_markers_is_kept(run, project, index):
+    page = {"v": 1, "version": "1.0", "hashes": [["a.mpy", index.file(b"M\x06")]]}
+    index.put("/pi/v2/package/6/a/latest.json", page)
+    folder = project("a")
+    run("lock", folder, "--index", index.url, "--form", "6")
+    path = folder / "romfs.lock"
+    good = path.read_text()
+    path.write_text(good.replace("requests", "<<<<<<< a\n=======\n>>>>>>> b\nrequests"))
+    run("lock", folder, "--index", index.url)
+    assert path.read_text() == good
+    path.write_text(good.replace("requests", '<<<<<<< a\n=======\nform = "py"\n>>>>>>> b\nrequests'))
+    assert "--form" in run("lock", folder, "--index", index.url, status=2).stderr
+
+
+@linked
+def test_show_allows_links_into_the_project(run, project, tmp_path):
+    folder = project("a")
+    (folder / "shared").mkdir()
+    (folder / "shared/s.py").touch()
+    (folder / "board").mkdir()
+    (folder / "board/link").symlink_to("../shared")
+    (folder / "board/manifest.py").write_text("freeze('.')\n")
+    assert "link/s.py" in run("show", folder / "board").stdout
+    (folder / "pyproject.toml").unlink()
+    assert "leads out of" in run("show", folder / "board", status=1).stderr
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")

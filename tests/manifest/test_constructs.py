@@ -1,5 +1,6 @@
 """What a manifest may contain beside calls: names, sums, f-strings, loops, conditions, options, and ``try``."""
 
+import inspect
 import time
 
 import pytest
@@ -7,48 +8,48 @@ import pytest
 from romfs_manifest import evaluate
 from romfs_manifest.manifest import syntax, values
 from tests.manifest.support import evaluated, failure, put, shown, targets
-from tests.manifest.test_fuzz import watched
+from tests.manifest.test_fuzz import broken, watched
 
 FILES = {f"{name}.py": "" for name in "abc"} | {"d/manifest.py": "module('e.py')", "d/e.py": "", "p/f.py": ""}
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("'''A note.'''\nmodule('a.py')", "a"),
-        ("pass", ""),
-        ("NAME = 'a.py'\nmodule(NAME)", "a"),
-        ("x = y = 'a'\nmodule(x + '.py')\nmodule(y + '.py')", "a"),
-        ("x, (y, z) = 'a', ['b', 1]\nmodule(x + '.py')\nmodule(y + '.py')", "a b"),
-        ("x = 'a'\nx = x + '.py'\nmodule(x)", "a"),
-        ("freeze('.', ['a.py'] + ['b.py'])", "a b"),
-        ("freeze('.', ('a.py',) + ('b.py',) + ())", "a b"),
-        ("module('a' + '.' + 'p' + 'y', opt=1 + 1)", "a"),
-        ("x = 'a'\nmodule(f'{x}.py')\nmodule(f\"{'b'!s}.{'p' + 'y'}\")", "a b"),
-        ("x = 3\nmodule('a.py', opt=x)\ninclude(f'd', y=f'{x}{None}{True}{1.5}{-1}{x!r}')", "a e"),
-        ("for x in ['a', 'b']:\n  module(x + '.py')\nmodule('c.py')", "a b c"),
-        ("for x in ('a', 'b'): module(f'{x}.py')\nelse: module('c.py')", "a b c"),
-        ("for x in 'abc':\n  module(x + '.py')", "a b c"),
-        ("for x, y in [('a', 0), ('b', 3)]:\n  module(x + '.py', opt=y)", "a b"),
-        ("for x in []: module('nope.py')\nmodule('a.py')", "a"),
-        ("L = ['a']\nfor x in L + ['b']:\n  for y in ['.py']: module(x + y)", "a b"),
-        ("if 0:\n  import os\nelif '':\n  module('nope.py')\nelse:\n  module('a.py')", "a"),
-        ("if [0]: module('a.py')\nif (): module('b.py')", "a"),
-        ("if options.x: module('a.py')\nelse: module('b.py')", "b"),
-        ("options.defaults(x=True, y='c')\nif options.x: module('a.py')\nmodule(options.y + '.py')", "a c"),
-        ("options.defaults(x=1)\noptions.defaults(y=1)\nif options.x: module('a.py')", ""),
-        ("try:\n  module('a.py')\n  freeze('nope')\n  module('b.py')\nexcept OSError:\n  pass", "a"),
-        ("try: module('nope.py')\nexcept Exception as e: module('a.py')\nelse: module('b.py')", "a"),
-        ("try: module('a.py')\nexcept: module('nope.py')\nelse: module('b.py')\nfinally: module('c.py')", "a b c"),
-        ("try: freeze('.', ['a.py', 'nope.py', 'b.py'])\nexcept (OSError, Exception): pass", "a"),
-        ("try: freeze('nope')\nexcept FileNotFoundError: module('a.py')\nexcept Exception: module('b.py')", "a"),
-        ("try: module('nope.py')\nexcept OSError: module('a.py')\nexcept Exception: module('b.py')", "b"),
-        ("try: package('nope')\nexcept OSError: module('a.py')\nelse: module('b.py')", "b"),
-        ("try: require('nope')\nexcept Exception: module('a.py')", "a"),
-        ("try: freeze('$(NOPE)/x')\nexcept OSError: module('a.py')", "a"),
-        ("try:\n  try: include('nope')\n  finally: module('a.py')\nexcept IOError: pass", "a"),
-    ],
-)
+CONSTRUCTS = [
+    ("'''A note.'''\nmodule('a.py')", "a"),
+    ("pass", ""),
+    ("NAME = 'a.py'\nmodule(NAME)", "a"),
+    ("x = y = 'a'\nmodule(x + '.py')\nmodule(y + '.py')", "a"),
+    ("x, (y, z) = 'a', ['b', 1]\nmodule(x + '.py')\nmodule(y + '.py')", "a b"),
+    ("x = 'a'\nx = x + '.py'\nmodule(x)", "a"),
+    ("freeze('.', ['a.py'] + ['b.py'])", "a b"),
+    ("freeze('.', ('a.py',) + ('b.py',) + ())", "a b"),
+    ("module('a' + '.' + 'p' + 'y', opt=1 + 1)", "a"),
+    ("x = 'a'\nmodule(f'{x}.py')\nmodule(f\"{'b'!s}.{'p' + 'y'}\")", "a b"),
+    ("x = 3\nmodule('a.py', opt=x)\ninclude(f'd', y=f'{x}{None}{True}{1.5}{-1}{x!r}')", "a e"),
+    ("for x in ['a', 'b']:\n  module(x + '.py')\nmodule('c.py')", "a b c"),
+    ("for x in ('a', 'b'): module(f'{x}.py')\nelse: module('c.py')", "a b c"),
+    ("for x in 'abc':\n  module(x + '.py')", "a b c"),
+    ("for x, y in [('a', 0), ('b', 3)]:\n  module(x + '.py', opt=y)", "a b"),
+    ("for x in []: module('nope.py')\nmodule('a.py')", "a"),
+    ("L = ['a']\nfor x in L + ['b']:\n  for y in ['.py']: module(x + y)", "a b"),
+    ("if 0:\n  import os\nelif '':\n  module('nope.py')\nelse:\n  module('a.py')", "a"),
+    ("if [0]: module('a.py')\nif (): module('b.py')", "a"),
+    ("if options.x: module('a.py')\nelse: module('b.py')", "b"),
+    ("options.defaults(x=True, y='c')\nif options.x: module('a.py')\nmodule(options.y + '.py')", "a c"),
+    ("options.defaults(x=1)\noptions.defaults(y=1)\nif options.x: module('a.py')", ""),
+    ("try:\n  module('a.py')\n  freeze('nope')\n  module('b.py')\nexcept OSError:\n  pass", "a"),
+    ("try: module('nope.py')\nexcept Exception as e: module('a.py')\nelse: module('b.py')", "a"),
+    ("try: module('a.py')\nexcept: module('nope.py')\nelse: module('b.py')\nfinally: module('c.py')", "a b c"),
+    ("try: freeze('.', ['a.py', 'nope.py', 'b.py'])\nexcept (OSError, Exception): pass", "a"),
+    ("try: freeze('nope')\nexcept FileNotFoundError: module('a.py')\nexcept Exception: module('b.py')", "a"),
+    ("try: module('nope.py')\nexcept OSError: module('a.py')\nexcept Exception: module('b.py')", "b"),
+    ("try: package('nope')\nexcept OSError: module('a.py')\nelse: module('b.py')", "b"),
+    ("try: require('nope')\nexcept Exception: module('a.py')", "a"),
+    ("try: freeze('$(NOPE)/x')\nexcept OSError: module('a.py')", "a"),
+    ("try:\n  try: include('nope')\n  finally: module('a.py')\nexcept IOError: pass", "a"),
+]
+
+
+@pytest.mark.parametrize(("text", "expected"), CONSTRUCTS)
 def test_constructs(tmp_path, text, expected):
     found = evaluated(put(tmp_path, FILES), text)
     assert targets(found) == [f"{name}.py" if name != "e" else "e.py" for name in expected.split()]
@@ -170,6 +171,23 @@ def test_bombs_end_in_an_error_within_a_second(tmp_path, name):
     assert len(message) < 100_000
 
 
+def test_blocks_and_manifests_that_are_nested_too_deeply(tmp_path):
+    for number in range(45):
+        put(tmp_path, {f"{number}.py": f"if 1:\n include('{number + 1}.py')\n"})
+    put(tmp_path, {"45.py": ""})
+    limit = "blocks and manifests are nested more than 60 deep"
+    assert limit in failure(tmp_path, "include('0.py')")
+    assert limit in failure(tmp_path, "".join(f"{' ' * n}if 1:\n" for n in range(90)) + " " * 90 + "pass")
+    assert evaluate(tmp_path / "20.py").entries == ()
+    # From deep in a program the limit of Python can come first, which is an error as well.
+    assert "nested too deeply" in from_deep_in_a_program(lambda: failure(tmp_path, "include('25.py')"), 870)
+
+
+def from_deep_in_a_program(work, depth):
+    """Call ``work`` with only a part of Python's stack left."""
+    return work() if len(inspect.stack(0)) > depth else from_deep_in_a_program(work, depth)
+
+
 def test_the_memory_of_values_is_bounded(tmp_path):
     import tracemalloc
 
@@ -213,10 +231,13 @@ def test_text_that_only_looks_deep_is_parsed(tmp_path):
 
 
 def test_what_is_evaluated_is_never_run(tmp_path):
-    """An audit hook would see a file that is written, a process, a socket, or code that is compiled."""
+    """An audit hook sees no outside file, no file that is written, no process, no socket, and no code."""
     put(tmp_path, FILES)
-    text = "N = 'a'\nfor x in [N + '.py']:\n  module(f'{x}')\n"
-    text += "try: freeze('nope')\nexcept OSError: pass\nif options.x: pass"
-    evaluated(tmp_path, text)  # what is imported on first use
-    with watched():
-        assert targets(evaluate(tmp_path)) == ["a.py"]
+    for text, _ in CONSTRUCTS:
+        evaluated(tmp_path, text)  # modules are imported when they are first used
+        with watched(tmp_path):
+            evaluate(tmp_path)
+    assert not broken
+    with pytest.raises(RuntimeError), watched(tmp_path):
+        (tmp_path / "../outside").open()
+    broken.clear()

@@ -28,12 +28,12 @@ def _watch(event: str, arguments: tuple[Any, ...]) -> None:
     if event == "open":
         mode, flags = arguments[1:]
         writes = set(mode or "r") & set("wax+") or (flags or 0) & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
-        harmless = not writes
+        harmless = not writes and _is_inside(arguments[0])
     elif event == "compile":  # of syntax trees only
         code = sys._getframe(1).f_code
         harmless = (code.co_filename, code.co_name) == (ast.__file__, "parse")
     else:
-        harmless = event in READING or not event.startswith(NEVER)
+        harmless = (event in READING and _is_inside(arguments[0])) or not event.startswith(NEVER)
     if not harmless:
         broken.append(f"{event}{arguments}")
         raise RuntimeError(event)
@@ -42,10 +42,18 @@ def _watch(event: str, arguments: tuple[Any, ...]) -> None:
 sys.addaudithook(_watch)
 
 
+def _is_inside(path):
+    """Return whether a path is in the folder that is watched, if one is."""
+    return os.path.realpath(path).startswith(watching[0])
+
+
 @contextmanager
-def watched():
-    """Let everything that an evaluation must not do fail, and record it in ``broken``."""
-    watching.append("")
+def watched(root=""):
+    """Let everything that an evaluation must not do fail, and record it in ``broken``.
+
+    With ``root``, nothing outside of that folder may be read.
+    """
+    watching.append(os.path.realpath(root) if root else "")
     try:
         yield
     finally:

@@ -78,6 +78,9 @@ def evaluate(
         evaluation.run(manifest_path(absolute_path(path)), included, package)
     except ManifestError as error:  # which ended the evaluation; others may have been found before
         evaluation.problems.append(error)
+    except RecursionError:
+        hint = "Use fewer blocks in blocks, and fewer manifests in manifests."
+        evaluation.problems.append(LimitError(f"{path}: manifests and blocks are nested too deeply", hint=hint))
     return evaluation.result(package)
 
 

@@ -55,6 +55,10 @@ class Interpreter:
 
     def run(self, body: list[ast.stmt]) -> None:
         """Evaluate statements one after another."""
+        with self._budget.block():
+            self._run(body)
+
+    def _run(self, body: list[ast.stmt]) -> None:
         for statement in body:
             try:
                 self._budget.step()

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from romfs_manifest.errors import LimitError, ManifestError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 MAX_STEPS = 100_000
 """Maximum number of statements and expressions that an evaluation carries out."""
@@ -15,6 +19,8 @@ MAX_VALUE = 100_000
 """Maximum number of characters and items in one value, with everything inside it."""
 MAX_DEPTH = 20
 """Maximum depth of lists in lists."""
+MAX_BLOCKS = 60
+"""Maximum depth of blocks in blocks and of manifests that include one another, both together."""
 MAX_NUMBER = 2**63
 """Integers are smaller than this, so that adding and printing them stays cheap."""
 CALL_STEPS = 30
@@ -47,6 +53,20 @@ class Budget:
     def __init__(self) -> None:
         self._steps = MAX_STEPS
         self._cells = MAX_CELLS
+        self._blocks = 0
+
+    @contextmanager
+    def block(self) -> Iterator[None]:
+        """Count a block while its statements are evaluated."""
+        self._blocks += 1
+        try:
+            if self._blocks > MAX_BLOCKS:
+                raise LimitError(
+                    f"blocks and manifests are nested more than {MAX_BLOCKS} deep", hint="Nest fewer blocks."
+                )
+            yield
+        finally:
+            self._blocks -= 1
 
     def step(self, count: int = 1) -> None:
         """Count ``count`` steps."""

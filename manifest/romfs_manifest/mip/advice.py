@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from http.client import InvalidURL
 from typing import TYPE_CHECKING
 
 from urllib3.exceptions import (
@@ -69,4 +70,6 @@ def explain_error(url: str, error: HTTPError) -> ManifestError:
 def _reason(error: HTTPError) -> str:
     """Return what an error says, without the object that it is about."""
     cause = error.args[-1] if error.args and isinstance(error.args[-1], Exception) else error
+    if isinstance(cause, InvalidURL):  # which contains the address, perhaps that of a redirect with a token
+        return "the address is invalid"
     return str(cause).rpartition(": ")[2][:200] or type(cause).__name__

@@ -36,13 +36,12 @@ Value = TypeVar("Value")
 
 
 class LockConflictError(ManifestError):
-    """A lock contains conflict markers; ``indexes`` are the indexes of all sides."""
+    """A lock contains conflict markers; ``indexes`` and ``forms`` are those of all sides."""
 
     def __init__(self, path: Path, data: bytes) -> None:
         message = f"{path} contains conflict markers of a merge"
         super().__init__(message, hint="Run 'romfs-manifest lock', which makes it anew.")
-        found = re.findall(rb'^index = "([^"\\]*)"', data, re.MULTILINE)
-        self.indexes = {index.decode(errors="replace") for index in found}
+        self.indexes, self.forms = _values(data, b"index"), _values(data, b"form")
 
 
 def write_lock(path: Path, lock: Lock) -> None:
@@ -79,6 +78,11 @@ def read_lock(path: Path) -> Lock:
         return _read(document)
     except ManifestError as error:
         raise ManifestError(f"{path}: {error.message}", hint=error.hint or _RESTORE) from error
+
+
+def _values(data: bytes, key: bytes) -> set[str]:
+    found = re.findall(rb'^%s = "([^"\\]*)"' % key, data, re.MULTILINE)
+    return {value.decode(errors="replace") for value in found}
 
 
 def _document(lock: Lock) -> dict[str, Any]:
