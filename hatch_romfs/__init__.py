@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from hatch_romfs.board.flash import Flashed, erase, flash, query, read, verify
-    from hatch_romfs.board.listing import Listed, list_files
+    from hatch_romfs.board.flash import FlashResult, erase, flash, query, read, verify
+    from hatch_romfs.board.listing import PartitionListing, list_files
     from hatch_romfs.board.session import PortOptions
     from hatch_romfs.builder.api import build, build_all
     from hatch_romfs.builder.build import BuildResult
@@ -35,11 +35,11 @@ __all__ = [
     "BuildError",
     "BuildResult",
     "CArray",
-    "Flashed",
+    "FlashResult",
     "ImageError",
     "LinkError",
     "LinuxImage",
-    "Listed",
+    "PartitionListing",
     "PortOptions",
     "Progress",
     "RomImage",
@@ -59,8 +59,8 @@ __all__ = [
 ]
 
 _MODULES = {
-    **dict.fromkeys(("Flashed", "erase", "flash", "query", "read", "verify"), "board.flash"),
-    **dict.fromkeys(("Listed", "list_files"), "board.listing"),
+    **dict.fromkeys(("FlashResult", "erase", "flash", "query", "read", "verify"), "board.flash"),
+    **dict.fromkeys(("PartitionListing", "list_files"), "board.listing"),
     "PortOptions": "board.session",
     **dict.fromkeys(("build", "build_all"), "builder.api"),
     "BuildResult": "builder.build",

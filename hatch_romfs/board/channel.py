@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import ast
 import base64
 import binascii
-import hashlib
-import zlib
-from dataclasses import dataclass
-from functools import cache
-from importlib import resources
 from typing import TYPE_CHECKING, Final
 
-from hatch_romfs.board.mperrno import describe
-from hatch_romfs.board.plan import Block
+from hatch_romfs.board.agent import ANSWER, LITTLE, install, longest_answer
+from hatch_romfs.board.answers import LostFrameError, RefusedError, read_result
+from hatch_romfs.board.frame import Frame, deflate, without_interrupts
+from hatch_romfs.board.hashes import SLOWEST, algorithm
 from hatch_romfs.board.repl import RaisedError
 from hatch_romfs.errors import LinkError, LostLinkError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from hatch_romfs.board.probe import Board, Partition
+    from hatch_romfs.board.probe import Board
     from hatch_romfs.board.repl import RawRepl
 
 FRAMES: Final = (
@@ -34,19 +28,8 @@ FRAMES: Final = (
 """Free memory of the board in bytes, and the bytes of the image in one frame."""
 STATEMENT: Final = 2 << 10
 """Bytes of the image in one statement at most."""
-LITTLE: Final = 32 << 10
-"""Bytes of free memory below which a board gets the agent one function at a time, and no frames.
-
-Compiling needs memory too: a board that has little is better off with statements.
-"""
-ROOMY: Final = 64 << 10
-"""Bytes of free memory from which on a board gets the agent deflated, all of its parts at once."""
-ANSWER: Final = 10.0
-"""Seconds allowed for any answer, in addition to those for the work."""
 ASK: Final = 2.0
 """Seconds in which the board asks for a frame's data: it may have to collect garbage first."""
-SLOWEST: Final = {"sha256": 50_000, "crc32": 100_000, "bytes": 2_000}
-"""Bytes per second that the slowest board hashes; with "bytes" they come back over the line."""
 SLOWEST_ERASE: Final = 10_000
 """Bytes per second that the slowest flash erases: data sheets allow 0.4 seconds for 4 KiB."""
 LONGEST_ERASE: Final = 600.0
@@ -55,169 +38,16 @@ SLOWEST_PROGRAM: Final = 10_000
 """Bytes per second that the slowest flash programs."""
 SHORT: Final = 4096
 """Bytes of the longest answer that brings no data back."""
-READ: Final = 2048
-"""Bytes that one read of a partition brings back."""
 RESENDS: Final = 3
 """How often in a row the head or the data of a frame is sent again before frames are given up."""
 MOST_LOST: Final = 30
 """Lost frames after which a line counts as unfit for frames."""
 
 
-class RefusedError(Exception):
-    """The board reported an error: ``reason`` is a negative error number, or an exception."""
-
-    def __init__(self, reason: str) -> None:
-        number = reason.lstrip("-").isdigit()
-        super().__init__(f"the board answers {describe(int(reason))}" if number else f"the board answers {reason}")
-        self.reason = reason
-
-    @property
-    def is_memory_error(self) -> bool:
-        """Whether the frame was too large for the board's memory; some of it may have been written."""
-        return "MemoryError" in self.reason
-
-
-class LostFrameError(RefusedError):
-    """A frame or its answer was lost or damaged on the line; the board may have carried it out or not."""
-
-    def __init__(self) -> None:
-        super().__init__("a damaged frame")
-
-
-class DiffersError(RefusedError):
-    """What the flash holds after a write is not what was written."""
-
-    def __init__(self) -> None:
-        super().__init__("differs")
-        self.args = ("it does not keep what is written",)
-
-
-def algorithm(board: Board) -> str:
-    """Return the best hash that the board has; ``bytes`` for none."""
-    return "sha256" if board.sha256 else "crc32" if board.crc32 else "bytes"
-
-
-def fast_algorithm(board: Board) -> str:
-    """Return the fastest hash, good enough to decide what to write: a SHA-256 proves the result."""
-    return "crc32" if board.crc32 else algorithm(board)
-
-
-HASHES: Final[dict[str, Callable[[bytes | memoryview], str]]] = {
-    "sha256": lambda data: hashlib.sha256(data).hexdigest(),
-    "crc32": lambda data: f"{binascii.crc32(data):08x}",
-    "bytes": lambda data: bytes(data).hex(),
-}
-
-
-@cache
-def agent_code(name: str) -> tuple[str, ...]:
-    """Return the statements of a part of the agent: without docstrings and comments, indented by one space."""
-    folder = resources.files("hatch_romfs.board").joinpath("micropython")
-    tree = ast.parse(folder.joinpath(f"{name}.py").read_text(encoding="utf-8"))
-    for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef | ast.Module) and ast.get_docstring(node) is not None:
-            del node.body[0]
-    return tuple(_indented_by_one(ast.unparse(node)) for node in tree.body)
-
-
-def _indented_by_one(code: str) -> str:
-    lines = code.split("\n")
-    return "\n".join(" " * ((len(line) - len(line.lstrip())) // 4) + line.lstrip() for line in lines if line)
-
-
-def _install(repl: RawRepl, board: Board, *names: str) -> None:
-    """Send parts of the agent; sending them twice does no harm, so a damaged line gets a second try."""
-    parts = [agent_code(name) for name in names]
-    if board.free >= ROOMY:
-        repl.run_again(_shorten("\n".join(statement for part in parts for statement in part), board))
-        return
-    for part in parts:
-        for code in part if board.free < LITTLE else ("\n".join(part),):
-            repl.run_again(code)
-
-
-def _shorten(code: str, board: Board) -> str:
-    """Return code that does the same and is shorter on the line, where the board can inflate it."""
-    if not (board.deflate and board.base64):
-        return code
-    data = code.encode()
-    packer = zlib.compressobj(9, zlib.DEFLATED, max(9, (len(data) - 1).bit_length()))
-    packed = packer.compress(data) + packer.flush()  # with a check sum: code that was damaged on the line raises
-    return (
-        "import io,deflate,binascii\n"
-        f"exec(deflate.DeflateIO(io.BytesIO(binascii.a2b_base64({base64.b64encode(packed)!r})),deflate.ZLIB).read())"
-    )
-
-
-def attach(repl: RawRepl, board: Board, partition: Partition) -> None:
-    """Send the part of the agent that reads, and choose the partition; raises LinkError where that failed."""
-    _install(repl, board, "agent")
-    ranged = partition.access == "ranged" and partition.geometry.erasing == "blocks"
-    number, block, how = partition.number, partition.geometry.block, algorithm(board)
-    answer = repl.run_again(f"attach({number},{block},{how!r},{ranged})")
-    if answer.split() != [str(number), str(block), how, str(int(ranged))]:
-        raise LinkError(
-            f"{repl.link.name}: the board did not understand which partition to use: {answer[:200]!r}",
-            hint="Run the same command again.",
-        )
-
-
-def scan(repl: RawRepl, partition: Partition, size: int, how: str) -> list[Block]:
-    """Return the state of the partition's blocks that an image of ``size`` bytes covers, hashed by ``how``."""
-    block, limit = partition.geometry.block, partition.geometry.size
-    most = 80 * -(-size // block) + (_most(size) if how == "bytes" else 0) + 4096
-    timeout = ANSWER + 2 * size / SLOWEST[how] + repl.link.seconds_for(most)
-    code = f"scan({how!r},{size},{block},{limit})"
-    for left in (1, 0):
-        answer = repl.run_again(code, timeout, most=most)
-        lines = answer.splitlines()
-        if len(lines) == -(-size // block) and all(line == "-" or line[:1] == "=" for line in lines):
-            break
-        if not left:
-            raise LinkError(f"{repl.link.name}: the board's list of blocks is not one: {answer[:200]!r}")
-    hashed = HASHES[how]
-    return [
-        Block(hashed(b"\xff" * min(block, size - at)) if line == "-" else line[1:], line == "-")
-        for at, line in zip(range(0, size, block), lines, strict=True)
-    ]
-
-
-def fetch(repl: RawRepl, at: int, size: int) -> Iterator[bytes]:
-    """Read a range, piece by piece."""
-    for start in range(at, at + size, READ):
-        part = min(READ, at + size - start)
-        answer = repl.run_again(f"for t in hexes({start},{part}):print(t)", ANSWER + part / 200)
-        try:
-            data = bytes.fromhex(answer)
-        except ValueError:
-            data = b""
-        if len(data) != part:
-            raise LinkError(
-                f"{repl.link.name}: the board answered {answer[:200]!r} instead of a part of its partition",
-                hint="Run the same command again.",
-            )
-        yield data
-
-
-def partition_hash(repl: RawRepl, board: Board, size: int) -> str:
-    """Return the hash of the partition's first ``size`` bytes."""
-    how = algorithm(board)
-    answer = repl.run_again(f"tell({how!r},0,{size})", ANSWER + size / SLOWEST[how], most=_most(size))
-    try:
-        return _result(answer)
-    except RefusedError as error:
-        raise LinkError(f"{repl.link.name}: the board cannot read its partition: {error}") from None
-
-
-def _most(size: int) -> int:
-    """Return the length of the longest answer to a question for the hash of ``size`` bytes."""
-    return 4 * size + 4096
-
-
 def open_channel(repl: RawRepl, board: Board) -> Channel:
     """Send the parts of the agent that write, and open the best channel that the board has."""
     has_frames = board.stream and board.free >= LITTLE
-    _install(repl, board, "agent_write", *(["agent_frames"] if has_frames else []))
+    install(repl, board, "agent_write", *(["agent_frames"] if has_frames else []))
     channel = Channel(repl, board)
     if has_frames:
         channel.start_frames()
@@ -226,46 +56,6 @@ def open_channel(repl: RawRepl, board: Board) -> Channel:
 
 def _frame_size(board: Board) -> int:
     return next(frame for free, frame in FRAMES if board.free >= free)
-
-
-def _deflate(data: bytes) -> tuple[bytes, int]:
-    """Return raw deflated data, and the logarithm of the window that it needs."""
-    wbits = max(9, min(15, (len(data) - 1).bit_length()))
-    packer = zlib.compressobj(9, zlib.DEFLATED, -wbits, 9)
-    return packer.compress(data) + packer.flush(), wbits
-
-
-def _without_interrupts(data: bytes) -> tuple[bytes, int]:
-    """Return data whose bytes 0x03, which would interrupt the board, are 0x02, with their places after it."""
-    places = [at for at, byte in enumerate(data) if byte == 3]  # noqa: PLR2004 - Ctrl-C
-    tail = b"".join(bytes((0x80 | at >> 14, 0x80 | at >> 7 & 0x7F, 0x80 | at & 0x7F)) for at in places)
-    return data.replace(b"\x03", b"\x02") + tail, len(places)
-
-
-@dataclass(frozen=True, slots=True)
-class _Frame:
-    """What the host asks of the agent: a letter, a range of the partition, and data for it, deflated if ``wbits``."""
-
-    kind: bytes
-    at: int
-    size: int
-    data: bytes = b""
-    wbits: int = 0
-
-    def head(self, patches: int = 0, crc: int = 0) -> bytes:
-        """Return the frame's first 44 bytes: its numbers in hex, and the check sum that the agent computes too."""
-        head = self.kind + b"%08x%08x%08x%04x%01x%08x" % (
-            self.at,
-            self.size,
-            len(self.data),
-            patches,
-            self.wbits,
-            crc,
-        )
-        total = 0
-        for byte in head:
-            total = (total * 31 + byte) & 0xFFFFFF
-        return head + b"%06x" % total
 
 
 class Channel:
@@ -296,19 +86,19 @@ class Channel:
 
     def erase(self, at: int, size: int) -> None:
         """Erase ``size`` bytes at ``at``."""
-        self._call(_Frame(b"E", at, size), f"print(erase({at},{size}))", min(LONGEST_ERASE, size / SLOWEST_ERASE))
+        self._call(Frame(b"E", at, size), f"print(erase({at},{size}))", min(LONGEST_ERASE, size / SLOWEST_ERASE))
 
     def write(self, at: int, data: bytes, *, check: bool = True) -> None:
         """Write ``data``; with ``check``, have the board compare what its flash holds then.
 
         Raises DiffersError where it holds something else, LostFrameError where nobody knows.
         """
-        packed, wbits = _deflate(data) if self._board.deflate else (data, 0)
+        packed, wbits = deflate(data) if self._board.deflate else (data, 0)
         if len(packed) >= len(data):
             packed, wbits = data, 0
         seconds = len(data) / SLOWEST_PROGRAM
         if self._frames:
-            self._send(_Frame(b"W" if check else b"P", at, len(data), packed, wbits), seconds)
+            self._send(Frame(b"W" if check else b"P", at, len(data), packed, wbits), seconds)
         else:
             code = f"print(program({at},inflate({self._literal(packed)},{wbits},{len(data)}),{check}))"
             self._run(code, seconds)
@@ -316,7 +106,7 @@ class Channel:
     def digest(self, at: int, size: int) -> str:
         """Return the hash of a range."""
         code = f"tell({algorithm(self._board)!r},{at},{size})"
-        return self._call(_Frame(b"H", at, size), code, size / self._speed, _most(size))
+        return self._call(Frame(b"H", at, size), code, size / self._speed, longest_answer(size))
 
     def close(self) -> None:
         """End the agent's loop; the raw REPL has its prompt again."""
@@ -324,7 +114,7 @@ class Channel:
             return
         self._frames = False
         try:
-            self._repl.link.write(_Frame(b"Q", 0, 0).head())
+            self._repl.link.write(Frame(b"Q", 0, 0).head())
             self._receive_result(0.0, SHORT)
             self._repl.finish(ANSWER)
         except LostLinkError:
@@ -332,7 +122,7 @@ class Channel:
         except (_DamagedError, LinkError):
             self._repl.enter()
 
-    def _call(self, frame: _Frame, code: str, seconds: float, most: int = SHORT) -> str:
+    def _call(self, frame: Frame, code: str, seconds: float, most: int = SHORT) -> str:
         """Return the answer to a frame without data, or to a statement; either may be repeated without harm."""
         while self._frames:
             try:
@@ -365,10 +155,10 @@ class Channel:
             self._frames = False
             self.frame = min(self.frame, STATEMENT)
 
-    def _send(self, frame: _Frame, seconds: float) -> None:
+    def _send(self, frame: Frame, seconds: float) -> None:
         """Send a frame whose data the board asks for."""
         link = self._repl.link
-        payload, patches = _without_interrupts(frame.data)
+        payload, patches = without_interrupts(frame.data)
         crc = (binascii.crc32(payload) or 1) if self._board.crc32 else 0
         try:
             link.write(frame.head(patches, crc))
@@ -408,7 +198,7 @@ class Channel:
         if answer[:1] not in ("=", "!"):
             raise _DamagedError
         self._lost_in_a_row = 0
-        return _result(answer)
+        return read_result(answer)
 
     def _restart_error(self) -> LinkError:
         return LinkError(
@@ -432,20 +222,10 @@ class Channel:
             answer = self._repl.run(code, timeout, most=most)
             if "!NameError" in answer:
                 raise self._restart_error()
-            return _result(answer)
+            return read_result(answer)
         except RaisedError as error:  # while it was compiled: there is no memory for the literal, or it was damaged
             raise RefusedError(error.last) from None
 
 
 class _DamagedError(Exception):
     """Something else arrived than should have, or nothing."""
-
-
-def _result(answer: str) -> str:
-    """Return what follows ``=`` in an answer; raises RefusedError for ``!``, and LinkError for anything else."""
-    good, bad, reason = answer.strip().partition("!")
-    if bad and good[:1] in ("", "="):  # an error while hashing follows the =
-        raise DiffersError if reason == "differs" else RefusedError(reason)
-    if good.startswith("="):
-        return good[1:]
-    raise LinkError(f"the board answered {answer[:200]!r}", hint="Run the same command again.")

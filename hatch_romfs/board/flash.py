@@ -8,22 +8,16 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from hatch_romfs.board import checks
-from hatch_romfs.board.channel import (
-    HASHES,
-    algorithm,
-    attach,
-    fast_algorithm,
-    fetch,
-    open_channel,
-    partition_hash,
-    scan,
-)
+from hatch_romfs.board.agent import attach, fetch, partition_hash, scan
+from hatch_romfs.board.channel import open_channel
+from hatch_romfs.board.hashes import HASHES, algorithm, fast_algorithm
 from hatch_romfs.board.mperrno import EINVAL, describe
 from hatch_romfs.board.plan import Block, digests, make_plan, spans
 from hatch_romfs.board.probe import HEAD
 from hatch_romfs.board.session import PortOptions, session
 from hatch_romfs.board.writer import Writer
 from hatch_romfs.errors import BoardError, FlashInterrupted, LinkError, VerifyError
+from hatch_romfs.events import Progress, ignore_progress
 from hatch_romfs.formats import open_image
 from hatch_romfs.formats.micropython.head import mounted_size_matches, read_head
 
@@ -31,28 +25,24 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterator
 
+    from hatch_romfs.board.blocks import State
     from hatch_romfs.board.channel import Channel
     from hatch_romfs.board.link import Trace
     from hatch_romfs.board.plan import Geometry, Plan
     from hatch_romfs.board.probe import Board, Partition
     from hatch_romfs.board.session import Session
-    from hatch_romfs.board.writer import State
+    from hatch_romfs.events import Report
     from hatch_romfs.formats.image import Image
 
     OnBoard = Callable[[Board], None]
-    OnEvent = Callable[[str, int, int], None]
 
 
-def unheard(_doing: str, _done: int, _total: int) -> None:
-    """Take events that nobody asked for."""
-
-
-def unmet(_board: Board) -> None:
-    """Take a board that nobody wants to look at."""
+def ignore_board(_board: Board) -> None:
+    """Do nothing: the default for callers that do not look at the board before it is changed."""
 
 
 @dataclass(frozen=True, slots=True)
-class Flashed:
+class FlashResult:
     """What was done: the board and its partition, the plan, and what it cost.
 
     ``size`` is the image's in bytes, ``sent`` and ``received`` are bytes on the wire. ``rewritten`` counts how often a
@@ -87,10 +77,10 @@ def flash(  # noqa: PLR0913 - the options of a command
     full: bool = False,
     dry_run: bool = False,
     reset: bool = True,
-    on_board: OnBoard = unmet,
-    on_event: OnEvent = unheard,
+    on_board: OnBoard = ignore_board,
+    on_event: Report = ignore_progress,
     trace: Trace | None = None,
-) -> Flashed:
+) -> FlashResult:
     """Write an image file into a partition of a board, so that a cut at any moment leaves nothing broken that mounts.
 
     ``port`` is a port's name or URL, ``id:SERIAL`` or None for the only board. ``force`` writes code that the
@@ -118,7 +108,7 @@ def flash(  # noqa: PLR0913 - the options of a command
             mounted = _reset(found, data, on_event) if reset and not dry_run and partition == 0 else None
             sent, received = found.link.sent, found.link.received
             rewritten, resent = (writer.rewritten, writer.channel.resent) if writer else (0, 0)
-            return Flashed(found.board, target, plan, len(data), sent, received, rewritten, mounted, resent)
+            return FlashResult(found.board, target, plan, len(data), sent, received, rewritten, mounted, resent)
 
 
 def _copied(image: Image) -> memoryview:
@@ -127,7 +117,7 @@ def _copied(image: Image) -> memoryview:
 
 
 def _write(  # noqa: PLR0913 - what flash was asked for
-    found: Session, target: Partition, image: memoryview, *, full: bool, dry_run: bool, on_event: OnEvent
+    found: Session, target: Partition, image: memoryview, *, full: bool, dry_run: bool, on_event: Report
 ) -> tuple[Plan, Writer | None]:
     """Plan and carry it out; return the plan, and what carried it out if anything had to be written."""
     found.quiesce()
@@ -149,13 +139,13 @@ def _write(  # noqa: PLR0913 - what flash was asked for
     return plan, writer
 
 
-def _compare(found: Session, target: Partition, image: memoryview, *, full: bool, on_event: OnEvent) -> Plan:
+def _compare(found: Session, target: Partition, image: memoryview, *, full: bool, on_event: Report) -> Plan:
     """Compare the partition with the image and plan what has to be done."""
-    on_event("comparing", 0, len(image))
+    on_event(Progress("comparing", 0, len(image)))
     how = fast_algorithm(found.board)
     wanted = digests(image, target.geometry.block, HASHES[how])
     there = scan(found.repl, target, len(image), how)
-    on_event("comparing", len(image), len(image))
+    on_event(Progress("comparing", len(image), len(image)))
     return make_plan(len(image), wanted, there, target.geometry, full=full)
 
 
@@ -217,12 +207,12 @@ def _channel(found: Session) -> Iterator[Channel]:
         channel.close()
 
 
-def _reset(found: Session, image: memoryview, on_event: OnEvent) -> bool:
+def _reset(found: Session, image: memoryview, on_event: Report) -> bool:
     """Reset the board and check that it mounts the image."""
-    on_event("resetting", 0, 1)
+    on_event(Progress("resetting", 0, 1, "steps"))
     found.restart()
     answer = found.repl.run_again("import os\ntry:print(os.statvfs('/rom')[2])\nexcept OSError:print(-1)").strip()
-    on_event("resetting", 1, 1)
+    on_event(Progress("resetting", 1, 1, "steps"))
     head = read_head(bytes(image[:HEAD]), len(image))
     if not (answer.isdigit() and len(answer) < 11 and head and mounted_size_matches(head, int(answer))):  # noqa: PLR2004
         raise VerifyError(
@@ -237,8 +227,8 @@ def verify(  # noqa: PLR0913 - the options of a command
     port: str | PortOptions | None = None,
     *,
     partition: int = 0,
-    on_board: OnBoard = unmet,
-    on_event: OnEvent = unheard,
+    on_board: OnBoard = ignore_board,
+    on_event: Report = ignore_progress,
     trace: Trace | None = None,
 ) -> Board:
     """Compare a partition with an image file; raises VerifyError that names the first block that differs."""
@@ -251,10 +241,10 @@ def verify(  # noqa: PLR0913 - the options of a command
         target = checks.choose_partition(found.board, partition)
         checks.check_fits(len(data), target)
         attach(found.repl, found.board, target)
-        on_event("comparing", 0, len(data))
+        on_event(Progress("comparing", 0, len(data)))
         wanted = digests(data, target.geometry.block, HASHES[algorithm(found.board)])
         there = scan(found.repl, target, len(data), algorithm(found.board))
-        on_event("comparing", len(data), len(data))
+        on_event(Progress("comparing", len(data), len(data)))
     differing = [number for number, want in enumerate(wanted) if there[number].digest != want]
     if differing:
         first = f"block {differing[0]} at {differing[0] * target.geometry.block:#x}"
@@ -270,7 +260,7 @@ def read(
     *,
     partition: int = 0,
     whole: bool = False,
-    on_event: OnEvent = unheard,
+    on_event: Report = ignore_progress,
     trace: Trace | None = None,
 ) -> bytes:
     """Return the image that a partition holds, or with ``whole`` all of its bytes, held against the board's hash."""
@@ -284,7 +274,7 @@ def read(
         data = bytearray()
         for piece in fetch(found.repl, 0, size):
             data += piece
-            on_event("reading", len(data), size)
+            on_event(Progress("reading", len(data), size))
         how = algorithm(found.board)
         if how != "bytes" and partition_hash(found.repl, found.board, size) != HASHES[how](bytes(data)):
             raise VerifyError("the data that arrived is not what the board holds", hint="Run the same command again.")
@@ -295,7 +285,7 @@ def erase(
     port: str | PortOptions | None = None,
     *,
     partition: int = 0,
-    on_event: OnEvent = unheard,
+    on_event: Report = ignore_progress,
     trace: Trace | None = None,
 ) -> Board:
     """Erase a partition, from its header on; raises VerifyError where it still holds something."""

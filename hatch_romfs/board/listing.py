@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple, overload
 
-from hatch_romfs.board.channel import READ, attach, fetch
+from hatch_romfs.board.agent import READ, attach, fetch
 from hatch_romfs.board.session import PortOptions, session
 from hatch_romfs.errors import ImageError
 from hatch_romfs.formats.micropython import reader
@@ -23,7 +23,7 @@ MOST: Final = 1 << 20
 """Bytes fetched of one image at most: the heads of some 20,000 files, or minutes of a slow line."""
 
 
-class Listed(NamedTuple):
+class PartitionListing(NamedTuple):
     """What a partition holds: the tree of its image, or what is wrong with that; neither where there is none.
 
     The tree's contents cannot be read any more.
@@ -36,22 +36,22 @@ class Listed(NamedTuple):
 
 def list_files(
     port: str | PortOptions | None = None, *, trace: Trace | None = None
-) -> tuple[Board, tuple[Listed, ...]]:
+) -> tuple[Board, tuple[PartitionListing, ...]]:
     """Return what a board is, and for each of its partitions what files it holds; raises LinkError."""
     options = port if isinstance(port, PortOptions) else PortOptions(port)
     with session(options, trace) as found:
         return found.board, tuple(_listed(found, partition) for partition in found.board.partitions or ())
 
 
-def _listed(found: Session, partition: Partition) -> Listed:
+def _listed(found: Session, partition: Partition) -> PartitionListing:
     if partition.image_size is None:
-        return Listed(partition)
+        return PartitionListing(partition)
     attach(found.repl, found.board, partition)
     window = Window(lambda at, size: b"".join(fetch(found.repl, at, size)), partition.image_size)
     try:
-        return Listed(partition, reader.parse(window).root)
+        return PartitionListing(partition, reader.parse(window).root)
     except ImageError as error:
-        return Listed(partition, problem=error)
+        return PartitionListing(partition, problem=error)
 
 
 class Window:

@@ -10,14 +10,14 @@ from hatch_romfs.cli import show
 from hatch_romfs.cli.command import say
 
 if TYPE_CHECKING:
-    from hatch_romfs.board.listing import Listed
+    from hatch_romfs.board.listing import PartitionListing
     from hatch_romfs.board.probe import Board, Partition
 
 SHOWN: Final = 12
 """Bytes of a partition's start that are shown."""
 
 
-def document(board: Board, listed: tuple[Listed, ...]) -> dict[str, Any]:
+def document(board: Board, listed: tuple[PartitionListing, ...]) -> dict[str, Any]:
     """Return what a board is for machines."""
     found = asdict(board)
     found["arch"] = board.arch
@@ -36,7 +36,7 @@ def blocks(partition: Partition) -> int:
     return -(-partition.geometry.size // partition.geometry.block)
 
 
-def show_board(board: Board, listed: tuple[Listed, ...], *, verbose: bool) -> None:
+def show_board(board: Board, listed: tuple[PartitionListing, ...], *, verbose: bool) -> None:
     """Print what a board is, and what its partitions hold: with their files if these were listed.
 
     With ``verbose``, also the first bytes of each partition.
@@ -56,7 +56,7 @@ def show_board(board: Board, listed: tuple[Listed, ...], *, verbose: bool) -> No
             _show_listed(one)
 
 
-def _show_listed(listed: Listed) -> None:
+def _show_listed(listed: PartitionListing) -> None:
     partition = listed.partition
     if listed.problem is not None:
         say(f"its files cannot be listed: {listed.problem.message}")

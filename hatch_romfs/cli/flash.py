@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from hatch_romfs.board.link import Trace
-    from hatch_romfs.board.listing import Listed
+    from hatch_romfs.board.listing import PartitionListing
     from hatch_romfs.board.session import PortOptions
 
 # What a command needs is imported when it runs: --help, and every start, would wait for the rest.
@@ -190,7 +190,7 @@ def flash(options: argparse.Namespace) -> None:
         from hatch_romfs.images.installed import installed_image
 
         source = installed_image(options.installed, options.image)
-    with open_source(options, source) as image, show.board_progress(quiet=options.quiet or options.json) as on_event:
+    with open_source(options, source) as image, show.progress(quiet=options.quiet or options.json) as on_event:
         if not options.force:
             check_content(image.path, source)
         done = write(
@@ -245,7 +245,7 @@ def query(options: argparse.Namespace) -> None:
     from hatch_romfs.board.listing import list_files
     from hatch_romfs.cli import boards
 
-    listed: tuple[Listed, ...] = ()
+    listed: tuple[PartitionListing, ...] = ()
     if options.files:
         board, listed = list_files(_port(options), trace=_trace(options))
     else:
@@ -264,7 +264,7 @@ def verify(options: argparse.Namespace) -> None:
 
     with (
         open_source(options, options.verify) as image,
-        show.board_progress(quiet=options.quiet or options.json) as on_event,
+        show.progress(quiet=options.quiet or options.json) as on_event,
     ):
         board = compare(
             image.path,
@@ -289,7 +289,7 @@ def read(options: argparse.Namespace) -> None:
 
     partition = options.partition or 0
     check_new(options.read)  # before anything is read, which takes its time
-    with show.board_progress(quiet=options.quiet or options.json) as on_event:
+    with show.progress(quiet=options.quiet or options.json) as on_event:
         data = fetch(
             _port(options),
             partition=partition,
@@ -310,7 +310,7 @@ def erase(options: argparse.Namespace) -> None:
     from hatch_romfs.cli import show
 
     partition = options.partition or 0
-    with show.board_progress(quiet=options.quiet or options.json) as on_event:
+    with show.progress(quiet=options.quiet or options.json) as on_event:
         board = clear(_port(options), partition=partition, on_event=on_event, trace=_trace(options))
     if options.json:
         print_json({"board": board.machine, "partition": partition, "erased": True})

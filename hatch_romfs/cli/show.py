@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 
 from hatch_romfs.cli.command import say, warn
 from hatch_romfs.errors import ImageError, one_line
-from hatch_romfs.events import Progress, ignore_progress
+from hatch_romfs.events import ignore_progress
 from hatch_romfs.formats.image import image_content
 from hatch_romfs.formats.sharing import hard_links
 from hatch_romfs.tree import Directory, File, Special, Symlink, walk
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from rich.tree import Tree
 
-    from hatch_romfs.board.listing import Listed
+    from hatch_romfs.board.listing import PartitionListing
     from hatch_romfs.builder.build import BuildResult
     from hatch_romfs.events import Report
     from hatch_romfs.formats.image import Image
@@ -40,13 +40,6 @@ def progress(*, quiet: bool) -> Iterator[Report]:
 
     with progress_bars() as report:
         yield report
-
-
-@contextmanager
-def board_progress(*, quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
-    """Show the progress of work on a board, which reports phase, done, and total in bytes."""
-    with progress(quiet=quiet) as report:
-        yield lambda phase, done, total: report(Progress(phase, done, total))
 
 
 def result(built: BuildResult) -> None:
@@ -121,7 +114,7 @@ def tree_document(image: Image) -> dict[str, object]:
     }
 
 
-def listed_document(listed: Listed) -> dict[str, object]:
+def listed_document(listed: PartitionListing) -> dict[str, object]:
     """Return everything in a partition, in order; ``entries`` is None if there is no valid image."""
     base = listed.partition.address
     entries = None

@@ -11,6 +11,7 @@ from hatch_romfs import flash
 from hatch_romfs.board.link import Link
 from hatch_romfs.board.repl import RawRepl
 from hatch_romfs.board.session import PortOptions
+from hatch_romfs.events import Progress
 from hatch_romfs.sim.board import SimulatedBoard
 from tests.board.boards import ERASED, FAMILIES, SIZE, declared, held, image_bytes, options, put, touched
 from tests.board.faulty import Faults, FaultyBoard
@@ -24,8 +25,8 @@ def test_what_an_event_raises_leaves_no_header_and_no_deaf_board(error, at, imag
     old = image_bytes(9000, 2)
     file = put(tmp_path / "rom.bin", old + ERASED * (SIZE - 9000))
 
-    def stop(doing: str, done: int, _total: int) -> None:
-        if doing == "writing" and done >= at:
+    def stop(event: Progress) -> None:
+        if event.phase == "writing" and event.done >= at:
             raise error
 
     with SimulatedBoard(options("rp2", file, ram=48 << 10)) as board:
@@ -48,8 +49,8 @@ def test_what_an_event_raises_leaves_no_header_and_no_deaf_board(error, at, imag
 def test_ctrl_c_reports_what_the_partition_holds(doing, at, state, image, tmp_path):
     file = put(tmp_path / "rom.bin", OLD.ljust(SIZE, ERASED))
 
-    def stop(event: str, done: int, _total: int) -> None:
-        if event == doing and (done >= at if doing == "writing" else done == at):
+    def stop(event: Progress) -> None:
+        if event.phase == doing and (event.done >= at if doing == "writing" else event.done == at):
             raise KeyboardInterrupt
 
     with SimulatedBoard(options("rp2", file, ram=48 << 10)) as board:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from hatch_romfs import ImageError, flash, list_files
 from hatch_romfs.board import probe
-from hatch_romfs.board.channel import READ
+from hatch_romfs.board.agent import READ
 from hatch_romfs.board.listing import MOST, Window
 from hatch_romfs.board.listing import _listed as listed_in
 from hatch_romfs.board.session import PortOptions, session

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from hatch_romfs import BoardError, LinkError, flash
 from hatch_romfs.board import link as link_module
-from hatch_romfs.board.channel import Channel, _frame_size, algorithm
+from hatch_romfs.board.channel import Channel, _frame_size
 from hatch_romfs.board.flash import erase, query, read, verify
+from hatch_romfs.board.hashes import algorithm
 from hatch_romfs.board.plan import Geometry
 from hatch_romfs.board.probe import ANSWER, CODE, PARTITIONS, Board, _sum, probe
 from hatch_romfs.board.repl import RawRepl
