@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import time
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from hatch_romfs.board.opening import open_port
 from hatch_romfs.errors import LinkError, LostLinkError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from hatch_romfs.board.opening import OpenPort
 
     Trace = Callable[[str, bytes], None]
     OnMessage = Callable[[str], None]
@@ -31,27 +33,6 @@ RETRY = 0.1
 """Seconds between two attempts to open a port that was lost."""
 LONG_WAIT = 1.0
 """Seconds after which a message says what is being waited for."""
-
-
-class OpenPort(Protocol):
-    """An open port, as pyserial and whatever else carries bytes provide it. Its methods raise OSError."""
-
-    @property
-    def in_waiting(self) -> int:
-        """How many bytes can be read without waiting."""
-        ...
-
-    def read(self, size: int, /) -> bytes:
-        """Return up to ``size`` bytes; wait a short time, ``SLICE``, for the first of them."""
-        ...
-
-    def write(self, data: bytes, /) -> int | None:
-        """Send everything; must raise, not hang, when the other end stops reading."""
-        ...
-
-    def close(self) -> None:
-        """Release the port."""
-        ...
 
 
 def ignore_message(_text: str) -> None:

@@ -10,15 +10,13 @@ import stat
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 from urllib.parse import urlsplit
 
 from hatch_romfs.errors import LinkError, PortUnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from hatch_romfs.board.link import OpenPort
 
 LOCK_TIMEOUT: Final = 0.5
 """Seconds to wait for a program that is about to release the port."""
@@ -35,6 +33,27 @@ _KINDS: Final = (
 )
 _UNCONFIRMED: Final = "ign_set_control"
 _NETWORK: Final = ("socket", "rfc2217")
+
+
+class OpenPort(Protocol):
+    """An open port, as pyserial and whatever else carries bytes provide it. Its methods raise OSError."""
+
+    @property
+    def in_waiting(self) -> int:
+        """How many bytes can be read without waiting."""
+        ...
+
+    def read(self, size: int, /) -> bytes:
+        """Return up to ``size`` bytes; wait a short time for the first of them."""
+        ...
+
+    def write(self, data: bytes, /) -> int | None:
+        """Send everything; must raise, not hang, when the other end stops reading."""
+        ...
+
+    def close(self) -> None:
+        """Release the port."""
+        ...
 
 
 def open_port(  # noqa: PLR0913 - the settings of a port
