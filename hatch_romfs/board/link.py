@@ -10,11 +10,13 @@ import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from hatch_romfs.board.opening import OpenPort, open_port
+from hatch_romfs.board.opening import open_port
 from hatch_romfs.errors import LinkError, LostLinkError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from hatch_romfs.board.opening import OpenPort
 
     Trace = Callable[[str, bytes], None]
     OnMessage = Callable[[str], None]

@@ -18,7 +18,6 @@ from hatch_romfs.errors import LinkError, PortUnavailableError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-
 LOCK_TIMEOUT: Final = 0.5
 """Seconds to wait for a program that is about to release the port."""
 POLL: Final = 0.05
@@ -45,7 +44,7 @@ class OpenPort(Protocol):
         ...
 
     def read(self, size: int, /) -> bytes:
-        """Return up to ``size`` bytes; wait a short time, for the first of them."""
+        """Return up to ``size`` bytes; wait a short time for the first of them."""
         ...
 
     def write(self, data: bytes, /) -> int | None:

@@ -164,10 +164,10 @@ def _contradictions(settings: Settings) -> list[Problem]:
     mpy = settings.mpy
     if mpy and mpy.emit != "bytecode" and mpy.arch is None:
         problems.append(Problem(mpy.where("emit"), f'"{mpy.emit}" needs tool.romfs.mpy.arch, the board\'s'))
-    problems += _arch_flags_problems(mpy)
+    problems += _arch_flags_problems(mpy, mpy.where("arch_flags") if mpy else "")
     for source in (*settings.sources, *settings.lib):
         if source.image is not None and source.image.mpy != mpy:
-            problems += _arch_flags_problems(source.image.mpy)
+            problems += _arch_flags_problems(source.image.mpy, f"{source.where('image')}.mpy.arch-flags")
     problems += [
         Problem(source.where("to"), "must name the file that the image becomes")
         for source in (*settings.sources, *settings.lib)
@@ -185,16 +185,14 @@ def _contradictions(settings: Settings) -> list[Problem]:
     return problems
 
 
-def _arch_flags_problems(mpy: Mpy | None) -> list[Problem]:
+def _arch_flags_problems(mpy: Mpy | None, key: str) -> list[Problem]:
     """Return why the architecture or the MicroPython release cannot have architecture flags, if there are any."""
     if mpy is None or mpy.arch_flags is None:
         return []
     problems = []
     if mpy.arch != FLAGS_ARCH:
         found = "it is not set" if mpy.arch is None else f"{mpy.arch} has no flags"
-        problems.append(Problem(mpy.where("arch_flags"), f'needs arch = "{FLAGS_ARCH}"; {found}'))
+        problems.append(Problem(key, f'needs arch = "{FLAGS_ARCH}"; {found}'))
     if mpy.micropython and tuple(map(int, mpy.micropython.split(".")[:2])) < FLAGS_SINCE:
-        problems.append(
-            Problem(mpy.where("arch_flags"), f"needs MicroPython 1.27 or newer; micropython is {mpy.micropython}")
-        )
+        problems.append(Problem(key, f"needs MicroPython 1.27 or newer; micropython is {mpy.micropython}"))
     return problems

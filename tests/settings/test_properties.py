@@ -129,7 +129,7 @@ def test_what_the_schema_accepts_the_parser_accepts(table):
             "tool.romfs.mpy.arch-flags": "needs ",
             "tool.romfs.linux": 'is only for format = "linux"',
             "tool.romfs.board": 'is only for format = "micropython"',
-            "tool.romfs.partition": " has partition",
+            "tool.romfs.partition": " has only partition",
         }
         for problem in error.problems:
             assert needs[problem.key] in problem.text
