@@ -1,4 +1,4 @@
-"""What must be right before anything is erased."""
+"""Checks of a board and an image before anything is erased."""
 
 from __future__ import annotations
 
@@ -44,23 +44,23 @@ def choose_partition(board: Board, number: int) -> Partition:
     return partition
 
 
-def unlike(board: Board, known: BoardFacts) -> list[str]:
-    """Return in what a board is not what boards of a name are known to be; its firmware may be of another make.
+def list_differences(board: Board, facts: BoardFacts) -> list[str]:
+    """Return how a board differs from what is known about boards of a name; its firmware may come from elsewhere.
 
-    What a board calls itself is not its name here, but it says which chip it has.
+    A board does not report that name, but its description contains the name of its chip.
     """
     found = board.partitions or ()
-    differing = []
-    if known.mcu and known.mcu not in board.machine:
-        differing.append(f"it calls itself {board.machine!r}, without {known.mcu}")
-    if known.arch and board.arch and not _runs(known.arch, board.arch):
-        differing.append(f"it runs {board.arch} code, not {known.arch}")
-    if len(found) != len(known.partitions):
-        differing.append(f"the number of its partitions is {len(found)}, not {len(known.partitions)}")
-    for partition, size in zip(found, known.sizes, strict=False):
+    differences = []
+    if facts.mcu and facts.mcu not in board.machine:
+        differences.append(f"it reports {board.machine!r}, which does not contain {facts.mcu}")
+    if facts.arch and board.arch and not _runs(facts.arch, board.arch):
+        differences.append(f"it runs {board.arch} code, not {facts.arch}")
+    if len(found) != len(facts.partitions):
+        differences.append(f"it has {len(found)} partitions, not {len(facts.partitions)}")
+    for partition, size in zip(found, facts.sizes, strict=False):
         if size not in (None, partition.geometry.size):
-            differing.append(f"its partition {partition.number} has {partition.geometry.size:,} bytes, not {size:,}")
-    return differing
+            differences.append(f"its partition {partition.number} has {partition.geometry.size:,} bytes, not {size:,}")
+    return differences
 
 
 def check_writable(board: Board, partition: Partition) -> None:
@@ -93,7 +93,7 @@ def check_code(image: Image, board: Board) -> None:
         if not path.endswith(".mpy"):
             continue
         header = read_header(bytes(next(iter(file.content.chunks()), b"")[:HEADER_SIZE]))
-        problem = "is no .mpy file" if header is None else _header_problem(header, board)
+        problem = "is not a .mpy file" if header is None else _header_problem(header, board)
         if header is not None and problem is None:
             problem = _flags_problem(header, board)
             if problem is not None:

@@ -1,4 +1,4 @@
-"""How boards look: lines for people, documents for machines."""
+"""Boards as text for people and as documents for machines."""
 
 from __future__ import annotations
 
@@ -69,14 +69,14 @@ def _partition_line(partition: Partition) -> str:
     if partition.problem:
         return f"partition {partition.number}: cannot be used: {partition.problem}"
     geometry = partition.geometry
-    held = "no image"
+    content = "no image"
     if partition.image_size is not None:
-        held = f"an image of {partition.image_size:,} bytes"
+        content = f"an image of {partition.image_size:,} bytes"
     if partition.metadata is not None:
         known = " ".join(filter(None, (partition.metadata.name, partition.metadata.version)))
-        content = f"content {partition.metadata.sha256[:16]}"
-        held += f": {', '.join(filter(None, (known, content)))}"
+        digest = f"content {partition.metadata.sha256[:16]}"
+        content += f": {', '.join(filter(None, (known, digest)))}"
     return (
         f"partition {partition.number}: {geometry.size:,} bytes, {blocks(partition):,} blocks of {geometry.block:,},"
-        f" written in units of {geometry.unit}, {partition.access}; holds {held}"
+        f" written in units of {geometry.unit}, {partition.access}; holds {content}"
     )

@@ -71,7 +71,7 @@ def _with_seconds(arguments: Sequence[str]) -> list[str]:
 
 
 def _check_together(options: argparse.Namespace, asked: str) -> None:
-    """Refuse options that mean nothing beside what is asked for, before one is taken to have been heeded."""
+    """Refuse options that have no effect together with what is asked for."""
     meant = {
         "files": ("query",),
         "whole": ("read",),
@@ -99,10 +99,10 @@ def parser() -> Parser:
         " moment leaves nothing broken that mounts. IMAGE is an image, or a project or folder, which is built first.",
     )
     add = top.add_argument
-    add("--version", action=Version, nargs=0, help="print the version and end")
+    add("--version", action=Version, nargs=0, help="print the version and exit")
     add("source", nargs="?", type=Path, metavar="IMAGE", help="an image, a project or a folder")
-    add("--installed", metavar="NAME", help="write the image that this installed package has brought")
-    add("--image", metavar="NAME", help="of several images of a project or a package the one that is meant")
+    add("--installed", metavar="NAME", help="write the image of this installed package")
+    add("--image", metavar="NAME", help="which image of a project or package that has several")
     add(
         "--port",
         metavar="PORT",
@@ -118,7 +118,7 @@ def parser() -> Parser:
     )
     add("--partition", type=int, metavar="N", help="the partition; by default the project's, or 0")
     what = top.add_mutually_exclusive_group()
-    what.add_argument("--query", action="store_true", help="say what the board is, and what its partitions hold")
+    what.add_argument("--query", action="store_true", help="show the board and what its partitions hold")
     what.add_argument("--verify", type=Path, metavar="IMAGE", help="compare only")
     what.add_argument("--read", type=Path, metavar="OUT", help="write the image that the partition holds to a file")
     what.add_argument("--erase", action="store_true", help="erase the partition")
@@ -201,7 +201,7 @@ def flash(options: argparse.Namespace) -> None:
             full=options.full,
             dry_run=options.dry_run,
             reset=not options.no_reset,
-            on_board=image.meet,
+            on_board=image.check_board,
             on_event=on_event,
             trace=_trace(options),
         )
@@ -270,7 +270,7 @@ def verify(options: argparse.Namespace) -> None:
             image.path,
             _port(options),
             partition=image.partition,
-            on_board=image.meet,
+            on_board=image.check_board,
             on_event=on_event,
             trace=_trace(options),
         )

@@ -1,4 +1,4 @@
-"""What ``romfs-flash`` writes or compares: an image file, or that of a project or folder, which is built first."""
+"""What ``romfs-flash`` writes or compares: an image file, or the image of a project or folder, built first."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Source(NamedTuple):
-    """An image's file, the board that its project is for, the partition to use, and what its maker was warned of."""
+    """An image file, the board that its project is for, the partition to use, and the warnings so far."""
 
     path: Path
     board: str | None
@@ -28,24 +28,24 @@ class Source(NamedTuple):
     warnings: list[str]
 
     def warn(self, text: str) -> None:
-        """Say it on standard error, and keep it for the document."""
+        """Print a warning on standard error, and keep it for the JSON document."""
         self.warnings.append(text)
         warn(text)
 
-    def meet(self, board: Board) -> None:
-        """Warn where the connected board is another than that of the project."""
+    def check_board(self, board: Board) -> None:
+        """Warn if the connected board does not look like the board of the project."""
         if self.board is None:
             return
-        from hatch_romfs.board.checks import unlike
+        from hatch_romfs.board.checks import list_differences
         from hatch_romfs.settings.boards import boards
 
-        if differing := unlike(board, boards()[self.board]):
-            self.warn(f"the connected board may be no {self.board}: {'; '.join(differing)}")
+        if differences := list_differences(board, boards()[self.board]):
+            self.warn(f"the connected board may not be an {self.board}: {'; '.join(differences)}")
 
 
 @contextmanager
 def open_source(options: argparse.Namespace, source: Path) -> Iterator[Source]:
-    """Return the image; a project's or a folder's is built into a temporary file."""
+    """Open what is to be written; the image of a project or folder is built into a temporary file."""
     if not source.is_dir():
         yield Source(source, None, options.partition or 0, [])
         return

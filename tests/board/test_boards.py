@@ -2,7 +2,7 @@
 
 import pytest
 
-from hatch_romfs.board.checks import unlike
+from hatch_romfs.board.checks import list_differences
 from hatch_romfs.board.plan import Geometry
 from hatch_romfs.board.probe import Board, Partition
 from hatch_romfs.settings.boards import boards
@@ -50,10 +50,10 @@ def board_of(known, *, machine=None, arch=None, sizes=None):
 @pytest.mark.parametrize("name", boards())
 def test_a_board_is_like_itself_and_unlike_one_with_more_partitions(name):
     known = boards()[name]
-    assert unlike(board_of(known), known) == []
+    assert list_differences(board_of(known), known) == []
     count = len(known.partitions)
     more = [size or 4096 for size in known.sizes] + [4096]
-    assert unlike(board_of(known, sizes=more), known) == [f"the number of its partitions is {count + 1}, not {count}"]
+    assert list_differences(board_of(known, sizes=more), known) == [f"it has {count + 1} partitions, not {count}"]
 
 
 AE3, RT1060 = boards()["OPENMV_AE3"], boards()["OPENMV_RT1060"]
@@ -63,27 +63,27 @@ AE3, RT1060 = boards()["OPENMV_AE3"], boards()["OPENMV_RT1060"]
     ("known", "says", "differing"),
     [
         (RT1060, {"machine": "OpenMV IMXRT1060 with MIMXRT1062DVJ6A"}, []),
-        (RT1060, {"machine": "Arduino GIGA"}, ["it calls itself 'Arduino GIGA', without RT1062"]),
+        (RT1060, {"machine": "Arduino GIGA"}, ["it reports 'Arduino GIGA', which does not contain RT1062"]),
         (RT1060, {"arch": "armv7emdp"}, []),
         (RT1060, {"arch": "armv7m"}, ["it runs armv7m code, not armv7emsp"]),
         (RT1060, {"arch": "xtensawin"}, ["it runs xtensawin code, not armv7emsp"]),
         (AE3, {"machine": "OpenMV AE3"}, []),
         (AE3, {"sizes": [24 << 20, 2 << 20]}, ["its partition 1 has 2,097,152 bytes, not 1,048,576"]),
-        (AE3, {"sizes": [24 << 20]}, ["the number of its partitions is 1, not 2"]),
+        (AE3, {"sizes": [24 << 20]}, ["it has 1 partitions, not 2"]),
         (
             boards()["OPENMV4"],
             {"machine": "X", "arch": "armv6m", "sizes": [4096, 4096]},
             [
-                "it calls itself 'X', without STM32H743",
+                "it reports 'X', which does not contain STM32H743",
                 "it runs armv6m code, not armv7emsp",
-                "the number of its partitions is 2, not 1",
+                "it has 2 partitions, not 1",
                 "its partition 0 has 4,096 bytes, not 131,072",
             ],
         ),
     ],
 )
 def test_what_makes_it_another(known, says, differing):
-    assert unlike(board_of(known, **says), known) == differing
+    assert list_differences(board_of(known, **says), known) == differing
 
 
 # What romfs-flash says
@@ -106,7 +106,8 @@ def test_another_board_is_warned_of_and_written(tmp_path, romfs_flash):
     image = tmp_path / "app.romfs"
     options = SimOptions(port="rp2", size=SIZE, machine="Pico\x1b[2J with RP2040")
     said = (
-        r"the connected board may be no OPENMV2: it calls itself 'Pico\x1b[2J with RP2040', without STM32F427; it runs"
+        r"the connected board may not be an OPENMV2: it reports 'Pico\x1b[2J with RP2040', which "
+        r"does not contain STM32F427; it runs"
         " armv6m code, not armv7emsp; its partition 0 has 65,536 bytes, not 131,072"
     )
     with FaultyBoard(options, Faults(mpy=firmware("armv6m"))) as board:
@@ -130,7 +131,7 @@ def test_the_warning_comes_before_what_fails(tmp_path, romfs_flash):
         ran = romfs_flash(source, "--port", board.port)
         assert ran.status == 5
         first, second, _ = ran.err.splitlines()
-        assert first.startswith("warning: the connected board may be no OPENMV2: ")
+        assert first.startswith("warning: the connected board may not be an OPENMV2: ")
         assert second.startswith("error: the image is ")
         assert held(board) == ERASED
 
