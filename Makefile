@@ -10,8 +10,7 @@ test: $(VENV)/.ready
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -m timed
-	$(BIN)/pytest -m "not timed" -n auto --dist loadgroup --cov --cov-report=term
+	$(BIN)/pytest -n auto --dist loadgroup --cov --cov-report=term
 
 demo: $(VENV)/.ready
 	$(BIN)/python examples/demo.py
