@@ -26,17 +26,8 @@ def test_a_large_file_is_streamed(options, tmp_path):
     with (source / "large.bin").open("wb") as file:
         file.truncate(LARGE)
     code = "import sys; from hatch_romfs.cli.image import main; sys.exit(main())"
-    command = [
-        sys.executable,
-        "-c",
-        code,
-        "build",
-        str(source),
-        "-o",
-        str(tmp_path / "out.romfs"),
-        "--no-mpy",
-        *options,
-    ]
+    image = tmp_path / "out.romfs"
+    command = [sys.executable, "-c", code, "build", str(source), "-o", str(image), "--no-mpy", *options]
     done = subprocess.run(
         [sys.executable, "-c", MEASURE, *command], capture_output=True, text=True, check=False, env=unmeasured()
     )

@@ -164,7 +164,7 @@ class Channel:
             link.write(frame.head(patches, crc))
             self._expect(b">", ASK)
             link.write(payload)
-            self._expect(b".", 1.0 + 1.5 * link.seconds_for(len(payload)))
+            self._expect(b".", ASK + 1.5 * link.seconds_for(len(payload)))
             self._receive_result(seconds, SHORT)
         except _DamagedError:
             self._restart()

@@ -100,8 +100,9 @@ class RawRepl:
         except LostLinkError:
             raise
         except RaisedError as error:
-            if "MemoryError" in error.last:
+            if "MemoryError" in error.last and "locked" not in error.last:  # an interrupt can leave the heap locked
                 raise
+            self.enter()
         except LinkError:
             self.enter()
         return self.run(code, timeout, most=most)

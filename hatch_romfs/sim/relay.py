@@ -36,7 +36,7 @@ _DOWN_ROOM = 4096
 _PACED_DOWN_ROOM = 64  # what a UART takes before a program that prints has to wait
 _UP_ROOM = 1 << 20  # so much that a Ctrl-C behind a flood of bytes is still seen
 _SETTLE = 0.1  # seconds in which a program that goes on after an interrupt has surely seen it
-_GRACE = 0.3  # seconds that a full ring waits for a MicroPython that may be about to read
+_GRACE = 1.0  # seconds that a full ring waits for a MicroPython that may be about to read
 _POLL = 0.002
 
 
