@@ -85,7 +85,7 @@ def test_what_is_no_sound_image_never_meets_a_board(what, tmp_path, romfs_flash)
     path = put(tmp_path / "image", data)
     said = {
         "cut": "the image is cut short: it should be 4000 bytes, but only 3000 are there (at offset 3000)",
-        "changed": "the content is not what the image's own SHA-256 says it is (at offset 129)",
+        "changed": "the content does not match the SHA-256 in the image (at offset 129)",
         "none": "not a MicroPython ROMFS image: it begins with 4d5a00 (at offset 0)",
         "empty": "the file is empty (at offset 0)",
         "followed": "the image ends at 4000, but other data follows it (at offset 4000)",
