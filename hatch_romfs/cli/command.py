@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 INTERRUPTED = 130
+_BYTES = 0xDC00
+"""The surrogate of byte 0, in Python's file names."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -53,7 +55,13 @@ def printable(text: str) -> str:
 
     Names come from images and folders, which can be hostile.
     """
-    return "".join(char if char.isprintable() or char == "\n" else ascii(char)[1:-1] for char in text)
+    return "".join(char if char.isprintable() or char == "\n" else _escape(char) for char in text)
+
+
+def _escape(char: str) -> str:
+    """Return a character as an escape; one that stands for a byte of a name that is not UTF-8 becomes that byte's."""
+    byte = ord(char) - _BYTES
+    return f"\\x{byte:02x}" if 0x80 <= byte <= 0xFF else ascii(char)[1:-1]  # noqa: PLR2004
 
 
 def say(text: str) -> None:

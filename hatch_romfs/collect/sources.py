@@ -12,7 +12,7 @@ from hatch_romfs.collect.manifest import manifest_files, package_files
 from hatch_romfs.collect.merge import add_node, merge_directory
 from hatch_romfs.collect.repeated import repeated_modules
 from hatch_romfs.errors import BuildError, Problem, SettingsError
-from hatch_romfs.paths import MAX_DEPTH, MAX_PATH, join
+from hatch_romfs.paths import MAX_DEPTH, MAX_PATH, encode_name, join, show_name
 from hatch_romfs.settings.patterns import compile_exclude, compile_patterns
 from hatch_romfs.tree import Directory, File, NestedImage, files, nested_images, walk
 
@@ -160,9 +160,10 @@ def _source_folder(settings: Settings, source: Source, root: Path, keep: Keep | 
 
 def _check_path(path: str) -> None:
     """Refuse a path that is deeper or longer than images allow."""
-    if path.count("/") > MAX_DEPTH or len(path.encode()) > MAX_PATH:
+    if path.count("/") > MAX_DEPTH or len(encode_name(path)) > MAX_PATH:
+        shown = show_name(path[:60])
         raise BuildError(
-            f"{path[:60]}…: folders are nested more than {MAX_DEPTH} deep, or the path exceeds {MAX_PATH} bytes"
+            f"{shown}…: folders are nested more than {MAX_DEPTH} deep, or the path exceeds {MAX_PATH} bytes"
         )
 
 
