@@ -14,12 +14,13 @@ class MpyHeader(NamedTuple):
     """The header of a ``.mpy`` file.
 
     ``version`` must be the board's. ``sub_version`` and ``arch`` matter only for native code; without it ``arch`` is
-    None.
+    None. ``small_int_bits`` is the size of the small integers in the code, which must not exceed the board's.
     """
 
     version: int
     sub_version: int
     arch: str | None
+    small_int_bits: int = 31
 
 
 def read_header(data: bytes | memoryview) -> MpyHeader | None:
@@ -30,4 +31,4 @@ def read_header(data: bytes | memoryview) -> MpyHeader | None:
     arch = fields.flags >> 2 & 0xF
     if arch > len(ARCHS):
         return None
-    return MpyHeader(fields.version, fields.flags & 3, ARCHS[arch - 1] if arch else None)
+    return MpyHeader(fields.version, fields.flags & 3, ARCHS[arch - 1] if arch else None, data[3])
