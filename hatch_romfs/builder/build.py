@@ -37,7 +37,7 @@ class BuildResult(NamedTuple):
 
     ``size`` and ``limit``, the size of the partition, are in bytes; ``sha256`` is of the whole image; ``files`` is
     their number. ``board`` and ``partition`` are what the image is for. ``inventory`` is the path of the inventory, if
-    the settings ask for one.
+    the settings ask for one. ``excluded`` are the paths that built-in patterns excluded.
     """
 
     path: Path
@@ -49,6 +49,7 @@ class BuildResult(NamedTuple):
     board: str | None = None
     partition: int = 0
     inventory: Path | None = None
+    excluded: tuple[str, ...] = ()
 
 
 def build_image(job: Job, *, cache: bool = True, on_progress: Report = ignore_progress) -> BuildResult:
@@ -73,6 +74,7 @@ def build_image(job: Job, *, cache: bool = True, on_progress: Report = ignore_pr
         board=settings.board,
         partition=settings.partition,
         inventory=job.inventory,
+        excluded=collected.excluded,
     )
 
 

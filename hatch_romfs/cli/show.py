@@ -57,6 +57,12 @@ def result(built: BuildResult) -> None:
     say(f"{built.path}  {built.size:,} bytes{share}, {count(built.files, 'file')}, sha256 {built.sha256}")
 
 
+def excluded(built: BuildResult) -> None:
+    """Print what built-in patterns excluded, on standard error."""
+    for path in built.excluded:
+        sys.stderr.write(f"excluded {printable(path)} (by a built-in pattern)\n")
+
+
 def result_document(built: BuildResult) -> dict[str, object]:
     """Return what was built, for machines."""
     return {
@@ -66,6 +72,7 @@ def result_document(built: BuildResult) -> dict[str, object]:
         "files": built.files,
         "warnings": list(built.warnings),
         "inventory": built.inventory and str(built.inventory),
+        "excluded": list(built.excluded),
     }
 
 

@@ -80,7 +80,7 @@ def _needed(project: Project) -> dict[str, tuple[Path, Node | None]]:
 
 
 def _add_sources(needed: dict[str, tuple[Path, Node | None]], settings: Settings, root: Path) -> None:
-    for _, source, tree in read_sources(settings, root):
+    for _, source, tree, _excluded in read_sources(settings, root):
         folder = Path(os.path.normpath(source.path)).as_posix()
         if folder == ".." or folder.startswith("../") or Path(folder).is_absolute():
             raise SettingsError(
