@@ -1,9 +1,10 @@
-"""The whole path from a job to its image: collect, compile, pack, write."""
+"""The whole path from a job to its image: collect, compile, check, pack, write."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from hatch_romfs.builder.checks import check_content
 from hatch_romfs.builder.hashing import Digest
 from hatch_romfs.builder.output import check_replaceable, replace_output, write_new, write_output
 from hatch_romfs.builder.pack import pack, unused_patterns
@@ -61,6 +62,7 @@ def build_image(job: Job, *, cache: bool = True, on_progress: Report = ignore_pr
     _check_outputs(job)
     collected = (collect_folder if job.name is None else collect)(settings, job.root, job.outputs)
     compiled = compile_tree(collected.tree, settings, cache=Cache.of_user() if cache else None, on_progress=on_progress)
+    warnings = check_content(compiled, settings)
     image = pack(compiled, settings, job.name, job.version)
     _check_size(image, settings)
     sha256 = _write_outputs(job, image, on_progress)
@@ -69,7 +71,7 @@ def build_image(job: Job, *, cache: bool = True, on_progress: Report = ignore_pr
         size=image.size,
         sha256=sha256,
         files=sum(1 for _ in files(image.tree)),
-        warnings=(*collected.warnings, *unused_patterns(compiled, settings)),
+        warnings=(*collected.warnings, *warnings, *unused_patterns(compiled, settings)),
         limit=settings.size,
         board=settings.board,
         partition=settings.partition,

@@ -7,6 +7,7 @@ from pathlib import Path
 from posixpath import normpath
 from typing import TYPE_CHECKING, NamedTuple
 
+from hatch_romfs.collect.builtin import shadowing_warnings
 from hatch_romfs.collect.folder import Folder, Keep
 from hatch_romfs.collect.manifest import manifest_files, package_files
 from hatch_romfs.collect.merge import add_node, merge_directory
@@ -58,7 +59,8 @@ def collect(settings: Settings, root: Path, outputs: Sequence[Path] = ()) -> Col
             add_node(tree, path, NestedImage(content, source.image, source.path))
         elif content.entries:
             merge_directory(tree, path, content)
-    warnings: list[str] = []
+    # Modules of manifests and packages may extend built-in ones: that is what they are published for.
+    warnings = _shadowing(settings, tree)
     frozen: set[str] = set()
     for path, file in manifest_files(settings, root, warnings, frozen):
         add_node(tree, path, file)
@@ -92,7 +94,14 @@ def collect_folder(settings: Settings, root: Path, outputs: Sequence[Path] = ())
         excluded=[],
     )
     _check_outputs(folder, outputs)
-    return _finish(settings, folder.read(), [], folder.excluded or ())
+    tree = folder.read()
+    return _finish(settings, tree, _shadowing(settings, tree), folder.excluded or ())
+
+
+def _shadowing(settings: Settings, tree: Directory) -> list[str]:
+    if settings.format == "linux":
+        return []
+    return shadowing_warnings((path for path, _ in files(tree)), settings.lib_dir)
 
 
 def read_sources(settings: Settings, root: Path, outputs: Sequence[Path] = ()) -> list[SourceTree]:
@@ -200,9 +209,21 @@ def _warnings(tree: Directory) -> Iterator[str]:
 
 
 def _case_warnings(path: str, directory: Directory) -> Iterator[str]:
+    """Yield a warning for names that are one to some computers. To a board all of them are different."""
     same: defaultdict[str, list[str]] = defaultdict(list)
     for name, _ in directory.sorted():
-        same[name.casefold()].append(join(path, name))
-    for paths in same.values():
-        if len(paths) > 1:
-            yield f"{' and '.join(paths)} differ only in case: some computers cannot store both"
+        same[_normalize(name).casefold()].append(name)
+    for names in same.values():
+        if len(names) > 1:
+            differs = len({_normalize(name) for name in names}) == len(names)
+            what = "case" if differs else "Unicode normalization"
+            paths = " and ".join(join(path, name) for name in names)
+            yield f"{paths} differ only in {what}: some computers cannot store both"
+
+
+def _normalize(name: str) -> str:
+    if name.isascii():
+        return name
+    from unicodedata import normalize  # noqa: PLC0415 - most names are ASCII
+
+    return normalize("NFC", name)
