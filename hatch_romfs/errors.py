@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 Text: TypeAlias = "str | Sequence[str]"
 """A line of text, or several."""
+_BYTES = 0xDC00
+"""What Python adds to a byte of a name that it cannot decode."""
 
 
 def one_line(text: str) -> str:
@@ -23,7 +25,13 @@ def one_line(text: str) -> str:
     """
     if text.isprintable():
         return text
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+    return "".join(char if char.isprintable() else _escape(char) for char in text)
+
+
+def _escape(char: str) -> str:
+    """Return a character as an escape; one that stands for a byte of a name that is not UTF-8 becomes that byte's."""
+    byte = ord(char) - _BYTES
+    return f"\\x{byte:02x}" if 0x80 <= byte <= 0xFF else ascii(char)[1:-1]  # noqa: PLR2004
 
 
 def _lines(text: Text) -> str:

@@ -17,14 +17,32 @@ def join(parent: str, name: str) -> str:
     return f"{parent}/{name}" if parent else name
 
 
-def name_problem(name: str) -> str | None:
-    """Return why ``name`` cannot be a name inside an image, or None."""
+def encode_name(name: str) -> bytes:
+    """Return the bytes of a name or a path.
+
+    Bytes that are not valid UTF-8 are surrogates in the text, as in Python's file names. Only Linux romfs has them.
+    """
+    return name.encode(errors="surrogateescape")
+
+
+def decode_name(name: bytes) -> str:
+    """Return the text of a name or a path; ``encode_name`` returns the same bytes again."""
+    return name.decode(errors="surrogateescape")
+
+
+def show_name(name: str) -> str:
+    """Return a name or a path for messages: bytes that are not valid UTF-8 become escapes."""
+    return encode_name(name).decode(errors="backslashreplace")
+
+
+def name_problem(name: str, *, any_bytes: bool = False) -> str | None:
+    """Return why ``name`` cannot be a name inside an image, or None. With ``any_bytes`` it need not be UTF-8."""
     if name in ("", ".", ".."):
         return f"{name!r} is not a name"
     if "/" in name or "\0" in name:
         return f"the name {name!r} contains a '/' or a NUL"
     try:
-        name.encode()
+        name.encode(errors="surrogateescape" if any_bytes else "strict")
     except UnicodeEncodeError:
         return f"the name {name!r} is not valid UTF-8"
     return None

@@ -10,7 +10,7 @@ import os
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
 from hatch_romfs.errors import BuildError
-from hatch_romfs.paths import join
+from hatch_romfs.paths import encode_name, join
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -147,8 +147,8 @@ class Directory:
         self.executable = executable
 
     def sorted(self) -> list[tuple[str, Node]]:
-        """Return the entries by the bytes of their names (UTF-8 keeps the order of code points)."""
-        return sorted(self.entries.items(), key=lambda entry: entry[0])
+        """Return the entries by the bytes of their names."""
+        return sorted(self.entries.items(), key=lambda entry: encode_name(entry[0]))
 
 
 Leaf: TypeAlias = File | Symlink | Special | NestedImage

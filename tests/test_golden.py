@@ -63,7 +63,7 @@ PLAIN = {
     },
     "several": {
         "code": "cff742408b8ea43a39c30d7acf4fe6e541c01340e10dbdcb38c40e49cd4093b9",
-        "models": "398c936b27e787574ab0a6789ef163af3ab0b3b8db1984a909d47775b3b9f242",
+        "models": "50089754b4268aebd3d65c5971d7196ee8a996f815718d2015fb2116f342865f",
         "old": "1e3173a8109ff5204d2d3697864d54660d53648e1634b0c135d235ef4b07605f",
     },
 }
@@ -92,7 +92,7 @@ COMPILED = {
     },
     "several": {
         "code": "21d6044c6cda69e36824acb41c0fc82f1748ce2c2e4c2080ab608a03ae6ccb5a",
-        "models": "398c936b27e787574ab0a6789ef163af3ab0b3b8db1984a909d47775b3b9f242",
+        "models": "50089754b4268aebd3d65c5971d7196ee8a996f815718d2015fb2116f342865f",
         "old": "1e3173a8109ff5204d2d3697864d54660d53648e1634b0c135d235ef4b07605f",
     },
 }

@@ -1,9 +1,10 @@
-"""The whole path from a job to its image: collect, compile, pack, write."""
+"""The whole path from a job to its image: collect, compile, check, pack, write."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from hatch_romfs.builder.checks import check_content
 from hatch_romfs.builder.hashing import Digest
 from hatch_romfs.builder.output import check_replaceable, replace_output, write_new, write_output
 from hatch_romfs.builder.pack import pack, unused_patterns
@@ -37,7 +38,7 @@ class BuildResult(NamedTuple):
 
     ``size`` and ``limit``, the size of the partition, are in bytes; ``sha256`` is of the whole image; ``files`` is
     their number. ``board`` and ``partition`` are what the image is for. ``inventory`` is the path of the inventory, if
-    the settings ask for one.
+    the settings ask for one. ``excluded`` are the paths that built-in patterns excluded.
     """
 
     path: Path
@@ -49,6 +50,7 @@ class BuildResult(NamedTuple):
     board: str | None = None
     partition: int = 0
     inventory: Path | None = None
+    excluded: tuple[str, ...] = ()
 
 
 def build_image(job: Job, *, cache: bool = True, on_progress: Report = ignore_progress) -> BuildResult:
@@ -60,6 +62,7 @@ def build_image(job: Job, *, cache: bool = True, on_progress: Report = ignore_pr
     _check_outputs(job)
     collected = (collect_folder if job.name is None else collect)(settings, job.root, job.outputs)
     compiled = compile_tree(collected.tree, settings, cache=Cache.of_user() if cache else None, on_progress=on_progress)
+    warnings = check_content(compiled, settings)
     image = pack(compiled, settings, job.name, job.version)
     _check_size(image, settings)
     sha256 = _write_outputs(job, image, on_progress)
@@ -68,11 +71,12 @@ def build_image(job: Job, *, cache: bool = True, on_progress: Report = ignore_pr
         size=image.size,
         sha256=sha256,
         files=sum(1 for _ in files(image.tree)),
-        warnings=(*collected.warnings, *unused_patterns(compiled, settings)),
+        warnings=(*collected.warnings, *warnings, *unused_patterns(compiled, settings)),
         limit=settings.size,
         board=settings.board,
         partition=settings.partition,
         inventory=job.inventory,
+        excluded=collected.excluded,
     )
 
 

@@ -29,7 +29,8 @@ _MAX_LISTED = 10
 def describe(image: Image, tree: Directory, settings: Settings, root: Path) -> bytes:
     """Return the inventory of an image that was built from ``tree``, for the project in ``root``.
 
-    It contains nothing about the machine or the time, so it is as reproducible as the image.
+    It contains nothing about the machine or the time, so it is as reproducible as the image. Bytes of a name that
+    are not UTF-8 become lone surrogates, which JSON can escape.
     """
     sources = dict(files(tree))
     compilers = {compiler for file in sources.values() if (compiler := _compiler(file))}
@@ -43,7 +44,7 @@ def describe(image: Image, tree: Directory, settings: Settings, root: Path) -> b
             for path, facts in _file_facts(image).items()
         ],
     }
-    return f"{json.dumps(document, indent=2, ensure_ascii=False)}\n".encode()
+    return f"{json.dumps(document, indent=2, ensure_ascii=False)}\n".encode(errors="backslashreplace")
 
 
 def check(image: Image, path: Path) -> None:

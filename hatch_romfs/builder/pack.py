@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from hatch_romfs.formats.sharing import equal_files, file_alignments, hard_links
 from hatch_romfs.settings.layers import is_board_source
 from hatch_romfs.settings.patterns import compile_patterns
+from hatch_romfs.settings.values import MODEL_ALIGNMENT, is_model
 from hatch_romfs.tree import File, files, nested_images, replace_leaves
 
 if TYPE_CHECKING:
@@ -92,11 +93,15 @@ def _pack_nested(tree: Directory, name: str | None, version: str | None) -> Dire
 
 
 def compile_alignment(alignment: Alignment) -> Callable[[str], int]:
-    """Return a function from a path to its alignment: the largest of the patterns that match, else the default."""
+    """Return a function from a path to its alignment: the largest of the patterns that match, else the default.
+
+    A model that no pattern matches is aligned even if the default is less: it would mount, and fail when it is used.
+    """
     patterns = [(compile_patterns([pattern]), size) for pattern, size in alignment.patterns]
 
     def align(path: str) -> int:
-        return max((size for matches, size in patterns if matches(path)), default=alignment.default)
+        least = max(alignment.default, MODEL_ALIGNMENT) if is_model(path) else alignment.default
+        return max((size for matches, size in patterns if matches(path)), default=least)
 
     return align
 

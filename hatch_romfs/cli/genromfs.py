@@ -23,7 +23,7 @@ from hatch_romfs.formats.linux import headers
 from hatch_romfs.formats.linux.layout import lay_out, sorted_names
 from hatch_romfs.formats.linux.writer import image_chunks
 from hatch_romfs.formats.sharing import hard_links
-from hatch_romfs.paths import join
+from hatch_romfs.paths import decode_name, encode_name, join
 from hatch_romfs.tree import Directory, File, Special
 
 if TYPE_CHECKING:
@@ -57,7 +57,9 @@ def command(arguments: Sequence[str]) -> None:
 
     def excluded(path: str) -> bool:
         path = path.rstrip("/")
-        return any(matches(pattern, path) for pattern in options.x) or _same(source / os.fsdecode(path.encode()), out)
+        return any(matches(pattern, path) for pattern in options.x) or _same(
+            source / os.fsdecode(encode_name(path)), out
+        )
 
     def align(path: str, node: Node | None) -> int:
         sizes = [size for size, pattern in alignments if matches(pattern, path)]
@@ -156,7 +158,7 @@ def _disk_order(source: Path) -> Order:
     from hatch_romfs.collect.readdir import list_names  # noqa: PLC0415 - only for comparisons with genromfs
 
     def order(path: str, directory: Directory) -> list[str]:
-        found = list_names(source / os.fsdecode(path.encode()))
+        found = list_names(source / os.fsdecode(encode_name(path)))
         if not path:
             found = [".", "..", *(name for name in found if name not in (".", ".."))]
         devices = {name: match[1] for name in found if (match := re.match(_DEVICE, name))}
@@ -184,7 +186,7 @@ def _list(layout: Layout) -> None:
     for record in layout.records:
         header = record.header
         linked = f"  [link to {header.info:#x}]" if header.kind == headers.HARD_LINK else ""
-        say(f"{header.offset:#010x} {header.size:>10}  {header.name.decode()}{linked}")
+        say(f"{header.offset:#010x} {header.size:>10}  {decode_name(header.name)}{linked}")
 
 
 if __name__ == "__main__":

@@ -124,6 +124,8 @@ def build(options: argparse.Namespace) -> None:
     elif not options.quiet:
         for result in results.values():
             show.result(result)
+            if options.verbose:
+                show.excluded(result)
             if options.verbose and not options.emit:
                 with _open(result.path) as image:
                     show.tree(image)

@@ -6,7 +6,7 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from hatch_romfs.cli.command import say, warn
+from hatch_romfs.cli.command import say, tell, warn
 from hatch_romfs.errors import ImageError, one_line
 from hatch_romfs.events import ignore_progress
 from hatch_romfs.formats.image import image_content
@@ -50,6 +50,12 @@ def result(built: BuildResult) -> None:
     say(f"{built.path}  {built.size:,} bytes{share}, {count(built.files, 'file')}, sha256 {built.sha256}")
 
 
+def excluded(built: BuildResult) -> None:
+    """Print what built-in patterns excluded, on standard error."""
+    for path in built.excluded:
+        tell(f"excluded {path} (by a built-in pattern)")
+
+
 def result_document(built: BuildResult) -> dict[str, object]:
     """Return what was built, for machines."""
     return {
@@ -59,6 +65,7 @@ def result_document(built: BuildResult) -> dict[str, object]:
         "files": built.files,
         "warnings": list(built.warnings),
         "inventory": built.inventory and str(built.inventory),
+        "excluded": list(built.excluded),
     }
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from hatch_romfs.errors import BuildError
-from hatch_romfs.paths import MAX_DEPTH, MAX_PATH, join, name_problem
+from hatch_romfs.paths import MAX_DEPTH, MAX_PATH, decode_name, encode_name, join, name_problem, show_name
 from hatch_romfs.tree import Directory, DiskContent, File, Special, Symlink
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class Folder(NamedTuple):
 
     ``below`` is its path relative to the project, or None if it depends on the machine. ``exclude`` and ``include``
     are called with paths relative to the folder, those of directories ending in ``/``. Without ``keep`` special files
-    are refused, and links are followed.
+    are refused, links are followed, and names must be UTF-8. What ``built_in`` excludes is added to ``excluded``.
     """
 
     root: Path
@@ -52,6 +52,8 @@ class Folder(NamedTuple):
     include: Match | None
     keep: Keep | None = None
     below: str | None = None
+    built_in: Match | None = None
+    excluded: list[str] | None = None
 
     def read(self) -> Directory:
         """Return the content of the folder as a tree. Raises BuildError for what an image cannot contain."""
@@ -79,14 +81,14 @@ class Folder(NamedTuple):
         for entry in listed:
             # A name is its bytes, whatever the encoding of the locale.
             encoded = os.fsencode(entry.name)
-            here = path + encoded.decode(errors="replace")
+            here = path + decode_name(encoded)
             try:
                 is_directory = entry.is_dir(follow_symlinks=self._follows)
             except OSError as error:
-                if self.exclude(here) or self.exclude(f"{here}/"):
+                if self._excludes(here) or self._excludes(f"{here}/"):
                     continue
                 raise BuildError(f"cannot follow {self._where(here)}: {error.strerror}", hint="Exclude it.") from error
-            if self.exclude(f"{here}/" if is_directory else here):
+            if self._excludes(f"{here}/" if is_directory else here):
                 continue
             name = self._name(encoded, path)
             node = self._subdirectory(entry, here, above) if is_directory else self._leaf(entry, here)
@@ -94,16 +96,23 @@ class Folder(NamedTuple):
                 entries[name] = node
         return Directory(entries, executable=executable)
 
+    def _excludes(self, path: str) -> bool:
+        """Return whether patterns exclude a path, and note it if a built-in pattern does."""
+        if not self.exclude(path):
+            return False
+        if self.excluded is not None and self.built_in is not None and self.built_in(path):
+            self.excluded.append(f"{self.shown}/{show_name(path)}")
+        return True
+
     def _name(self, encoded: bytes, path: str) -> str:
-        try:
-            name = encoded.decode()
-        except UnicodeDecodeError:
-            shown = encoded.decode(errors="backslashreplace")
+        name = decode_name(encoded)
+        problem = name_problem(name, any_bytes=self.keep is not None)
+        if problem and name_problem(name, any_bytes=True) is None:
             raise BuildError(
-                f"{self._where(path)}: the name {shown!r} is not valid UTF-8", hint="Rename it, or exclude it."
-            ) from None
-        problem = name_problem(name)
-        if problem is None and len(path.encode()) + len(encoded) > MAX_PATH:
+                f"{self._where(path)}: the name {show_name(name)!r} is not valid UTF-8",
+                hint="Rename it, or exclude it.",
+            )
+        if problem is None and len(encode_name(path)) + len(encoded) > MAX_PATH:
             problem = f"a path is longer than {MAX_PATH} bytes"
         if problem:
             raise BuildError(f"{self._where(path)}: {problem}")
@@ -146,16 +155,13 @@ class Folder(NamedTuple):
             what = f"a {_SPECIAL[kind]}" if kind in _SPECIAL else "neither a file nor a folder"
             raise BuildError(f"{origin} is {what}, which an image cannot contain", hint="Exclude it.")
         if kind == stat.S_IFLNK:
-            return Symlink(self._target(entry, origin), origin)
+            return Symlink(self._target(entry), origin)
         return Special(_SPECIAL[kind], origin, os.major(status.st_rdev), os.minor(status.st_rdev))
 
     @staticmethod
-    def _target(entry: os.DirEntry[str], origin: str) -> str:
+    def _target(entry: os.DirEntry[str]) -> str:
         target = os.fsencode(os.readlink(entry.path))  # noqa: PTH115 - a Path would remove a final slash
-        try:
-            return target.decode().replace(os.sep, "/")
-        except UnicodeDecodeError:
-            raise BuildError(f"{origin} is a link to a path that is not valid UTF-8", hint="Exclude it.") from None
+        return decode_name(target).replace(os.sep, "/")
 
     @property
     def _follows(self) -> bool:
@@ -178,4 +184,4 @@ class Folder(NamedTuple):
         return real
 
     def _where(self, path: str) -> str:
-        return f"{self.shown}/{path}".rstrip("/")
+        return f"{self.shown}/{show_name(path)}".rstrip("/")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hatch_romfs.errors import BuildError
-from hatch_romfs.paths import join
+from hatch_romfs.paths import join, show_name
 from hatch_romfs.tree import Directory, files
 
 if TYPE_CHECKING:
@@ -54,5 +54,5 @@ def _origin(node: Node) -> str:
 
 def _clash(path: str, first: str, second: str) -> BuildError:
     return BuildError(
-        f"two sources for {path!r} in the image: {first} and {second}", hint="Exclude or rename one of them."
+        f"two sources for {show_name(path)!r} in the image: {first} and {second}", hint="Exclude or rename one of them."
     )

@@ -11,6 +11,8 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+from hatch_romfs.paths import decode_name
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -22,7 +24,7 @@ def list_names(folder: Path) -> list[str]:
     """Return the names in a folder in the order of the disk. Raises OSError."""
     if not sys.platform.startswith("linux") or ctypes.sizeof(ctypes.c_void_p) != 8:  # noqa: PLR2004 - bytes
         with os.scandir(folder) as found:
-            return [".", "..", *(_decode(os.fsencode(entry.name)) for entry in found)]
+            return [".", "..", *(decode_name(os.fsencode(entry.name)) for entry in found)]
     library = ctypes.CDLL(None, use_errno=True)
     library.opendir.restype = library.readdir.restype = ctypes.c_void_p
     stream = ctypes.c_void_p(library.opendir(os.fsencode(folder)))
@@ -30,11 +32,6 @@ def list_names(folder: Path) -> list[str]:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), str(folder))
     names = []
     while entry := library.readdir(stream):
-        names.append(_decode(ctypes.string_at(entry + _NAME_AT)))
+        names.append(decode_name(ctypes.string_at(entry + _NAME_AT)))
     library.closedir(stream)
     return names
-
-
-def _decode(name: bytes) -> str:
-    """Return a name as it is in trees, independent of the locale; one that is not UTF-8 is in no tree."""
-    return name.decode(errors="surrogateescape")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from hatch_romfs.collect.manifest import LOCK, manifest_sources
 from hatch_romfs.collect.sources import read_sources
 from hatch_romfs.errors import BuildError, SettingsError
-from hatch_romfs.paths import join
+from hatch_romfs.paths import encode_name, join
 from hatch_romfs.tree import Special, Symlink, kind_of, walk
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def _needed(project: Project) -> dict[str, tuple[Path, Node | None]]:
 
 
 def _add_sources(needed: dict[str, tuple[Path, Node | None]], settings: Settings, root: Path) -> None:
-    for _, source, tree in read_sources(settings, root):
+    for _, source, tree, _excluded in read_sources(settings, root):
         folder = Path(os.path.normpath(source.path)).as_posix()
         if folder == ".." or folder.startswith("../") or Path(folder).is_absolute():
             raise SettingsError(
@@ -91,4 +91,4 @@ def _add_sources(needed: dict[str, tuple[Path, Node | None]], settings: Settings
             if isinstance(node, Special):
                 raise BuildError(f"{node.origin} is a {kind_of(node)}, which an sdist cannot contain")
             here = join("" if folder == "." else folder, path).rstrip("/")
-            needed[here] = root / os.fsdecode(here.encode()), node
+            needed[here] = root / os.fsdecode(encode_name(here)), node

@@ -7,13 +7,14 @@ from pathlib import Path
 from posixpath import normpath
 from typing import TYPE_CHECKING, NamedTuple
 
+from hatch_romfs.collect.builtin import shadowing_warnings
 from hatch_romfs.collect.folder import Folder, Keep
 from hatch_romfs.collect.manifest import manifest_files, package_files
 from hatch_romfs.collect.merge import add_node, merge_directory
 from hatch_romfs.collect.repeated import repeated_modules
 from hatch_romfs.errors import BuildError, Problem, SettingsError
-from hatch_romfs.paths import MAX_DEPTH, MAX_PATH, join
-from hatch_romfs.settings.patterns import compile_exclude, compile_patterns
+from hatch_romfs.paths import MAX_DEPTH, MAX_PATH, encode_name, join, show_name
+from hatch_romfs.settings.patterns import PROJECT_FILES, compile_built_in, compile_exclude, compile_patterns
 from hatch_romfs.tree import Directory, File, NestedImage, files, nested_images, walk
 
 if TYPE_CHECKING:
@@ -21,25 +22,27 @@ if TYPE_CHECKING:
 
     from hatch_romfs.settings.model import Settings, Source
 
-_BUILD_OUTPUTS = ("/dist", "/build", "/PKG-INFO", "/setup.cfg")
-"""What build tools create in a project, the last two in sdists; excluded where the project itself is a source."""
-
 _EMPTY = "the image is empty: no file in the sources was included"
 
 
 class CollectResult(NamedTuple):
-    """The content of the image, and warnings about it."""
+    """The content of the image, warnings about it, and the paths that built-in patterns excluded."""
 
     tree: Directory
     warnings: tuple[str, ...]
+    excluded: tuple[str, ...] = ()
 
 
 class SourceTree(NamedTuple):
-    """The content of one source: where in the image it goes, and what was read from its folder."""
+    """The content of one source: where in the image it goes, and what was read from its folder.
+
+    ``excluded`` are the paths that built-in patterns excluded.
+    """
 
     path: str
     source: Source
     tree: Directory
+    excluded: Sequence[str] = ()
 
 
 def collect(settings: Settings, root: Path, outputs: Sequence[Path] = ()) -> CollectResult:
@@ -49,12 +52,15 @@ def collect(settings: Settings, root: Path, outputs: Sequence[Path] = ()) -> Col
     contain or that two sources provide.
     """
     tree = Directory()
-    for path, source, content in read_sources(settings, root, outputs):
+    excluded: list[str] = []
+    for path, source, content, left_out in read_sources(settings, root, outputs):
+        excluded += left_out
         if source.image:
             add_node(tree, path, NestedImage(content, source.image, source.path))
         elif content.entries:
             merge_directory(tree, path, content)
-    warnings: list[str] = []
+    # Modules of manifests and packages may extend built-in ones: that is what they are published for.
+    warnings = _shadowing(settings, tree)
     frozen: set[str] = set()
     for path, file in manifest_files(settings, root, warnings, frozen):
         add_node(tree, path, file)
@@ -68,16 +74,34 @@ def collect(settings: Settings, root: Path, outputs: Sequence[Path] = ()) -> Col
         for path, nested in nested_images(tree).items()
         if not nested.tree.entries
     ]
-    return _finish(settings, tree, warnings)
+    return _finish(settings, tree, warnings, excluded)
 
 
 def collect_folder(settings: Settings, root: Path, outputs: Sequence[Path] = ()) -> CollectResult:
     """Read a plain folder, whose content becomes the root of an image."""
     if problem := _folder_problem(root):
         raise SettingsError(problem)
-    folder = Folder(root, str(root), compile_exclude(settings.exclude), None, _keep(settings), below="")
+    is_project = (root / "pyproject.toml").is_file()
+    patterns = [*(PROJECT_FILES if is_project else ()), *settings.exclude]
+    folder = Folder(
+        root,
+        str(root),
+        compile_exclude(patterns),
+        None,
+        _keep(settings),
+        below="",
+        built_in=compile_built_in(is_project=is_project),
+        excluded=[],
+    )
     _check_outputs(folder, outputs)
-    return _finish(settings, folder.read(), [])
+    tree = folder.read()
+    return _finish(settings, tree, _shadowing(settings, tree), folder.excluded or ())
+
+
+def _shadowing(settings: Settings, tree: Directory) -> list[str]:
+    if settings.format == "linux":
+        return []
+    return shadowing_warnings((path for path, _ in files(tree)), settings.lib_dir)
 
 
 def read_sources(settings: Settings, root: Path, outputs: Sequence[Path] = ()) -> list[SourceTree]:
@@ -93,7 +117,9 @@ def read_sources(settings: Settings, root: Path, outputs: Sequence[Path] = ()) -
                 continue
             contents = _source_folder(settings, source, root, None if source.image else keep)
             _check_outputs(contents, outputs)
-            trees.append(SourceTree(join(below, source.to).strip("/"), source, contents.read()))
+            trees.append(
+                SourceTree(join(below, source.to).strip("/"), source, contents.read(), contents.excluded or ())
+            )
     if problems:
         raise SettingsError(
             problems, hint="`sources` (by default src) and `lib` name folders relative to pyproject.toml."
@@ -101,10 +127,10 @@ def read_sources(settings: Settings, root: Path, outputs: Sequence[Path] = ()) -
     return trees
 
 
-def _finish(settings: Settings, tree: Directory, warnings: list[str]) -> CollectResult:
+def _finish(settings: Settings, tree: Directory, warnings: list[str], excluded: Sequence[str]) -> CollectResult:
     """Add what the settings ask for by path, and warnings about the tree as a whole."""
     if settings.format != "linux":
-        return CollectResult(tree, (*warnings, *_warnings(tree)))
+        return CollectResult(tree, (*warnings, *_warnings(tree)), tuple(excluded))
     from hatch_romfs.collect.linux import set_executable, special_files  # noqa: PLC0415 - few images are Linux romfs
 
     if settings.linux.executable is not None:
@@ -112,7 +138,7 @@ def _finish(settings: Settings, tree: Directory, warnings: list[str]) -> Collect
     for path, node in special_files(settings.linux):
         _check_path(path)
         add_node(tree, path, node)
-    return CollectResult(tree, tuple(warnings) if tree.entries else (*warnings, _EMPTY))
+    return CollectResult(tree, tuple(warnings) if tree.entries else (*warnings, _EMPTY), tuple(excluded))
 
 
 def _keep(settings: Settings) -> Keep | None:
@@ -148,21 +174,23 @@ def _folder_problem(folder: Path) -> str | None:
 
 def _source_folder(settings: Settings, source: Source, root: Path, keep: Keep | None) -> Folder:
     folder = root / source.path
-    build_outputs = _BUILD_OUTPUTS if folder.resolve() == root.resolve() else ()
-    exclude = compile_exclude([*build_outputs, *settings.exclude, *source.exclude])
+    is_project = folder.resolve() == root.resolve()
+    exclude = compile_exclude([*(PROJECT_FILES if is_project else ()), *settings.exclude, *source.exclude])
     include = compile_patterns(source.include) if source.include else None
     shown = Path(source.path).as_posix()
     below = None
     if not Path(source.path).is_absolute():
         below = normpath(shown) if normpath(shown) != "." else ""
-    return Folder(folder, shown, exclude, include, keep, below)
+    built_in = compile_built_in(is_project=is_project)
+    return Folder(folder, shown, exclude, include, keep, below, built_in, [])
 
 
 def _check_path(path: str) -> None:
     """Refuse a path that is deeper or longer than images allow."""
-    if path.count("/") > MAX_DEPTH or len(path.encode()) > MAX_PATH:
+    if path.count("/") > MAX_DEPTH or len(encode_name(path)) > MAX_PATH:
+        shown = show_name(path[:60])
         raise BuildError(
-            f"{path[:60]}…: folders are nested more than {MAX_DEPTH} deep, or the path exceeds {MAX_PATH} bytes"
+            f"{shown}…: folders are nested more than {MAX_DEPTH} deep, or the path exceeds {MAX_PATH} bytes"
         )
 
 
@@ -181,9 +209,21 @@ def _warnings(tree: Directory) -> Iterator[str]:
 
 
 def _case_warnings(path: str, directory: Directory) -> Iterator[str]:
+    """Yield a warning for names that are one to some computers. To a board all of them are different."""
     same: defaultdict[str, list[str]] = defaultdict(list)
     for name, _ in directory.sorted():
-        same[name.casefold()].append(join(path, name))
-    for paths in same.values():
-        if len(paths) > 1:
-            yield f"{' and '.join(paths)} differ only in case: some computers cannot store both"
+        same[_normalize(name).casefold()].append(name)
+    for names in same.values():
+        if len(names) > 1:
+            differs = len({_normalize(name) for name in names}) == len(names)
+            what = "case" if differs else "Unicode normalization"
+            paths = " and ".join(join(path, name) for name in names)
+            yield f"{paths} differ only in {what}: some computers cannot store both"
+
+
+def _normalize(name: str) -> str:
+    if name.isascii():
+        return name
+    from unicodedata import normalize  # noqa: PLC0415 - most names are ASCII
+
+    return normalize("NFC", name)

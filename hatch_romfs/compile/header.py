@@ -25,13 +25,15 @@ class MpyHeader(NamedTuple):
 
     ``version`` must be the board's. ``sub_version`` and ``arch`` matter only for native code; without it ``arch`` is
     None. ``flags`` are extensions of the instruction set that the board must have, one bit each, also if everything is
-    bytecode; None if the file has no flags.
+    bytecode; None if the file has no flags. ``small_int_bits`` is the size of the small integers in the code, which
+    must not exceed the board's.
     """
 
     version: int
     sub_version: int
     arch: str | None
     flags: int | None = None
+    small_int_bits: int = 31
 
 
 def read_header(data: bytes | memoryview) -> MpyHeader | None:
@@ -47,7 +49,7 @@ def read_header(data: bytes | memoryview) -> MpyHeader | None:
         flags = _read_flags(data)
         if flags is None:
             return None
-    return MpyHeader(fields.version, fields.flags & 3, ARCHS[arch - 1] if arch else None, flags)
+    return MpyHeader(fields.version, fields.flags & 3, ARCHS[arch - 1] if arch else None, flags, data[3])
 
 
 def _read_flags(data: bytes | memoryview) -> int | None:

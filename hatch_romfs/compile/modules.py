@@ -6,18 +6,21 @@ import errno
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from hatch_romfs.compile.header import HEADER_SIZE, MPY_VERSION, flag_bits, flag_names, read_header
 from hatch_romfs.compile.mpy_cross import find_compiler
+from hatch_romfs.compile.precompiled import check_precompiled
+from hatch_romfs.compile.source import HINT, CompileError, SourceError, normalize_source
 from hatch_romfs.errors import BuildError
 from hatch_romfs.events import Progress, ignore_progress
+from hatch_romfs.settings.layers import is_micropython
 from hatch_romfs.settings.patterns import compile_patterns
-from hatch_romfs.settings.values import FLAGS_ARCH
 from hatch_romfs.tree import File, MemoryContent, files, nested_images, replace_leaves, walk
 
 if TYPE_CHECKING:
+    from collections.abc import Container, Iterator
+
     from hatch_romfs.compile.cache import Cache
     from hatch_romfs.compile.mpy_cross import Compiler
-    from hatch_romfs.compile.workers import CompileError, Workers
+    from hatch_romfs.compile.workers import Workers
     from hatch_romfs.events import Report
     from hatch_romfs.settings.model import Mpy, Nested, Settings
     from hatch_romfs.tree import Directory, Leaf, NestedImage, Node
@@ -28,43 +31,33 @@ def compile_tree(
 ) -> Directory:
     """Return ``tree`` with every ``.py`` compiled that ``settings.mpy`` does not exclude.
 
-    Each nested image is compiled by its own settings. Raises BuildError that reports every module that does not
-    compile, or that already has a ``.mpy`` beside it, and SettingsError if there is no compiler for the settings.
+    Modules that stay ``.py`` become UTF-8 without a byte order mark, which is all that a board can read. Each nested
+    image is compiled by its own settings. Raises BuildError that reports every module that does not compile, or that
+    already has a ``.mpy`` beside it, and SettingsError if there is no compiler for the settings.
     """
     nested = {
         path: node._replace(tree=compile_tree(node.tree, node.settings, cache=cache, on_progress=on_progress))
         for path, node in nested_images(tree).items()
     }
-    _check_compiled_files(tree, settings.mpy)
+    check_precompiled(tree, settings)
     compiled: dict[str, MemoryContent] = {}
     if settings.mpy is not None:
         compiled = _compile_modules(tree, settings.mpy, cache, on_progress)
-    return _replace_nodes(tree, compiled, nested) if compiled or nested else tree
+    decoded = _decode_modules(tree, compiled) if is_micropython(settings) else {}
+    return _replace_nodes(tree, compiled, decoded, nested) if compiled or decoded or nested else tree
 
 
-def _check_compiled_files(tree: Directory, mpy: Mpy | None) -> None:
-    """Refuse ``.mpy`` files that were compiled elsewhere and that the target board cannot load."""
-    arch = mpy.arch if mpy else None
-    flags = mpy.arch_flags if mpy else None
-    problems = []
-    for path, file in files(tree):
-        if file.verbatim and path.endswith(".mpy"):
-            header = read_header(next(iter(file.content.chunks()), b"")[:HEADER_SIZE])
-            if header is None:
-                problems.append(f"{path}, {file.origin}, is not a .mpy file")
-            elif header.version != MPY_VERSION:
-                problems.append(f"{path}, {file.origin}, is .mpy version {header.version}; boards load {MPY_VERSION}")
-            elif header.arch not in (None, arch):
-                problems.append(
-                    f"{path}, {file.origin}, is {header.arch} code, and tool.romfs.mpy.arch is {arch or 'not set'}"
-                )
-            elif header.flags is not None and (arch != FLAGS_ARCH or header.flags & ~flag_bits(flags)):
-                problems.append(
-                    f"{path}, {file.origin}, needs {FLAGS_ARCH} with {flag_names(header.flags)}, and"
-                    f" tool.romfs.mpy.arch-flags is {flags or 'not set'}"
-                )
-    if problems:
-        raise BuildError(problems, hint="Use the .py file instead, or set tool.romfs.mpy.arch to the board's.")
+def _decode_modules(tree: Directory, compiled: Container[str]) -> dict[str, MemoryContent]:
+    """Return the text of each module that stays ``.py``, and that is not what a board can read."""
+    decoded: dict[str, MemoryContent] = {}
+    failed: dict[str, CompileError] = {}
+    kept = {path: file for path, file in files(tree) if path.endswith(".py") and path not in compiled}
+    for path, text, file in _read_sources(kept, failed):
+        if text != file.read():
+            decoded[path] = MemoryContent(text)
+    if failed:
+        raise _report(failed, kept, None)
+    return decoded
 
 
 def _compile_modules(tree: Directory, mpy: Mpy, cache: Cache | None, on_progress: Report) -> dict[str, MemoryContent]:
@@ -100,8 +93,7 @@ def _compile(
 
     with ExitStack() as stack:
         workers: Workers | None = None
-        for path, file in modules.items():
-            source = file.read()
+        for path, source, file in _read_sources(modules, failed):
             extra = () if file.optimize is None else (f"-O{file.optimize}",)
             if cache:
                 keys[path] = compiler.key(path, source, extra)
@@ -122,6 +114,15 @@ def _compile(
     if failed:
         raise _report(failed, modules, compiler.arch)
     return code
+
+
+def _read_sources(modules: dict[str, File], failed: dict[str, CompileError]) -> Iterator[tuple[str, bytes, File]]:
+    """Yield the path, the text, and the file of each module; those that cannot be decoded are added to ``failed``."""
+    for path, file in modules.items():
+        try:
+            yield path, normalize_source(file.read()), file
+        except CompileError as error:  # noqa: PERF203 - every module is reported
+            failed[path] = error
 
 
 def _check_clashes(tree: Directory, modules: dict[str, File]) -> None:
@@ -156,19 +157,28 @@ def _report(failed: dict[str, CompileError], modules: dict[str, File], arch: str
         hint = f"The code is for another architecture than tool.romfs.mpy.arch, {arch}."
         if arch is None:
             hint = "Native code is specific to an architecture: set tool.romfs.mpy.arch to the board's."
+    elif any(isinstance(error, SourceError) for error in failed.values()):
+        hint = HINT
     if len(lines) > 1:
         lines.insert(0, f"{len(lines)} modules do not compile:")
     return BuildError(lines, hint=hint)
 
 
-def _replace_nodes(tree: Directory, compiled: dict[str, MemoryContent], nested: dict[str, NestedImage]) -> Directory:
-    """Return the tree with compiled modules and nested images in the place of their sources."""
+def _replace_nodes(
+    tree: Directory,
+    compiled: dict[str, MemoryContent],
+    decoded: dict[str, MemoryContent],
+    nested: dict[str, NestedImage],
+) -> Directory:
+    """Return the tree with compiled modules, decoded modules, and nested images in the place of their sources."""
 
     def change(path: str, name: str, node: Leaf) -> tuple[str, Leaf]:
         if path in nested:
             return name, nested[path]
         if isinstance(node, File) and path in compiled:
             return _compiled_name(name), node._replace(content=compiled[path])
+        if isinstance(node, File) and path in decoded:
+            return name, node._replace(content=decoded[path])
         return name, node
 
     return replace_leaves(tree, change)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from hatch_romfs.compile.header import read_header
 from hatch_romfs.compile.mpy_cross import executable
+from hatch_romfs.compile.source import CompileError
 from hatch_romfs.errors import BuildError
 
 if TYPE_CHECKING:
@@ -36,15 +37,6 @@ _STDOUT = "/dev/fd/1" if os.path.exists("/dev/fd/1") else None  # noqa: PTH110
 _PROBE = bytes(1 << 14)
 """More than a block of a disk, so that it does not fit on a full one."""
 _LINE = r'^  File ".*", line ([0-9]+)'
-
-
-class CompileError(Exception):
-    """One module does not compile: ``line`` is in the source, None if unknown, and ``reason`` is the compiler's."""
-
-    def __init__(self, line: int | None, reason: str) -> None:
-        super().__init__(reason)
-        self.line = line
-        self.reason = reason
 
 
 Result: TypeAlias = bytes | CompileError

@@ -12,6 +12,7 @@ from pathlib import Path, PureWindowsPath
 from typing import TYPE_CHECKING, NamedTuple
 
 from hatch_romfs.errors import BuildError, ImageError, SettingsError
+from hatch_romfs.paths import encode_name, name_problem, show_name
 from hatch_romfs.tree import Directory, File, Special, Symlink, files, kind_of, walk
 
 if TYPE_CHECKING:
@@ -64,8 +65,8 @@ def _check_names(root: Directory) -> None:
     for path, _ in walk(root):
         name = path.rpartition("/")[2]
         reserved = ntpath.isreserved(name) if hasattr(ntpath, "isreserved") else PureWindowsPath(name).is_reserved()
-        if set(name) & set('\\:*?"<>|') or min(name) < " " or name[-1] in ". " or reserved:
-            raise ImageError(f"Windows does not allow a file named {name!r}", offset=0)
+        if set(name) & set('\\:*?"<>|') or min(name) < " " or name[-1] in ". " or reserved or name_problem(name):
+            raise ImageError(f"Windows does not allow a file named {show_name(name)!r}", offset=0)
 
 
 def _write(root: Directory, folder: Path) -> ExtractResult:
@@ -76,7 +77,7 @@ def _write(root: Directory, folder: Path) -> ExtractResult:
     # Links come last, so that nothing can be written through one.
     nodes = sorted(walk(root), key=lambda found: isinstance(found[1], Symlink))
     for path, node in nodes:
-        target = folder / os.fsdecode(path.encode())  # independent of the locale
+        target = folder / os.fsdecode(encode_name(path))  # independent of the locale
         try:
             if isinstance(node, Directory):
                 target.mkdir()
@@ -88,7 +89,7 @@ def _write(root: Directory, folder: Path) -> ExtractResult:
             if isinstance(node, File | Directory):
                 raise
             why = error.strerror if isinstance(error, OSError) else "not supported on this system"
-            skipped.append(f"{path}: {kind_of(node)}: {why}")
+            skipped.append(f"{show_name(path)}: {kind_of(node)}: {why}")
         else:
             written[id(node)] = target
             count += isinstance(node, File)
@@ -112,7 +113,7 @@ def _write_file(file: File, target: Path, first: Path | None) -> None:
 def _create(node: Symlink | Special, target: Path) -> None:
     """Create a link or a special file. Raises OSError, or AttributeError on systems without them."""
     if isinstance(node, Symlink):
-        target.symlink_to(node.target)
+        target.symlink_to(os.fsdecode(encode_name(node.target)))
         return
     kind = {"fifo": stat.S_IFIFO, "socket": stat.S_IFSOCK, "block device": stat.S_IFBLK}.get(node.kind, stat.S_IFCHR)
     os.mknod(target, kind | 0o600, os.makedev(node.major, node.minor))

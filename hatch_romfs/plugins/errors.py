@@ -38,13 +38,20 @@ def abort_on_failure(abort: Abort) -> Iterator[None]:
         raise
 
 
-def build_job(job: Job, warn: Callable[[str], object], inform: Callable[[str], object]) -> BuildResult:
-    """Build the image of ``job``; ``warn`` receives warnings, and ``inform`` progress. Raises RomfsError."""
+def build_job(
+    job: Job, warn: Callable[[str], object], inform: Callable[[str], object], explain: Callable[[str], object]
+) -> BuildResult:
+    """Build the image of ``job``. Raises RomfsError.
+
+    ``warn`` receives warnings, ``inform`` progress, and ``explain`` what only verbose output shows.
+    """
     from hatch_romfs.builder.build import build_image  # noqa: PLC0415 - an editable install builds no image
 
     result = build_image(job, on_progress=report_lines(inform))
     for warning in result.warnings:
         warn(f"warning: {one_line(warning)}")
+    for path in result.excluded:
+        explain(f"excluded {one_line(path)} (by a built-in pattern)")
     return result
 
 

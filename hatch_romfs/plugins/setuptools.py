@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import tempfile
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from hatch_romfs.settings.project import Project
+
+_LOG = logging.getLogger(__name__)
+"""setuptools shows its messages if it is asked to be verbose."""
 
 # Hooks that build no image, such as those of an editable install, need not wait for the code that does.
 # ruff: noqa: PLC0415
@@ -92,7 +96,7 @@ def _build_images(project: Project, directory: Path, find_version: Callable[[], 
                 raise SettingsError(
                     f"{job.settings.where('embed')} works only with Hatch: setuptools adds only package data to wheels"
                 )
-            path = build_job(job, _print_error, _print_error).path
+            path = build_job(job, _print_error, _print_error, _LOG.debug).path
             shown = os.path.relpath(path, project.root) if path.is_relative_to(project.root) else path
             sys.stdout.write(f"{one_line(str(shown))}\n")
 

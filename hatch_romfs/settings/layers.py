@@ -143,6 +143,11 @@ def is_board_source(source: str) -> bool:
     return source.startswith("board ")
 
 
+def is_micropython(settings: Settings | Nested) -> bool:
+    """Return whether the image is for MicroPython, as nested ones always are."""
+    return not isinstance(settings, Settings) or settings.format != "linux"
+
+
 def _as_nested(settings: Settings) -> Nested:
     """Return what a nested image inherits from the image around it."""
     names = [name for name in Nested().values() if name in settings.given]

@@ -258,7 +258,8 @@ class Settings(Model):
     )
     alignment: Alignment = key(
         ALIGNMENT,
-        "The alignment of file data in bytes; or a table of patterns, in which the largest match counts.",
+        "The alignment of file data in bytes; or a table of patterns, in which the largest match counts. Models,"
+        " such as `*.tflite`, have at least 16 unless a pattern matches them.",
         default=1,
     )
     mpy: Mpy | None = key(

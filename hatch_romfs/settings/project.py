@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from codecs import BOM_UTF8
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -45,9 +46,18 @@ def load(root: Path) -> dict[str, Any] | None:
         raise SettingsError(f"cannot read {path}: {error.strerror}") from error
     from romfs_manifest.shared.toml import loads  # noqa: PLC0415 - a plain folder needs none
 
+    if text.startswith(BOM_UTF8):
+        # Accepting it would only move the error to the front ends, which read the file before a build.
+        raise SettingsError(
+            f"{path}:1: begins with a byte order mark, which TOML does not allow", hint="Save it as UTF-8 without BOM."
+        )
     try:
         return loads(text.decode())
-    except (ValueError, RecursionError) as error:  # TOMLDecodeError and UnicodeDecodeError are ValueErrors
+    except UnicodeDecodeError as error:
+        line = text.count(b"\n", 0, error.start) + 1
+        byte = f"byte 0x{text[error.start]:02x}"
+        raise SettingsError(f"{path}:{line}: the text is not valid UTF-8: {byte}", hint="Save it as UTF-8.") from error
+    except (ValueError, RecursionError) as error:  # TOMLDecodeError is a ValueError
         raise SettingsError(f"{path}: {error}") from error
 
 

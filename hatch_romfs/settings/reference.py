@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from hatch_romfs.errors import SettingsError
 from hatch_romfs.settings.boards import boards
 from hatch_romfs.settings.model import Linux, ManifestSource, Mpy, Nested, Settings, Source
-from hatch_romfs.settings.patterns import BUILT_IN
+from hatch_romfs.settings.patterns import BUILT_IN, PROJECT_FILES
 from hatch_romfs.settings.table import Table
 from hatch_romfs.settings.types import Converted, Either, ListOf
 from romfs_manifest.shared.suggest import did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from hatch_romfs.settings.table import Key, Model
     from hatch_romfs.settings.types import Value
@@ -49,8 +49,12 @@ source folder, in `alignment` and `mpy.exclude` against paths inside the image. 
 compiling (`.py`), `alignment` those after (`.mpy`).
 
 Always excluded, unless a pattern such as `!*.romfs` includes them again:
-{built_in}. Where the project's own folder is a source, so are the outputs of build tools: `/dist`, `/build`, and
-`/PKG-INFO` and `/setup.cfg`, which they add to sdists.
+{built_in}.
+
+Where the project's own folder is a source, and in a plain folder with a `pyproject.toml`, these are also excluded:
+{project_files}.
+
+`-v` lists what these patterns excluded.
 """
 
 _BOARDS = """\
@@ -147,7 +151,6 @@ def _table_of(value: Value[Any]) -> type[Model] | None:
 
 def page() -> str:
     """Return the page."""
-    built_in = ", ".join(f"`{pattern}`" for pattern in BUILT_IN)
     sections = [
         _HEAD,
         "## Keys\n\n" + _table(Settings),
@@ -156,10 +159,14 @@ def page() -> str:
         "## `mpy` as a table\n\n" + _table(Mpy),
         "## A manifest as a table\n\n" + _table(ManifestSource),
         "## `linux`\n\n" + _table(Linux),
-        _PATTERNS.format(built_in=built_in),
+        _PATTERNS.format(built_in=_code(BUILT_IN), project_files=_code(PROJECT_FILES)),
         _BOARDS + _board_rows(),
     ]
     return "\n".join(sections)
+
+
+def _code(patterns: Iterable[str]) -> str:
+    return ", ".join(f"`{pattern}`" for pattern in patterns)
 
 
 def _table(model: type[Model]) -> str:

@@ -21,6 +21,10 @@ FLAGS_ARCH = "rv32imc"
 FLAGS_SINCE = (1, 27)
 """The first MicroPython release that loads ``.mpy`` files with architecture flags, and whose mpy-cross writes them."""
 MAX_ALIGNMENT = 1 << 20
+MODELS = (".tflite", ".lite", ".circle", ".ort", ".pte", ".kmodel", ".espdl")
+"""The suffixes of models that are used where they lie in flash: FlatBuffers and similar formats."""
+MODEL_ALIGNMENT = 16
+"""The alignment of models in bytes, if nothing else is known: readers of FlatBuffers need it."""
 MAX_SIZE = 0xFFFF_FFFF
 MAX_PARTITION = 255
 MAX_VOLUME = 127
@@ -85,6 +89,11 @@ def volume_problem(text: str) -> str | None:
 def file_problem(path: str) -> str | None:
     """Return why a path cannot be that of a file in an image, or None."""
     return path_problem(path) if path else "must not be empty"
+
+
+def is_model(path: str) -> bool:
+    """Return whether a file has the name of a model."""
+    return path.lower().endswith(MODELS)
 
 
 def variable_problem(name: str) -> str | None:

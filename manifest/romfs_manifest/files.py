@@ -53,6 +53,6 @@ def parse_toml(data: bytes) -> dict[str, Any]:
     from romfs_manifest.shared.toml import loads  # noqa: PLC0415 - the start of a command does not need it
 
     try:
-        return loads(data.decode())
+        return loads(data.decode("utf-8-sig"))  # an editor may have added a byte order mark
     except RecursionError:
         raise ValueError("it is nested too deeply") from None

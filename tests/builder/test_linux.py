@@ -296,3 +296,54 @@ def test_an_image_for_linux_is_not_for_boards(root, tmp_path):
     built = build(root, tmp_path / "image", overrides={"format": "linux"})
     with pytest.raises(BoardError, match="is (no|not a) MicroPython image"):
         flash(built.path, "/dev/nowhere")
+
+
+@pytest.fixture
+def latin(tmp_path):
+    """A folder with names in Latin-1, which are not UTF-8."""
+    root = tmp_path / "latin"
+    folder = root / os.fsdecode(b"caf\xe9")
+    folder.mkdir(parents=True)
+    (folder / os.fsdecode(b"gr\xfc\xdfe.txt")).write_bytes(b"hello")
+    (folder / os.fsdecode(b"\xff")).symlink_to(os.fsdecode(b"gr\xfc\xdfe.txt"))
+    return root
+
+
+def test_names_that_are_not_utf_8_are_those_of_genromfs(latin, tmp_path):
+    ours, theirs = tmp_path / "ours", tmp_path / "theirs"
+    romfs_image("build", latin, "-o", ours, "--format", "linux", "--volume", "v")
+    command = [sys.executable, "-m", "hatch_romfs.genromfs", "-V", "v", "-d", latin, "-f", tmp_path / "front", "-v"]
+    listed = subprocess.run(command, check=True, capture_output=True)
+    assert b"caf\\xe9" in listed.stdout
+    subprocess.run([judges.command("genromfs"), "-V", "v", "-d", latin, "-f", theirs], check=True)
+    assert ours.read_bytes() == (tmp_path / "front").read_bytes()
+    with open_image(ours) as first, open_image(theirs) as second:  # genromfs has the order of the disk
+        assert shape(first.root) == shape(second.root)
+
+
+def test_names_that_are_not_utf_8_survive_every_command(latin, tmp_path):
+    image, path = tmp_path / "image", os.fsdecode(b"caf\xe9/gr\xfc\xdfe.txt")
+    built = build(latin, image, overrides={"format": "linux", "inventory": True})
+    lines = romfs_image("tree", image).stdout
+    assert r"caf\xe9/gr\xfc\xdfe.txt" in lines
+    assert r"caf\xe9/\xff -> gr\xfc\xdfe.txt" in lines
+    assert set(entries(image)) == {os.fsdecode(b"caf\xe9"), path, os.fsdecode(b"caf\xe9/\xff")}
+    assert "files:" in romfs_image("info", image).stdout
+    assert romfs_image("cat", image, path).stdout == "hello"
+    assert romfs_image("verify", image, "--inventory", built.inventory).stdout
+    romfs_image("extract", image, "-o", tmp_path / "out")
+    folder = tmp_path / "out" / os.fsdecode(b"caf\xe9")
+    assert os.fsencode((folder / os.fsdecode(b"\xff")).readlink()) == b"gr\xfc\xdfe.txt"
+    assert (folder / os.fsdecode(b"gr\xfc\xdfe.txt")).read_bytes() == b"hello"
+
+
+def test_a_volume_that_is_not_utf_8_can_be_read(latin, tmp_path):
+    image = tmp_path / "image"
+    subprocess.run([judges.command("genromfs"), "-V", b"v\xe9", "-d", latin, "-f", image], check=True)
+    assert r"v\xe9" in romfs_image("info", image).stdout
+
+
+def test_micropython_has_no_names_that_are_not_utf_8(latin, tmp_path):
+    text = romfs_image("build", latin, "-o", tmp_path / "image", status=1).stderr
+    assert r"the name 'caf\\xe9' is not valid UTF-8" in text
+    assert not (tmp_path / "image").exists()

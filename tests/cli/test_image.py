@@ -30,6 +30,7 @@ def test_build_prints_what_it_built(project):
         "files": 6,
         "warnings": [],
         "inventory": None,
+        "excluded": [],
     }
     assert romfs_image("build", project, "-q").stdout == ""
     assert "app/greeting.mpy" in romfs_image("build", project, "-v").stdout

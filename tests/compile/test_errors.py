@@ -26,7 +26,7 @@ BROKEN = [
     (b"def f():\n    yield\n\nreturn\n", ":4: SyntaxError: 'return' outside function"),
     (b"def f():\n    def g():\n        nonlocal a\n", ":3: SyntaxError: no binding for nonlocal found"),
     (b"'usage: \n", ":1: SyntaxError: invalid syntax"),
-    (b"\0", ":1: SyntaxError: invalid syntax"),
+    (b"\0", ":1: the text contains a NUL byte"),
 ]
 
 

@@ -64,6 +64,16 @@ def test_a_folder_a_package_json_and_a_file(local, root, index, cache):
     assert index.requests == []
 
 
+def test_a_byte_order_mark_is_not_part_of_a_package_json_or_a_lock(local, root, cache):
+    put(root, {"p/package.json": "\ufeff" + package([["p.py", "p.py"]]), "p/p.py": "1"})
+    made = local("./p")
+    assert fetch(made, cache, root=root) == {"p.py": b"1"}
+    path = root / "romfs.lock"
+    write_lock(path, made)
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert read_lock(path) == made
+
+
 def test_a_change_of_a_local_file_is_noticed_even_if_the_cache_has_the_locked_bytes(local, root, index, cache):
     index.add("same", files={"same.py": b"1"})
     put(root, {"p/package.json": package([["p.py", "p.py"]]), "p/p.py": "1"})

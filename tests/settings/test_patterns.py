@@ -38,6 +38,8 @@ def test_the_built_in_patterns_match_as_in_pathspec(name, folders, end):
         "a~", "##", "#a#", ".#a", ".a.swp", ".x.swo", "a.pyo", "Thumbs.db", "a/app.romfs", ".romfs", ".DS_Store",
         ".hypothesis/", ".coverage", ".gitattributes", ".gitmodules", ".hg/", ".svn/", ".tox/", ".nox/", ".mypy_cache/",
         ".pytest_cache/", ".ruff_cache/", "desktop.ini", ".idea/", ".vscode/",
+        ".github/", "a-1.0.dist-info/", "._x.py", ".env", ".env.local", ".envrc", ".ipynb_checkpoints/", ".nfs0001",
+        "venv/", "a/venv/", ".python-version", "__MACOSX/", ".netrc", ".coverage.host", ".fuse_hidden1", "lost+found/",
     ],
 )  # fmt: skip
 def test_names_that_are_always_excluded(name):
@@ -45,7 +47,28 @@ def test_names_that_are_always_excluded(name):
     assert JUDGE.match_file(name)
 
 
-@pytest.mark.parametrize("name", ["git", ".github/", "#", "#a", "a#", "a.pyc.txt", "thumbs.db", "romfs", "a.romfs2"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "git",
+        "github/",
+        "venv",
+        "venv.py",
+        "env.py",
+        "_x.py",
+        ".htpasswd",
+        ".ssh/",
+        "LICENSE",
+        "README.md",
+        "#",
+        "#a",
+        "a#",
+        "a.pyc.txt",
+        "thumbs.db",
+        "romfs",
+        "a.romfs2",
+    ],
+)
 def test_what_is_not(name):
     assert not is_built_in(name)
     assert not JUDGE.match_file(name)

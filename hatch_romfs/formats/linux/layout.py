@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 from hatch_romfs.errors import BuildError
 from hatch_romfs.formats.linux import headers
 from hatch_romfs.formats.linux.headers import Header, padded
-from hatch_romfs.paths import join
+from hatch_romfs.paths import encode_name, join, show_name
 from hatch_romfs.tree import Directory, File, MemoryContent, Special, Symlink
 
 if TYPE_CHECKING:
@@ -84,8 +84,11 @@ def lay_out(
     path of anything but a directory, the path of the node that it is a hard link to. Raises BuildError that lists
     everything that the format cannot contain.
     """
-    encoded = volume.encode(errors="replace")
-    if len(encoded) > headers.MAX_NAME or b"\0" in encoded or encoded.decode() != volume:
+    try:
+        encoded = encode_name(volume)
+    except UnicodeEncodeError:
+        encoded = b"\0"
+    if len(encoded) > headers.MAX_NAME or b"\0" in encoded:
         raise BuildError(
             f"the name of the volume is longer than {headers.MAX_NAME} bytes, contains a NUL, or is not valid UTF-8",
             hint="Set another with tool.romfs.linux.volume, --volume, or -V.",
@@ -144,12 +147,14 @@ class _Pass:
             self.fill(node, path, own=record.offset, above=above)
             record.info = self.records[index].offset
         elif isinstance(node, Symlink):
-            record = self._put(name, path, node, headers.SYMLINK, MemoryContent(node.target.encode()))
+            record = self._put(name, path, node, headers.SYMLINK, MemoryContent(encode_name(node.target)))
         elif isinstance(node, Special):
             record = self._put(name, path, node, KINDS[node.kind])
             record.info = node.major << 16 | node.minor
             if not (0 <= node.major <= headers.MAX_NUMBER and 0 <= node.minor <= headers.MAX_NUMBER):
-                self.problems.append(f"{path}: the device {node.major}, {node.minor}: above {headers.MAX_NUMBER}")
+                self.problems.append(
+                    f"{show_name(path)}: the device {node.major}, {node.minor}: above {headers.MAX_NUMBER}"
+                )
         else:
             raise TypeError(f"{path}: a nested image has to be packed first")
         self.placed[first] = record.offset
@@ -165,9 +170,11 @@ class _Pass:
         executable: bool = False,
     ) -> Record:
         """Add a header. Of files the data is aligned, of everything else the header."""
-        encoded = name.encode()
+        encoded = encode_name(name)
         if len(encoded) > headers.MAX_NAME:
-            self.problems.append(f"{path}: its name is {len(encoded)} bytes long, the maximum is {headers.MAX_NAME}")
+            self.problems.append(
+                f"{show_name(path)}: its name is {len(encoded)} bytes long, the maximum is {headers.MAX_NAME}"
+            )
         head = headers.header_size(encoded)
         record = Record(
             self.place(path, node, head if kind == headers.FILE else 0), kind, encoded, content, executable=executable

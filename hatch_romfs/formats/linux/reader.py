@@ -10,7 +10,7 @@ from hatch_romfs.formats.image import ImageContent, ImageDirectory
 from hatch_romfs.formats.linux import headers
 from hatch_romfs.formats.linux.headers import UNIT, Header, checksum, header_size, padded
 from hatch_romfs.formats.linux.layout import KINDS
-from hatch_romfs.paths import MAX_DEPTH, MAX_PATH, name_problem
+from hatch_romfs.paths import MAX_DEPTH, MAX_PATH, decode_name, name_problem, show_name
 from hatch_romfs.tree import File, Special, Symlink
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class _Reader:
             self.fill(self.first, _Inside(root, own=self.first, above=self.first))
         self.resolve()
         self.check_areas()
-        return ParsedImage(root, self.size, self.text(volume, UNIT))
+        return ParsedImage(root, self.size, decode_name(volume))
 
     def words(self, at: int) -> tuple[int, int]:
         first, second = struct.unpack_from(">2I", self.view, at)
@@ -94,12 +94,6 @@ class _Reader:
         if end < 0 or at + padded(end + 1) > self.size:
             raise ImageError("a name has no end, or is longer than the kernel reads", offset=at)
         return data[:end]
-
-    def text(self, name: bytes, at: int) -> str:
-        try:
-            return name.decode()
-        except UnicodeDecodeError:
-            raise ImageError(f"the name {name!r} is not valid UTF-8", offset=at) from None
 
     def header(self, at: int) -> Header:
         """Read and check the header at ``at``, by itself."""
@@ -141,10 +135,10 @@ class _Reader:
 
     def checked_name(self, header: Header, inside: _Inside) -> str:
         at = header.offset + UNIT
-        name = self.text(header.name, at)
-        problem = name_problem(name)
+        name = decode_name(header.name)
+        problem = name_problem(name, any_bytes=True)
         if name in inside.directory.entries:
-            problem = f"the name {name!r} appears twice in one directory"
+            problem = f"the name {show_name(name)!r} appears twice in one directory"
         if inside.path + len(header.name) > MAX_PATH:
             problem = f"a path is longer than {MAX_PATH} bytes"
         if problem:
@@ -179,7 +173,7 @@ class _Reader:
         target = bytes(self.view[header.data : header.end])
         if not target or b"\0" in target:
             raise ImageError("the target of a symbolic link is empty, or contains a NUL", offset=header.data)
-        return Symlink(self.text(target, header.data), _ORIGIN)
+        return Symlink(decode_name(target), _ORIGIN)
 
     def resolve(self) -> None:
         """Replace hard links by the nodes that they mean."""

@@ -55,7 +55,7 @@ def read_listing(data: bytes, folder: Location, index: Location) -> Listing:
 def parse_json(data: bytes, name: str) -> dict[str, Any]:
     """Return a JSON object; raises ManifestError, which calls it ``name``."""
     try:
-        document = json.loads(data.decode())
+        document = json.loads(data.decode("utf-8-sig"))  # the byte order mark is not the user's to remove
     except (ValueError, RecursionError) as error:  # invalid UTF-8 and invalid JSON are both ValueErrors
         raise ManifestError(f"{name} is not JSON: {str(error)[:100]}") from None
     if not isinstance(document, dict):
