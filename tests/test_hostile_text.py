@@ -59,7 +59,7 @@ def encodable(text: str) -> str:
 
 def test_one_line_keeps_what_is_printable():
     assert one_line("größer → 'x' \\ 日本") == "größer → 'x' \\ 日本"
-    assert one_line("a\x1b[2J\nb\udc80") == r"a\x1b[2J\nb\udc80"
+    assert one_line("a\x1b[2J\nb\udc80\ud800") == r"a\x1b[2J\nb\x80\ud800"
 
 
 @pytest.mark.parametrize("arguments", [[], ["-v"], ["--verbose", "--json"]])

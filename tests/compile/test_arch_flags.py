@@ -108,7 +108,7 @@ def test_modules_that_were_compiled_elsewhere_need_no_more_flags_than_are_set(tm
     with pytest.raises(BuildError) as caught:
         compile_tree(tree, Nested(mpy=mpy), cache=None)
     assert str(caught.value).splitlines()[0] == (
-        f"a.mpy, vendor/a.mpy, needs rv32imc with zcmp, and {KEY} is {setting}"
+        f"vendor/a.mpy is code for rv32imc with zcmp, and {KEY} is {setting}"
     )
 
 
@@ -116,5 +116,5 @@ def test_modules_that_were_compiled_elsewhere_need_no_more_flags_than_are_set(tm
 def test_bytecode_with_flags_is_for_no_other_architecture(tmp_path, mpy):
     made = by_hand("a.py", BYTECODE, tmp_path, "-march=rv32imc", "-march-flags=zba")
     tree = Directory({"a.mpy": File(MemoryContent(made), "vendor/a.mpy", verbatim=True)})
-    with pytest.raises(BuildError, match=f"needs rv32imc with zba, and {KEY} is not set"):
+    with pytest.raises(BuildError, match=f"code for rv32imc with zba, and {KEY} is not set"):
         compile_tree(tree, Nested(mpy=mpy), cache=None)
