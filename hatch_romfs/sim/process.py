@@ -68,6 +68,15 @@ class Process:
         """Tell whether it uses or waits for a processor, and does not sleep or wait for input."""
         return self._status().get("State", "").startswith("R")
 
+    def is_sleeping(self) -> bool:
+        """Tell whether it sleeps, and does not wait for input; False where that cannot be told."""
+        try:
+            place = Path(f"/proc/{self._process.pid}/wchan").read_text()  # the function of the kernel that it waits in
+        except OSError:
+            return False
+        waits_for_input = "wait_woken" in place or "tty" in place
+        return len(place) > 1 and not waits_for_input and self._status().get("State", "").startswith("S")
+
     def interrupt(self) -> bool:
         """Interrupt the program, and tell whether there was one."""
         if self._process.poll() is not None:

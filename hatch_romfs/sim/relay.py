@@ -29,6 +29,10 @@ BOOTING = b"\0romfs-sim boot.py\0"
 """What MicroPython prints before it runs a boot.py."""
 RAW_BANNER = b"raw REPL; CTRL-B to exit\r\n>"
 SOFT_RESET = b"MPY: soft reboot\r\n"
+RAW_PASTE = b"\x05A\x01"
+"""What starts raw-paste mode."""
+PASTE_ABORT = b"\n)\x04"
+"""What ends raw-paste mode with code that does not compile, as a board's Ctrl-C does."""
 BOOT_TIMEOUT = 20.0
 """Seconds in which MicroPython must be up."""
 
@@ -73,7 +77,8 @@ class Relay:
         self._raw = False
         self._interrupted = 0.0
         self._full_since: float | None = None
-        self._is_busy = self._may_drop = False
+        self._is_busy = self._may_drop = self._pastes = False
+        self._recent = b""
         self._returns_at: float | None = None
         self._watchdog: float | None = None
         self._closing = False
@@ -155,16 +160,26 @@ class Relay:
                 if self._must_settle():
                     return
                 if not self._interrupt():
-                    self._fill(found)
+                    self._fill(PASTE_ABORT if self._pastes else found)
                 self._arrived = rest
 
     def _fill(self, data: bytes | bytearray) -> None:
         """Put bytes into the ring, and drop what does not fit."""
+        self._follow_paste(data)
         if self._may_drop:
             room = max(0, self._wire.ring - self.waiting())
             self.dropped += max(0, len(data) - room)
             data = data[:room]
         self._up += data
+
+    def _follow_paste(self, data: bytes | bytearray) -> None:
+        """Keep track of whether MicroPython is in raw-paste mode, where the unix port takes a Ctrl-C for code."""
+        recent = self._recent + bytes(data)
+        self._recent = recent[-2:]
+        if self._pastes:
+            self._pastes = b"\x04" not in data
+        elif RAW_PASTE in recent and not self.is_running():
+            self._pastes = b"\x04" not in recent.partition(RAW_PASTE)[2]
 
     def waiting(self) -> int:
         """Return how many bytes MicroPython has yet to read."""
@@ -188,10 +203,11 @@ class Relay:
         if room > 0:
             self._full_since = None
             return min(allowed, room)
-        # Nothing takes time on this board now, so the buffer is full because a program does not read, or because this
-        # machine has not let MicroPython run, which happens to no board.
+        # The buffer is full because a program sleeps or computes, or because this machine has not let MicroPython run,
+        # which happens to no board.
         self._full_since = self._full_since or time.monotonic()
-        self._may_drop = time.monotonic() >= self._full_since + _GRACE
+        sleeps = self._process is not None and self._process.is_sleeping()
+        self._may_drop = sleeps or time.monotonic() >= self._full_since + _GRACE
         return allowed if self._may_drop else 0
 
     def is_running(self) -> bool:
@@ -402,7 +418,7 @@ class Relay:
 
     def _boot(self, *, raw: bool) -> None:
         """Start MicroPython and wait until it is up, in the raw REPL or on the way to its prompt."""
-        self._raw, self._booting, self._is_busy = raw, None, False
+        self._raw, self._booting, self._is_busy, self._pastes = raw, None, False, False
         self._process = Process(self._inner.slave, self._arguments(raw), self._environment)
         marker, rest = self._wait_for((READY, BOOTING), b"")
         if marker == READY:
