@@ -37,7 +37,7 @@ class BuildResult(NamedTuple):
 
     ``size`` and ``limit``, the size of the partition, are in bytes; ``sha256`` is of the whole image; ``files`` is
     their number. ``board`` and ``partition`` are what the image is for. ``inventory`` is the path of the inventory, if
-    the settings ask for one.
+    the settings ask for one. ``layout_cost`` is how many bytes a stable layout adds to the compact one.
     """
 
     path: Path
@@ -49,6 +49,7 @@ class BuildResult(NamedTuple):
     board: str | None = None
     partition: int = 0
     inventory: Path | None = None
+    layout_cost: int = 0
 
 
 def build_image(job: Job, *, cache: bool = True, on_progress: Report = ignore_progress) -> BuildResult:
@@ -73,6 +74,7 @@ def build_image(job: Job, *, cache: bool = True, on_progress: Report = ignore_pr
         board=settings.board,
         partition=settings.partition,
         inventory=job.inventory,
+        layout_cost=image.size - image.compact_size,
     )
 
 
@@ -97,10 +99,12 @@ def _check_size(image: PackedImage, settings: Settings) -> None:
         return
     largest = sorted(files(image.tree), key=lambda entry: (-entry[1].size, entry[0]))[:_LARGEST]
     listed = "".join(f"\n  {file.size:>10,}  {path}" for path, file in largest)
+    cost = image.size - image.compact_size
+    compact = f' layout = "compact" saves {cost:,} bytes.' if cost else ""
     raise BuildError(
         f"the image is {image.size:,} bytes, {image.size - limit:,} more than the {limit:,} {_limit_source(settings)};"
         f" the largest files:{listed}",
-        hint="Exclude files, compile with mpy.optimize = 3, or use a larger partition.",
+        hint=f"Exclude files, compile with mpy.optimize = 3, or use a larger partition.{compact}",
     )
 
 
