@@ -78,15 +78,15 @@ def test_an_edit_moves_nothing_before_the_edited_file(size, stable):
     assert (before["a"], before["lib/b"]) == (after["a"], after["lib/b"])
 
 
-def test_a_file_of_a_stable_image_can_grow_to_a_multiple_of_128_bytes_without_moving_any_other():
+def test_a_file_of_a_stable_image_can_grow_to_a_multiple_of_64_bytes_without_moving_any_other():
     content = modules(40)
     before = offsets(image_of(content, stable=True))
     for path, following in zip(list(content)[:-1], list(content)[1:], strict=True):
         end = before[path] + len(content[path])
-        room = -end % 128
+        room = -end % 64
         larger = image_of(content | {path: content[path] + bytes(max(0, room - 2))}, stable=True)
         assert offsets(larger) == before
-        assert before[following] - end < 1024 + 128 + 60
+        assert before[following] - end < 2048 + 64 + 60
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_a_shared_file_has_no_padding_for_its_size():
     data = noise(100_000)
     alone, shared = ({"a.bin": data} | more for more in ({}, {"b.bin": data}))
     assert len(image_of(shared)) - len(image_of(alone)) < 40
-    assert len(image_of(shared, stable=True)) - len(image_of(alone, stable=True)) <= 128
+    assert len(image_of(shared, stable=True)) - len(image_of(alone, stable=True)) <= 64
 
 
 def test_a_small_compact_image_has_no_padding_between_its_files():
@@ -117,7 +117,5 @@ def test_an_added_file_changes_only_the_runs_around_it():
     content = modules(120)
     before = offsets(image_of(content, stable=True))
     after = offsets(image_of(content | {"lib/m060x.mpy": b"new" * 300}, stable=True))
-    moved = {after[path] - before[path] for path in list(content)[100:]}
     assert all(before[path] == after[path] for path in list(content)[:50])
-    assert len(moved) == 1
-    assert moved.pop() % 1024 == 0
+    assert sum(before[path] != after[path] for path in content) < 40
