@@ -55,6 +55,9 @@ def result(built: BuildResult) -> None:
         sys.stderr.write(f"warning: {printable(warning)}\n")
     share = f", {built.size / built.limit:.0%} of {built.limit:,}" if built.limit else ""
     say(f"{built.path}  {built.size:,} bytes{share}, {count(built.files, 'file')}, sha256 {built.sha256}")
+    if built.layout_cost:
+        part = built.layout_cost / (built.size - built.layout_cost)
+        say(f"  stable layout: {built.layout_cost:,} bytes ({part:.1%}) more than a compact one")
 
 
 def result_document(built: BuildResult) -> dict[str, object]:
@@ -66,6 +69,7 @@ def result_document(built: BuildResult) -> dict[str, object]:
         "files": built.files,
         "warnings": list(built.warnings),
         "inventory": built.inventory and str(built.inventory),
+        "layout_cost": built.layout_cost,
     }
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import itertools
+import json
 import shutil
 from pathlib import Path
 
@@ -121,6 +122,25 @@ def test_a_stable_image_is_the_same_in_every_folder_and_from_every_order_of_file
     entries = list({**content(30), **ASSETS}.items())
     root = make_project(tmp_path / "b" / "c", {**dict(reversed(entries)), "pyproject.toml": f"{HEAD}{table}".encode()})
     assert build(root).sha256 == first
+
+
+def test_a_build_reports_the_cost_of_a_stable_layout_in_one_line(tmp_path):
+    root = project(tmp_path / "project", "", 9)
+    compact, stable = (
+        json.loads(romfs_image("build", root, "--layout", name, "--json").stdout) for name in ("compact", "stable")
+    )
+    assert compact["layout_cost"] == 0
+    cost = stable["layout_cost"]
+    assert cost == stable["size"] - compact["size"] > 0
+    _, line = romfs_image("build", root, "--layout", "stable").stdout.splitlines()
+    assert line == f"  stable layout: {cost:,} bytes ({cost / compact['size']:.1%}) more than a compact one"
+    assert len(romfs_image("build", root).stdout.splitlines()) == 1
+
+
+def test_an_option_that_linux_does_not_have_is_named(tmp_path):
+    root = project(tmp_path / "project", "", 2)
+    said = romfs_image("build", root, "--format", "linux", "--layout", "stable", status=2).stderr
+    assert '--layout: "stable" is only for format = "micropython"' in said
 
 
 @pytest.mark.parametrize("layout", ["compact", "stable"])
