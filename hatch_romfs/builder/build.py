@@ -38,7 +38,8 @@ class BuildResult(NamedTuple):
 
     ``size`` and ``limit``, the size of the partition, are in bytes; ``sha256`` is of the whole image; ``files`` is
     their number. ``board`` and ``partition`` are what the image is for. ``inventory`` is the path of the inventory, if
-    the settings ask for one. ``excluded`` are the paths that built-in patterns excluded.
+    the settings ask for one. ``excluded`` are the paths that built-in patterns excluded. ``layout_cost`` is how many
+    bytes a stable layout adds to the compact one.
     """
 
     path: Path
@@ -51,6 +52,7 @@ class BuildResult(NamedTuple):
     partition: int = 0
     inventory: Path | None = None
     excluded: tuple[str, ...] = ()
+    layout_cost: int = 0
 
 
 def build_image(job: Job, *, cache: bool = True, on_progress: Report = ignore_progress) -> BuildResult:
@@ -77,6 +79,7 @@ def build_image(job: Job, *, cache: bool = True, on_progress: Report = ignore_pr
         partition=settings.partition,
         inventory=job.inventory,
         excluded=collected.excluded,
+        layout_cost=image.size - image.compact_size,
     )
 
 
@@ -102,9 +105,11 @@ def _check_size(image: PackedImage, settings: Settings) -> None:
     largest = sorted(files(image.tree), key=lambda entry: (-entry[1].size, entry[0]))[:_LARGEST]
     listed = [f"  {file.size:>10,}  {path}" for path, file in largest]
     excess = f"{image.size - limit:,} more than the {limit:,} {_limit_source(settings)}"
+    cost = image.size - image.compact_size
+    compact = f' layout = "compact" saves {cost:,} bytes.' if cost else ""
     raise BuildError(
         [f"the image is {image.size:,} bytes, {excess}; the largest files:", *listed],
-        hint="Exclude files, compile with mpy.optimize = 3, or use a larger partition.",
+        hint=f"Exclude files, compile with mpy.optimize = 3, or use a larger partition.{compact}",
     )
 
 

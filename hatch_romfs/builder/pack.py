@@ -28,13 +28,14 @@ class PackedImage(NamedTuple):
     """An image of ``size`` bytes, which can also be the content of a file in another image.
 
     If the image begins at a multiple of ``alignment`` bytes, its files are aligned as the settings ask. In ``tree``
-    nested images are files.
+    nested images are files. ``compact_size`` is what the size would be if every layout in the image were compact.
     """
 
     size: int
     alignment: int
     tree: Directory
     make: Callable[[], Iterator[bytes | memoryview]]
+    compact_size: int
 
     def chunks(self) -> Iterator[bytes | memoryview]:
         """Yield the image's bytes in order; raises BuildError if a file has changed since it was collected."""
@@ -45,24 +46,31 @@ def pack(tree: Directory, settings: Settings, name: str | None, version: str | N
     """Lay out an image of ``tree``, in the format of the settings. Raises BuildError if the format cannot hold it."""
     if settings.format == "linux":
         return _pack_linux(_pack_nested(tree, name, version), settings, name)
-    return _pack_micropython(tree, settings, name, version)
+    image = _pack_micropython(tree, settings, name, version)
+    layouts = {settings.layout, *(nested.settings.layout for nested in nested_images(tree).values())}
+    if layouts == {"compact"}:
+        return image
+    compact = _pack_micropython(tree, settings, name, version, compact=True)
+    return image._replace(compact_size=compact.size)
 
 
 def _pack_micropython(
-    tree: Directory, settings: Settings | Nested, name: str | None, version: str | None
+    tree: Directory, settings: Settings | Nested, name: str | None, version: str | None, *, compact: bool = False
 ) -> PackedImage:
+    """Pack a tree; ``compact`` outranks the layouts in the settings."""
     from hatch_romfs.formats.micropython.layout import SHARED_FROM, lay_out
     from hatch_romfs.formats.micropython.metadata import Metadata
     from hatch_romfs.formats.micropython.writer import image_chunks
 
-    tree = _pack_nested(tree, name, version)
+    tree = _pack_nested(tree, name, version, compact=compact)
     layout = lay_out(
         tree,
         align=compile_alignment(settings.alignment),
         same=equal_files(tree, smallest=SHARED_FROM) if settings.share else {},
         metadata=Metadata(name, version) if settings.metadata else None,
+        stable=settings.layout == "stable" and not compact,
     )
-    return PackedImage(layout.size, layout.alignment, tree, lambda: image_chunks(layout))
+    return PackedImage(layout.size, layout.alignment, tree, lambda: image_chunks(layout), layout.size)
 
 
 def _pack_linux(tree: Directory, settings: Settings, name: str | None) -> PackedImage:
@@ -73,13 +81,14 @@ def _pack_linux(tree: Directory, settings: Settings, name: str | None) -> Packed
     alignments = file_alignments(tree, compile_alignment(settings.alignment), same)
     volume = settings.linux.volume or name or "rom"
     layout = lay_out(tree, volume, align=lambda path, _: alignments.get(path, 1), same=same)
-    return PackedImage(layout.padded, max(alignments.values(), default=1), tree, lambda: image_chunks(layout))
+    alignment = max(alignments.values(), default=1)
+    return PackedImage(layout.padded, alignment, tree, lambda: image_chunks(layout), layout.padded)
 
 
-def _pack_nested(tree: Directory, name: str | None, version: str | None) -> Directory:
+def _pack_nested(tree: Directory, name: str | None, version: str | None, *, compact: bool = False) -> Directory:
     """Return the tree with each nested image as a file."""
     packed = {
-        path: _pack_micropython(nested.tree, nested.settings, name, version)
+        path: _pack_micropython(nested.tree, nested.settings, name, version, compact=compact)
         for path, nested in nested_images(tree).items()
     }
     if not packed:

@@ -88,6 +88,7 @@ def _add_build_options(parser: Parser) -> None:
         metavar="[PATTERN=]BYTES",
         help="the alignment of file data; may be repeated",
     )
+    add("--layout", choices=("compact", "stable"), help="stable adds padding, so that an edit changes few flash blocks")
     add("--volume", metavar="NAME", help="the name of the volume, in Linux romfs")
     add("--no-cache", action="store_true", help="compile every module again")
     add("--emit", choices=("c",), help="write the image as an array in C; SOURCE can then also be an image file")
@@ -148,11 +149,19 @@ def _overrides(options: argparse.Namespace) -> Options:
     from hatch_romfs.settings.layers import Options
 
     table: dict[str, object] = {}
-    names = {"format": "--format", "mpy": "--mpy", "linux": "--volume", "linux.volume": "--volume"}
+    names = {
+        "format": "--format",
+        "mpy": "--mpy",
+        "layout": "--layout",
+        "linux": "--volume",
+        "linux.volume": "--volume",
+    }
     if options.format is not None:
         table["format"] = options.format
     if options.mpy is not None:
         table["mpy"] = options.mpy
+    if options.layout is not None:
+        table["layout"] = options.layout
     if options.volume is not None:
         table["linux"] = {"volume": options.volume}
     alignment: dict[str, int] = {}

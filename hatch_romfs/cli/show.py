@@ -48,6 +48,9 @@ def result(built: BuildResult) -> None:
         warn(warning)
     share = f", {built.size / built.limit:.0%} of {built.limit:,}" if built.limit else ""
     say(f"{built.path}  {built.size:,} bytes{share}, {count(built.files, 'file')}, sha256 {built.sha256}")
+    if built.layout_cost:
+        part = built.layout_cost / (built.size - built.layout_cost)
+        say(f"  stable layout: {built.layout_cost:,} bytes ({part:.1%}) more than a compact one")
 
 
 def excluded(built: BuildResult) -> None:
@@ -66,6 +69,7 @@ def result_document(built: BuildResult) -> dict[str, object]:
         "warnings": list(built.warnings),
         "inventory": built.inventory and str(built.inventory),
         "excluded": list(built.excluded),
+        "layout_cost": built.layout_cost,
     }
 
 

@@ -217,7 +217,8 @@ def _case_warnings(path: str, directory: Directory) -> Iterator[str]:
         if len(names) > 1:
             differs = len({_normalize(name) for name in names}) == len(names)
             what = "case" if differs else "Unicode normalization"
-            paths = " and ".join(join(path, name) for name in names)
+            # Escaped, because names that differ only in normalization look the same.
+            paths = " and ".join(ascii(join(path, name))[1:-1] for name in names)
             yield f"{paths} differ only in {what}: some computers cannot store both"
 
 

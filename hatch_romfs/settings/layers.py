@@ -178,6 +178,8 @@ def _contradictions(settings: Settings) -> list[Problem]:
         for source in (*settings.sources, *settings.lib)
         if source.image is not None and not source.to
     ]
+    if settings.format == "linux" and settings.layout != "compact":
+        problems.append(Problem(settings.where("layout"), '"stable" is only for format = "micropython"'))
     if settings.format != "linux" and settings.linux != Linux():
         problems.append(Problem(settings.where("linux"), 'is only for format = "linux"'))
     if settings.board:

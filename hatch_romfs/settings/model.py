@@ -35,6 +35,7 @@ from hatch_romfs.settings.values import (
     FORMATS,
     IMAGE_NAME,
     IMAGE_PATH,
+    LAYOUTS,
     MANIFEST,
     MAX_PARTITION,
     MAX_VOLUME,
@@ -154,6 +155,7 @@ class Nested(Model):
     mpy: Mpy | None = key(_MPY, "How its `.py` files are compiled.", default=True)
     metadata: bool = key(Bool(), "Whether it contains name, version, and hash, like the image around it.", default=True)
     share: bool = key(Bool(), "Whether files with equal bytes are stored once.", default=True)
+    layout: str = key(OneOf(LAYOUTS), "Its layout, as for the image around it.", default="compact")
 
 
 class Source(Model):
@@ -329,4 +331,9 @@ class Settings(Model):
         Int(0, MAX_PARTITION),
         "The number of the board's partition that the image is for; `romfs-flash` uses it for this project.",
         default=0,
+    )
+    layout: str = key(
+        OneOf(LAYOUTS),
+        "`stable` adds padding, so that an edit changes few erase blocks of the flash; not in `linux`.",
+        default="compact",
     )

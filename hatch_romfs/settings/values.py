@@ -10,6 +10,7 @@ from hatch_romfs.settings.patterns import pattern_problem
 from hatch_romfs.settings.types import Converted, Either, Int, TableOf, Text
 
 FORMATS = ("micropython", "linux")
+LAYOUTS = ("compact", "stable")
 ARCHS = (
     "x86", "x64", "armv6", "armv6m", "armv7m", "armv7em", "armv7emsp", "armv7emdp", "xtensa", "xtensawin",
     "rv32imc", "rv64imc",

@@ -1,6 +1,7 @@
 """The output of the writer, judged by mpremote, by the real MicroPython, and by the rules of the layout."""
 
 import itertools
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -16,7 +17,7 @@ from hatch_romfs.formats.micropython.layout import SHARED_FROM, Layout, lay_out
 from hatch_romfs.formats.micropython.metadata import Metadata
 from hatch_romfs.formats.micropython.writer import image_chunks
 from hatch_romfs.formats.sharing import equal_files
-from hatch_romfs.tree import Directory, files
+from hatch_romfs.tree import Directory, File, MemoryContent, files
 from tests import judges
 from tests.trees import ASCII_NAMES, contents, digests, tree, trees, write_tree
 
@@ -60,6 +61,14 @@ def test_compact_images_of_deep_trees_are_those_of_mpremote(capsys):
     assert written(lay_out(root)) == by_mpremote(root, capsys)
 
 
+def read_back(layout: Layout, more: str = "") -> dict[str, tuple[int, str, int] | None]:
+    """Return what the real VfsRom finds in an image."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "image"
+        path.write_bytes(written(layout))
+        return judges.read_by_micropython(path, more)
+
+
 ALIGNED = st.dictionaries(st.integers(0, 20), st.sampled_from([1, 2, 4, 16, 32, 256, 4096]), max_size=8)
 
 
@@ -68,14 +77,16 @@ def aligned_by(root: Directory, chosen: dict[int, int]) -> dict[str, int]:
     return {path: chosen.get(number, 1) for number, (path, _) in enumerate(files(root))}
 
 
-@given(root=trees(), chosen=ALIGNED, share=st.booleans(), named=st.booleans())
-@settings(deadline=None, max_examples=200)
-def test_layouts_keep_their_promises(root, chosen, share, named):
+@given(root=trees(), chosen=ALIGNED, share=st.booleans(), named=st.booleans(), stable=st.booleans())
+@settings(deadline=None, max_examples=300)
+def test_layouts_keep_their_promises(root, chosen, share, named, stable):
     aligns = aligned_by(root, chosen)
     same = equal_files(root, smallest=SHARED_FROM) if share else {}
-    layout = lay_out(root, align=aligns.__getitem__, same=same, metadata=Metadata("app", "1.0") if named else None)
+    metadata = Metadata("app", "1.0") if named else None
+    layout = lay_out(root, align=aligns.__getitem__, same=same, metadata=metadata, stable=stable)
     assert layout.size % 2 == 0
     for record, following in itertools.pairwise(layout.records):
+        assert following.kind != records.PADDING or following.head[0] == records.PADDING
         assert following.offset == record.data_offset + (record.content.size if record.content else 0)
     with RomImage(written(layout)) as image:
         assert contents(image.root) == contents(root)
@@ -85,16 +96,40 @@ def test_layouts_keep_their_promises(root, chosen, share, named):
         assert (image.name, image.version) == (("app", "1.0") if named else (None, None))
 
 
-@given(root=trees(), chosen=ALIGNED, share=st.booleans())
-@settings(deadline=None, max_examples=60)
-def test_micropython_reads_what_went_in_where_it_was_asked_to_be(root, chosen, share):
+@given(root=trees(), chosen=ALIGNED, share=st.booleans(), stable=st.booleans(), named=st.booleans())
+@settings(deadline=None, max_examples=80)
+def test_micropython_reads_what_went_in_where_it_was_asked_to_be(root, chosen, share, stable, named):
     aligns = aligned_by(root, chosen)
     same = equal_files(root, smallest=SHARED_FROM) if share else {}
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "image"
-        path.write_bytes(written(lay_out(root, align=aligns.__getitem__, same=same, metadata=Metadata())))
-        found = judges.read_by_micropython(path)
+    metadata = Metadata("app", "1.0") if named else None
+    found = read_back(lay_out(root, align=aligns.__getitem__, same=same, metadata=metadata, stable=stable))
     assert {name: entry and entry[:2] for name, entry in found.items()} == digests(root)
+    assert all(entry[2] % aligns[name] == 0 for name, entry in found.items() if entry)
+
+
+@given(
+    outer=trees(),
+    inner=trees(),
+    chosen=ALIGNED,
+    stable=st.tuples(st.booleans(), st.booleans()),
+    options=st.tuples(st.booleans(), st.booleans()),
+)
+@settings(deadline=None, max_examples=60)
+def test_micropython_mounts_a_nested_image_of_each_layout_in_place(outer, inner, chosen, stable, options):
+    share, named = options
+    aligns = aligned_by(inner, chosen)
+    metadata = Metadata("app", "1.0") if named else None
+
+    def laid_out(root: Directory, align: Callable[[str], int], *, stable: bool) -> Layout:
+        same = equal_files(root, smallest=SHARED_FROM) if share else {}
+        return lay_out(root, align=align, same=same, metadata=metadata, stable=stable)
+
+    nested = laid_out(inner, aligns.__getitem__, stable=stable[0])
+    outer.entries["n.romfs"] = File(MemoryContent(written(nested)), "a test", alignment=nested.alignment)
+    around = laid_out(outer, lambda _: 1, stable=stable[1])
+    assert {name: entry and entry[:2] for name, entry in read_back(around).items()} == digests(outer)
+    found = read_back(around, 'with fs.open("n.romfs", "rb") as file:\n    fs = vfs.VfsRom(memoryview(file))')
+    assert {name: entry and entry[:2] for name, entry in found.items()} == digests(inner)
     assert all(entry[2] % aligns[name] == 0 for name, entry in found.items() if entry)
 
 

@@ -171,7 +171,7 @@ def test_a_changed_image_gives_a_tree_or_an_error(changes):
 def test_no_flipped_bit_of_the_content_goes_unseen(at, bit):
     data = bytearray(IMAGE)
     data[at] ^= 1 << bit
-    metadata_ends = IMAGE.index(b"}") + 1
+    metadata_ends = IMAGE.index(b"}" + b" " * 29) + 30  # the version has 3 of 32 bytes
     try:
         with RomImage(bytes(data)) as read:
             read.check()

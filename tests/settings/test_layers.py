@@ -71,6 +71,8 @@ def test_an_option_outranks_every_image():
         ({"mpy": {"arch": "x64"}}, {"mpy": {"optimize": 2}}, Nested(mpy=Mpy("x64", 2))),
         ({"mpy": {"arch": "x64"}}, {"mpy": False, "metadata": False}, Nested(mpy=None, metadata=False)),
         ({"format": "linux"}, {}, Nested(mpy=None, share=False)),
+        ({"layout": "stable"}, {}, Nested(layout="stable")),
+        ({"layout": "stable"}, {"layout": "compact"}, Nested(layout="compact")),
     ],
 )
 def test_a_nested_image_inherits_from_the_image_around_it(around, own, expected):

@@ -38,6 +38,7 @@ def test_an_empty_table_means_the_defaults():
         embed=False,
         board=None,
         partition=0,
+        layout="compact",
     )
 
 
@@ -93,6 +94,8 @@ GOOD = [
     *[(key, value, value) for key in ("metadata", "share") for value in (True, False)],
     ("board", "OPENMV_AE3", "OPENMV_AE3"),
     ("partition", 1, 1),
+    ("layout", "compact", "compact"),
+    ("layout", "stable", "stable"),
     # keys of rooms that are not built yet may say what is so anyway
     ("inventory", False, False),
     ("embed", False, False),
@@ -122,6 +125,7 @@ WRONG_TYPES = [
     ("board", 6, "the name of a board, not an integer"),
     ("partition", "1", "an integer from 0 to 255, not a string"),
     ("partition", True, "an integer from 0 to 255, not a boolean"),
+    ("layout", True, '"compact" or "stable", not a boolean'),
     ("share", "true", "true or false, not a string"),
     ("share", dt.date(2026, 1, 1), "true or false, not a date or time"),
     ("share", dt.datetime(2026, 1, 1, tzinfo=dt.timezone.utc), "true or false, not a date or time"),
@@ -314,6 +318,12 @@ def test_what_linux_does_not_take(table, key, text):
 def test_what_is_only_for_linux_is_refused_elsewhere():
     with pytest.raises(SettingsError, match='tool.romfs.linux: is only for format = "linux"'):
         settings_of({"linux": {"volume": "x"}})
+
+
+def test_a_stable_layout_is_refused_in_linux():
+    with pytest.raises(SettingsError, match='tool.romfs.layout: "stable" is only for format = "micropython"'):
+        settings_of({"format": "linux", "layout": "stable"})
+    assert settings_of({"format": "linux", "layout": "compact"}).layout == "compact"
 
 
 def test_python_files_stay_python_files_in_linux_unless_asked_for():

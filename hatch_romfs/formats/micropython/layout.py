@@ -6,6 +6,10 @@ passes over the whole tree, from front to back, with an assumed width for the le
 turns out too small, it grows, and the pass is repeated. Widths never shrink, and none exceeds five bytes, so this
 ends after two or three passes. A length that needs less than its width is padded with ``0x80`` bytes, which readers
 accept.
+
+A compact image without metadata has the bytes that mpremote makes. In any other image an edit moves nothing before the
+edited file, because the size is made even at the end, and the first length and the metadata have a fixed size; and the
+padding of ``spacing`` keeps it from moving everything after it.
 """
 
 from __future__ import annotations
@@ -16,6 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 from hatch_romfs.errors import BuildError
 from hatch_romfs.formats.micropython import records
 from hatch_romfs.formats.micropython.records import varuint, varuint_size
+from hatch_romfs.formats.micropython.spacing import COMPACT, STABLE, Space, spaces
 from hatch_romfs.formats.sharing import file_alignments
 from hatch_romfs.paths import join
 from hatch_romfs.tree import Content, Directory, File, kind_of, walk
@@ -26,6 +31,9 @@ if TYPE_CHECKING:
 ROOT = ""
 SHARED_FROM = 8
 """The smallest data, in bytes, that is shared: a pointer can be six bytes larger than the header of data."""
+_FIRST_WIDTH = 4
+"""Bytes of the first length, where it has a fixed size: enough for 256 MiB."""
+_NO_SPACE = Space()
 
 Align: TypeAlias = Callable[[str], int]
 
@@ -67,25 +75,29 @@ def lay_out(
     align: Align = lambda _: 1,
     same: Mapping[str, str] | None = None,
     metadata: Metadata | None = None,
+    stable: bool = False,
 ) -> Layout:
     """Decide the place of every record of an image of ``root``.
 
     ``align`` returns the alignment of a file's data by its path: a power of two, in bytes from the start of the
-    image. ``same`` has, by the path of a file, the first file with equal data, to which it becomes a pointer. Raises
-    BuildError that names every link and special file, which the format cannot contain.
+    image. ``same`` has, by the path of a file, the first file with equal data, to which it becomes a pointer. In a
+    ``stable`` image an edit changes few erase blocks. Raises BuildError that names every link and special file, which
+    the format cannot contain.
     """
     _check(root)
     same = same or {}
     aligns = file_alignments(root, align, same)
-    widths: dict[str, int] = {}
+    spacing = STABLE if stable else COMPACT if metadata is not None else None
+    widths = {ROOT: _FIRST_WIDTH if spacing else 1}
+    space = spaces(root, spacing, same) if spacing else None
     while True:
-        attempt = _Pass(aligns, same, widths)
+        attempt = _Pass(aligns, same, widths, space, spacing.width if spacing else 1)
         layout = attempt.run(root, metadata)
         if not attempt.settled:
             continue
         if layout.size % 2 == 0:
             return layout
-        # Nothing is aligned, so one more byte in the first length changes nothing else.
+        # As mpremote does it; nothing is aligned, so one more byte in the first length changes nothing else.
         widths[ROOT] += 1
 
 
@@ -99,8 +111,16 @@ def _check(root: Directory) -> None:
 class _Pass:
     """One pass over the tree with the widths so far; it increases those that are too small."""
 
-    def __init__(self, aligns: Mapping[str, int], same: Mapping[str, str], widths: dict[str, int]) -> None:
+    def __init__(
+        self,
+        aligns: Mapping[str, int],
+        same: Mapping[str, str],
+        widths: dict[str, int],
+        space: Mapping[str, Space] | None,
+        least_width: int,
+    ) -> None:
         self.aligns, self.same, self.widths = aligns, same, widths
+        self.space, self.least_width = space, least_width
         self.settled = True
         self.at = 0
         self.records: list[Record] = []
@@ -115,15 +135,15 @@ class _Pass:
             self._add(Record(records.PADDING, ROOT, self.at, comment))
         self._fill(root, ROOT)
         alignment = max(self.aligns.values(), default=1)
-        if self.at % 2 and alignment > 1:
-            # An aligned file keeps its place whatever is before it, so the odd byte is compensated here.
+        if self.at % 2 and (alignment > 1 or self.space is not None):
+            # Whatever is before them, aligned files and those with padding after them keep their places.
             self._pad(3, ROOT)
         length = self._leave(ROOT, len(records.MAGIC))
         self.records.insert(0, Record(records.DIRECTORY, ROOT, 0, records.MAGIC + length))
         return Layout(self.at, tuple(self.records), metadata, alignment)
 
     def _enter(self, kind_size: int, path: str) -> None:
-        self.at += kind_size + self.widths.setdefault(path, 1)
+        self.at += kind_size + self.widths.setdefault(path, self.least_width)
 
     def _leave(self, path: str, payload_offset_without_width: int) -> bytes:
         """Return the encoded length of the directory that ends here."""
@@ -143,7 +163,10 @@ class _Pass:
             if isinstance(node, Directory):
                 self._directory(node, here, title)
             elif isinstance(node, File):
+                space = self.space[here] if self.space else _NO_SPACE
+                self._pad_to(space.begin, here)
                 self._file(node, here, title)
+                self._pad_to(space.end, here)
 
     def _directory(self, node: Directory, path: str, title: bytes) -> None:
         start, index = self.at, len(self.records)
@@ -176,6 +199,12 @@ class _Pass:
     @property
     def _payload(self) -> int:
         return len(records.MAGIC) + self.widths[ROOT]
+
+    def _pad_to(self, multiple: int, path: str) -> None:
+        """Add padding until the next record begins at a multiple of bytes."""
+        missing = -self.at % multiple
+        if missing:
+            self._pad(missing if missing > 1 else missing + multiple, path)  # no record is of one byte
 
     def _pad(self, size: int, path: str) -> None:
         self._add(Record(records.PADDING, path, self.at, records.padding(size)))

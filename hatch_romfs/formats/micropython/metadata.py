@@ -6,7 +6,8 @@ anything, even a board, can check the content without knowing the format::
 
     {"hatch-romfs":1,"name":"app","sha256":"9f86d0…","version":"1.2.0"}
 
-``name`` and ``version`` are the project's, and missing if there is none.
+``name`` and ``version`` are the project's, and missing if there is none. The object is followed by spaces up to a size
+that is the same for all versions of at most 32 bytes, so that another version moves nothing.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from typing import NamedTuple
 SIGNATURE = b'{"hatch-romfs":1,'
 MAX_SIZE = 4096
 """A larger payload is not metadata."""
+_VERSION_ROOM = 32
+"""Bytes for a version; a longer one has a multiple of them."""
 
 
 class Metadata(NamedTuple):
@@ -30,11 +33,16 @@ class Metadata(NamedTuple):
         """Return the record's payload; its length does not depend on ``sha256``."""
         fields = {"name": self.name, "sha256": self.sha256, "version": self.version}
         body = {"hatch-romfs": 1} | {key: value for key, value in fields.items() if value is not None}
-        return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+        text = _dump(body)
+        return text if self.version is None else text + b" " * (-len(_dump(self.version)[1:-1]) % _VERSION_ROOM)
 
     def signed(self, sha256: str) -> Metadata:
         """Return the same metadata with the content's hash."""
         return self._replace(sha256=sha256)
+
+
+def _dump(value: object) -> bytes:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def decode(payload: bytes) -> Metadata | None:
