@@ -78,7 +78,7 @@ SUSPICIOUS = {
     ),
     "Unicode normalization": (
         {"src/\u00e9.txt": b"1", "src/e\u0301.txt": b"2"},
-        "e\u0301.txt and \u00e9.txt differ only in Unicode normalization: some computers cannot store both",
+        r"e\u0301.txt and \xe9.txt differ only in Unicode normalization: some computers cannot store both",
     ),
     "letter case": (
         {"src/a.txt": b"1", "src/A.txt": b"2"},
@@ -173,8 +173,7 @@ def test_what_a_board_would_reject_is_an_error(what, path, tmp_path):
 def test_what_may_not_be_intended_is_a_warning(what, path, tmp_path):
     files, message = SUSPICIOUS[what]
     root = make(tmp_path, files)
-    shown = message if path in (by_api, by_romfs_image) else ascii(message)[1:-1]  # build backends print only ASCII
-    assert output(path, root).count(f"warning: {shown}\n") == 1
+    assert output(path, root).count(f"warning: {message}\n") == 1
     check(root, files)
 
 

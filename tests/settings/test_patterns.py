@@ -15,9 +15,9 @@ JUDGE = GitIgnoreSpec.from_lines(
 PARTS = sorted({part for pattern in BUILT_IN for part in (pattern, pattern.strip("*"), pattern[1:], pattern[:-1])})
 # No line break: the regular expressions of pathspec take one at the end of a name for the end.
 LETTERS = st.text(st.characters(exclude_characters="/\0\n\\", codec="utf-8"), max_size=4)
-NAMES = st.builds("".join, st.lists(st.sampled_from(PARTS) | LETTERS, min_size=1, max_size=3)).filter(
-    lambda name: name not in ("", ".", "..")
-)
+NAMES = st.builds(
+    lambda parts: "".join(parts).replace("/", ""), st.lists(st.sampled_from(PARTS) | LETTERS, min_size=1, max_size=3)
+).filter(lambda name: name not in ("", ".", ".."))
 
 
 @patient
