@@ -34,13 +34,18 @@ class Source(NamedTuple):
 
     def meet(self, board: Board) -> None:
         """Warn where the connected board is another than that of the project."""
+        if difference := self.compare(board):
+            self.warn(difference)
+
+    def compare(self, board: Board) -> str | None:
+        """Return in what the connected board differs from that of the project, None for nothing."""
         if self.board is None:
-            return
+            return None
         from hatch_romfs.board.checks import unlike
         from hatch_romfs.settings.boards import boards
 
-        if differing := unlike(board, boards()[self.board]):
-            self.warn(f"the connected board may be no {self.board}: {'; '.join(differing)}")
+        differing = unlike(board, boards()[self.board])
+        return f"the connected board may be no {self.board}: {'; '.join(differing)}" if differing else None
 
 
 @contextmanager
@@ -54,7 +59,7 @@ def open_source(options: argparse.Namespace, source: Path) -> Iterator[Source]:
     from hatch_romfs.builder.api import build
     from hatch_romfs.cli import show
 
-    _check_folder(source, plain=options.folder)
+    check_folder(source, plain=options.folder)
     with tempfile.TemporaryDirectory(prefix="hatch-romfs-") as folder:
         with show.progress(quiet=options.quiet or options.json) as on_progress:
             out = Path(folder) / "image.romfs"
@@ -66,7 +71,7 @@ def open_source(options: argparse.Namespace, source: Path) -> Iterator[Source]:
         yield image
 
 
-def _check_folder(folder: Path, *, plain: bool) -> None:
+def check_folder(folder: Path, *, plain: bool) -> None:
     """Check that a folder is a project with an image, or that all of it is meant, as ``--folder`` says."""
     from hatch_romfs.settings.project import has_table, load
 
