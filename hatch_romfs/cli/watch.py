@@ -104,6 +104,7 @@ class _Loop:
         self.reset_at = 0.0
         self.lost_at = 0.0
         self.said = ""
+        self.is_announced = False
 
     def turn(self, changes: Changes) -> None:
         """Do what there is to do, or show what the board prints for a moment."""
@@ -146,7 +147,8 @@ class _Loop:
         partition = built.partition if self.options.partition is None else self.options.partition
         summary = f"built {count(built.files, 'file')}, {built.size:,} bytes, {seconds:.2f} s"
         self.image = _Image(Source(kept, built.board, partition, list(built.warnings)), built.sha256, summary)
-        if self.link is None or self.is_lost:
+        self.is_announced = self.link is None or self.is_lost
+        if self.is_announced:
             self.screen.say(summary)
 
     def connect(self) -> None:
@@ -227,7 +229,8 @@ class _Loop:
         blocks = -(-result.size // result.partition.geometry.block)
         written = blocks - result.plan.kept if result.plan.writes else 0
         self.screen.clear()
-        self.screen.say(image.summary)
+        if self.screen.is_terminal or not self.is_announced:
+            self.screen.say(image.summary)
         self.screen.say(f"wrote {written:,} of {count(blocks, 'block')}, {sent:,} bytes sent, {seconds:.2f} s")
         for warning in dict.fromkeys(image.source.warnings):
             self.screen.say(f"warning: {warning}")
