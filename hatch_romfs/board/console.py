@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import codecs
+import math
 import re
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from hatch_romfs.board.repl import ANSWER_TIMEOUT, RaisedError
+from hatch_romfs.board.repl import ANSWER_TIMEOUT
 from hatch_romfs.errors import LinkError, RomfsError
 
 if TYPE_CHECKING:
@@ -87,9 +89,10 @@ def run_module(repl: RawRepl, module: str, on_output: OnOutput) -> None:
     try:
         _pass_output(repl, on_output)
     except KeyboardInterrupt:
-        with suppress(LinkError, RaisedError):
+        with suppress(LinkError):
             repl.link.write(b"\x03")
-            repl.finish(STOP_TIMEOUT)
+            _pass_output(repl, on_output, STOP_TIMEOUT)
+            repl.link.read_until(b"\x04", ANSWER_TIMEOUT)
         raise
     raised = repl.link.read_until(b"\x04", ANSWER_TIMEOUT)[:-1].decode(errors="replace").strip().splitlines()
     repl.link.read_until(b">", ANSWER_TIMEOUT)
@@ -97,9 +100,10 @@ def run_module(repl: RawRepl, module: str, on_output: OnOutput) -> None:
         raise RomfsError(f"{module} raised {raised[-1]}", hint=[f"  {line}" for line in raised])
 
 
-def _pass_output(repl: RawRepl, on_output: OnOutput) -> None:
-    """Pass on what a program prints up to its end."""
-    while True:
+def _pass_output(repl: RawRepl, on_output: OnOutput, timeout: float = math.inf) -> None:
+    """Pass on what a program prints up to its end, or until ``timeout``."""
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline:
         data = repl.link.receive()
         printed, ended, rest = data.partition(b"\x04")
         if printed:

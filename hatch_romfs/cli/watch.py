@@ -7,6 +7,7 @@ in between: what a board prints right after its reset is not lost, and boards th
 from __future__ import annotations
 
 import gc
+import math
 import signal
 import tempfile
 import time
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from hatch_romfs.cli.keys import Keys
 
 STABLE_LAYOUT: bool = False
-"""For the lead: True as soon as ``[tool.romfs]`` has the key ``layout``. An edit then touches few blocks."""
+"""Whether ``[tool.romfs]`` has the key ``layout``: with ``"stable"``, an edit touches few blocks."""
 RESET_LOSS: Final = 5.0
 """Seconds after a reset in which a port that disappears does so because of it."""
 
@@ -101,7 +102,7 @@ class _Loop:
         self.link: Link | None = None
         self.is_lost = False
         self.after_reset = False
-        self.reset_at = 0.0
+        self.reset_at = -math.inf
         self.lost_at = 0.0
         self.said = ""
         self.is_announced = False
@@ -121,6 +122,7 @@ class _Loop:
         """Build the image; where that fails, show why, and keep the last good one."""
         started = time.monotonic()
         source, out = self.options.source, self.folder / "image.romfs"
+        self.screen.end()  # a bar would take the board's last line away
         try:
             check_folder(source, plain=self.options.folder)
             with progress(quiet=self.options.quiet) as on_progress:
@@ -183,7 +185,9 @@ class _Loop:
     def write(self, link: Link, image: _Image) -> None:
         """Write what differs, and reset the board."""
         started, before = time.monotonic(), link.sent
+        self.reset_at = -math.inf  # a loss from here to the next reset is not because of one
         self.done = image.sha256  # also where this fails: the next save, or the board's return, is the next attempt
+        self.screen.end()
         result, interrupts = None, _DeferredInterrupts()
         try:
             with interrupts:
@@ -194,6 +198,7 @@ class _Loop:
         except LostLinkError:
             self.lose()
         except RomfsError as error:
+            self.reset_at = time.monotonic()
             if result is None:  # else the board did not say that it resets, which is no failure
                 self.screen.fail(error)
         if interrupts.interrupted:

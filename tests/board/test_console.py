@@ -118,13 +118,13 @@ def test_a_module_that_does_not_exist_is_an_error(image_of, board, romfs_flash):
 def test_ctrl_c_interrupts_the_module_on_the_board(image_of, board, tmp_path):
     code = (
         "import time\nprint('started')\ntry:\n    while True: time.sleep(0.01)\n"
-        "except KeyboardInterrupt:\n    open('/interrupted', 'w').close()\n    raise\n"
+        "except KeyboardInterrupt:\n    open('/interrupted', 'w').close()\n    print('cleaned up')\n    raise\n"
     )
     command = [judges.command("romfs-flash"), image_of(code), "-q", "--run", "app", "--port", board.port]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout.readline() == "started\n"
         process.send_signal(signal.SIGINT)
-        assert process.communicate(timeout=20) == ("", "interrupted\n")
+        assert process.communicate(timeout=20) == ("cleaned up\n", "interrupted\n")
     assert process.returncode == 130
     assert (tmp_path / "root" / "interrupted").exists()
     assert on_board(board.port, "print(1)") == "1"

@@ -12,6 +12,7 @@ import pytest
 
 from hatch_romfs import build, flash, open_image
 from hatch_romfs.cli import watch
+from hatch_romfs.cli.changes import watched_folders
 from hatch_romfs.sim.board import SimOptions, SimulatedBoard
 from tests import judges
 from tests.projects import make_project
@@ -258,6 +259,29 @@ def test_options_that_mean_nothing_beside_watch(option, app, romfs_flash):
     ran = romfs_flash(app(0), "--watch", option, "--port", "sim:")
     assert ran.status == 2
     assert option.split("=")[0] in ran.out + ran.err
+
+
+@pytest.mark.parametrize(
+    ("table", "expected"),
+    [
+        ("", {"layout": "stable"}),
+        ("layout = 'compact'", {}),
+        ("[tool.romfs.images.a]\nlayout = 'compact'", {}),
+        ("[tool.romfs.images.a]", {"layout": "stable"}),
+    ],
+)
+def test_the_layout_is_stable_unless_the_table_names_one(table, expected, tmp_path, monkeypatch):
+    monkeypatch.setattr(watch, "STABLE_LAYOUT", True)
+    root = make_project(tmp_path / "app", {"pyproject.toml": f"{PYPROJECT}{table}\n"})
+    assert watch._overrides(root) == expected
+
+
+def test_sources_outside_the_project_are_watched_too(tmp_path):
+    root = make_project(
+        tmp_path / "app", {"pyproject.toml": f"{PYPROJECT}sources = ['src', '../shared']\n", "src/app.py": ""}
+    )
+    (tmp_path / "shared").mkdir()
+    assert watched_folders(root) == [root, tmp_path / "shared"]
 
 
 def test_watch_needs_a_folder_and_its_package(app, image, romfs_flash, monkeypatch):
