@@ -63,23 +63,11 @@ class Screen:
         if not text:
             return
         if self._prefix:
-            lines = text.split("\n")
-            last = lines.pop()
-            for line in lines:
-                sys.stdout.write(f"{self._begin()}{line}\n")
-                self._is_line_open = False
-            if last:
-                sys.stdout.write(f"{self._begin()}{last}")
-        else:
-            sys.stdout.write(text)
+            begun = text if self._is_line_open else f"{self._prefix}{text}"
+            text = begun[:-1].replace("\n", f"\n{self._prefix}") + begun[-1]
+        sys.stdout.write(text)
         self._is_line_open = not text.endswith("\n")
         sys.stdout.flush()
-
-    def _begin(self) -> str:
-        """Return what goes before the next text of the board."""
-        before = "" if self._is_line_open else self._prefix
-        self._is_line_open = True
-        return before
 
     def _own_line(self, line: str, style: str) -> None:
         self.end()
