@@ -134,7 +134,7 @@ def _after(options: argparse.Namespace, found: Session, done: FlashResult) -> No
         if not done.mounted:  # the last reset was one that changed the working folder
             found.restart()
         changed = write_main(found.repl, options.autostart)
-        if options.verbose:
+        if not options.quiet and not options.json:
             tell(f"main.py {'imports' if changed else 'already imported'} {options.autostart}")
     if options.run:
         from hatch_romfs.cli.monitor import run as run_on_board

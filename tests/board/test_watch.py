@@ -174,28 +174,65 @@ def test_a_build_that_gives_the_same_image_leaves_the_board_alone(app, terminal)
     assert "wrote" not in terminal.before
 
 
-def test_a_board_that_disappears_at_each_reset_is_written_once_per_edit(app, tmp_path):
+def test_a_board_unplugged_during_a_write_gets_the_image_when_it_is_back(app, plug, terminal):
+    """Also shortly after a reset, when a port that disappears usually does so because of that."""
+    terminal.expect(BANNER)
+    before = plug.file.read_bytes()
+    root = app(1, data=bytes(range(250)) * 80)
+    wait_for_change(plug.file, before)
+    plug.unplug()
+    terminal.expect("waiting for the board")
+    plug.plug_in()
+    terminal.expect(WROTE)
+    terminal.expect(r"edit 1\r\n")
+    assert plug.file.read_bytes().startswith(image_of(root))
+
+
+@pytest.fixture
+def vanishing(app, tmp_path):
+    """Return what starts the command with a board whose port disappears at each reset."""
     folder = tmp_path / "other"
     folder.mkdir()
     plug = Plug(folder, vanish=300)
     plug.plug_in()
-    arguments = [str(app(0)), "--watch", "--port", str(plug.name)]
-    child = pexpect.spawn(judges.command("romfs-flash"), arguments, encoding="utf-8", dimensions=(24, 80), timeout=30)
-    try:
-        shown = ""
-        for number in (0, 1):
-            app(number)
-            child.expect(WROTE)
-            shown += child.before
-            for _ in range(20):  # what is typed while the port is away is lost
-                child.send("5 * 11\r")
-                if child.expect([r"55\r\n>>> ", pexpect.TIMEOUT], timeout=1) == 0:
-                    break
-            shown += child.before
-        assert "wrote" not in shown
-    finally:
+    started = []
+
+    def start(*more):
+        arguments = [str(app(0)), "--watch", "--port", str(plug.name), *more]
+        command = judges.command("romfs-flash")
+        started.append(pexpect.spawn(command, arguments, encoding="utf-8", dimensions=(24, 80), timeout=30))
+        return started[0]
+
+    yield start
+    for child in started:
         child.close(force=True)
-        plug.unplug()
+    plug.unplug()
+
+
+def ask_until_answered(child):
+    """Return what was shown until the board answered: what is typed while the port is away is lost."""
+    shown = ""
+    for _ in range(20):
+        child.send("5 * 11\r")
+        answered = child.expect([r"55\r\n>>> ", pexpect.TIMEOUT], timeout=1) == 0
+        shown += child.before
+        if answered:
+            return shown
+    raise AssertionError(shown)
+
+
+def test_a_board_that_disappears_at_each_reset_is_written_once_per_edit(app, vanishing):
+    child = vanishing()
+    for number in (0, 1):
+        app(number)
+        child.expect(WROTE)
+        assert "wrote" not in ask_until_answered(child)
+
+
+def test_an_error_of_a_board_that_disappears_at_each_reset_is_shown_once(vanishing):
+    child = vanishing("--autostart", "app")
+    child.expect("a main.py that --autostart did not write")
+    assert "autostart did not" not in ask_until_answered(child)
 
 
 # Without a terminal
