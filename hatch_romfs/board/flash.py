@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from hatch_romfs.board import checks
 from hatch_romfs.board.agent import attach, fetch, partition_hash, scan
+from hatch_romfs.board.autostart import read_main
 from hatch_romfs.board.channel import open_channel
 from hatch_romfs.board.hashes import HASHES, algorithm, fast_algorithm
 from hatch_romfs.board.mperrno import EINVAL, describe
@@ -35,10 +36,15 @@ if TYPE_CHECKING:
     from hatch_romfs.formats.image import Image
 
     OnBoard = Callable[[Board], None]
+    OnFlashed = Callable[[Session, "FlashResult"], None]
 
 
 def ignore_board(_board: Board) -> None:
     """Do nothing: the default for callers that do not look at the board before it is changed."""
+
+
+def ignore_result(_session: Session, _result: FlashResult) -> None:
+    """Do nothing: the default for callers with nothing to do on the board after it was flashed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +68,10 @@ class FlashResult:
 
 
 def query(port: str | PortOptions | None = None, *, trace: Trace | None = None) -> Board:
-    """Return what a board is and what its partitions hold; raises LinkError."""
+    """Return what a board is, what its partitions hold, and whose ``main.py`` it has; raises LinkError."""
     options = port if isinstance(port, PortOptions) else PortOptions(port)
     with session(options, trace) as found:
-        return found.board
+        return replace(found.board, main=read_main(found.repl))
 
 
 def flash(  # noqa: PLR0913 - the options of a command
@@ -79,6 +85,7 @@ def flash(  # noqa: PLR0913 - the options of a command
     reset: bool = True,
     on_board: OnBoard = ignore_board,
     on_event: Report = ignore_progress,
+    on_flashed: OnFlashed = ignore_result,
     trace: Trace | None = None,
 ) -> FlashResult:
     """Write an image file into a partition of a board, so that a cut at any moment leaves nothing broken that mounts.
@@ -86,7 +93,8 @@ def flash(  # noqa: PLR0913 - the options of a command
     ``port`` is a port's name or URL, ``id:SERIAL`` or None for the only board. ``force`` writes code that the
     firmware refuses, ``full`` also the blocks that are right already, ``dry_run`` nothing at all. ``on_board`` is
     told what board was found, before anything is checked or erased; ``on_event`` what is being done, how much of it,
-    and of how much, in bytes.
+    and of how much, in bytes. ``on_flashed`` is called while the board is still at its prompt, after a reset without
+    ``boot.py``.
 
     Raises ImageError, LinkError, BoardError before anything is erased, and VerifyError.
     """
@@ -95,20 +103,41 @@ def flash(  # noqa: PLR0913 - the options of a command
         opened.check()
         if opened.format != "micropython":
             raise BoardError(f"{image} is no MicroPython image", hint="No board mounts it as its ROMFS.")
-        data = _copied(opened)
         with session(options, trace) as found:
             found.reset = reset
             on_board(found.board)
-            target = checks.choose_partition(found.board, partition)
-            checks.check_writable(found.board, target)
-            checks.check_fits(len(data), target)
-            if not force:
-                checks.check_code(opened, found.board)
-            plan, writer = _write(found, target, data, full=full, dry_run=dry_run, on_event=on_event)
-            mounted = _reset(found, data, on_event) if reset and not dry_run and partition == 0 else None
-            sent, received = found.link.sent, found.link.received
-            rewritten, resent = (writer.rewritten, writer.channel.resent) if writer else (0, 0)
-            return FlashResult(found.board, target, plan, len(data), sent, received, rewritten, mounted, resent)
+            result = flash_on(
+                found, opened, partition=partition, force=force, full=full, dry_run=dry_run, on_event=on_event
+            )
+            on_flashed(found, result)
+            return result
+
+
+def flash_on(  # noqa: PLR0913 - the options of a command
+    found: Session,
+    image: Image,
+    *,
+    partition: int = 0,
+    force: bool = False,
+    full: bool = False,
+    dry_run: bool = False,
+    on_event: Report = ignore_progress,
+) -> FlashResult:
+    """Do what ``flash`` does with a valid image, on a board that has a prompt already, and has it again afterwards.
+
+    Raises LinkError, BoardError before anything is erased, and VerifyError.
+    """
+    data = _copied(image)
+    target = checks.choose_partition(found.board, partition)
+    checks.check_writable(found.board, target)
+    checks.check_fits(len(data), target)
+    if not force:
+        checks.check_code(image, found.board)
+    plan, writer = _write(found, target, data, full=full, dry_run=dry_run, on_event=on_event)
+    mounted = _reset(found, data, on_event) if found.reset and not dry_run and partition == 0 else None
+    sent, received = found.link.sent, found.link.received
+    rewritten, resent = (writer.rewritten, writer.channel.resent) if writer else (0, 0)
+    return FlashResult(found.board, target, plan, len(data), sent, received, rewritten, mounted, resent)
 
 
 def _copied(image: Image) -> memoryview:

@@ -100,6 +100,16 @@ class Link:
             self._fill(deadline, repr(ending))
         return self._take(at + len(ending))
 
+    def receive(self) -> bytes:
+        """Return what has arrived, after a short wait if nothing has; raises LostLinkError."""
+        if not self._waiting:
+            self._receive()
+        return self._take(len(self._waiting))
+
+    def put_back(self, data: bytes) -> None:
+        """Let bytes that were received be the next to be read."""
+        self._waiting[:0] = data
+
     def drain(self, quiet: float, timeout: float, ending: bytes = b"") -> None:
         """Drop what comes until it ends with ``ending``, nothing has for ``quiet`` seconds, or ``timeout`` is over."""
         deadline = time.monotonic() + timeout

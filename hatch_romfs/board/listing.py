@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple, overload
 
 from hatch_romfs.board.agent import READ, attach, fetch
+from hatch_romfs.board.autostart import read_main
 from hatch_romfs.board.session import PortOptions, session
 from hatch_romfs.errors import ImageError
 from hatch_romfs.formats.micropython import reader
@@ -40,7 +42,8 @@ def list_files(
     """Return what a board is, and for each of its partitions what files it holds; raises LinkError."""
     options = port if isinstance(port, PortOptions) else PortOptions(port)
     with session(options, trace) as found:
-        return found.board, tuple(_listed(found, partition) for partition in found.board.partitions or ())
+        board = replace(found.board, main=read_main(found.repl))
+        return board, tuple(_listed(found, partition) for partition in found.board.partitions or ())
 
 
 def _listed(found: Session, partition: Partition) -> PartitionListing:

@@ -15,6 +15,7 @@ from hatch_romfs.formats.micropython.head import read_head
 from hatch_romfs.settings.values import ARCHS
 
 if TYPE_CHECKING:
+    from hatch_romfs.board.autostart import MainFile
     from hatch_romfs.board.repl import RawRepl
     from hatch_romfs.formats.micropython.metadata import Metadata
 
@@ -130,7 +131,10 @@ class Partition:
 
 @dataclass(frozen=True, slots=True)
 class Board:
-    """A board: what it reports of itself, what it can do, and its partitions, None where its firmware has no ROMFS."""
+    """A board: what it reports of itself, what it can do, and its partitions, None where its firmware has no ROMFS.
+
+    ``main`` is its ``main.py``, None if it has none or has not been asked for it.
+    """
 
     machine: str
     version: str
@@ -144,6 +148,7 @@ class Board:
     fromhex: bool
     stream: bool
     partitions: tuple[Partition, ...] | None
+    main: MainFile | None = None
 
     @property
     def mpy_version(self) -> tuple[int, int]:
@@ -247,6 +252,7 @@ def _board(lines: list[str]) -> Board:
         mpy=_integer(found.values["mpy"]),
         free=max(0, _integer(found.values["free"])),
         partitions=partitions,
+        main=None,
         **{name: feature in found.features for feature, name in FEATURES.items()},
     )
 

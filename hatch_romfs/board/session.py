@@ -135,6 +135,22 @@ class Session:
 @contextmanager
 def session(options: PortOptions, trace: Trace | None = None) -> Iterator[Session]:
     """Connect to the board that is meant, and get a prompt; raises LinkError."""
+    with connection(options, trace) as link, session_on(link, boot=options.boot) as found:
+        yield found
+
+
+@contextmanager
+def session_on(link: Link, *, boot: bool = True) -> Iterator[Session]:
+    """Get a prompt on a board that is connected, and leave the link open at the end; raises LinkError."""
+    repl = RawRepl(link)
+    repl.enter()
+    with Session(link, repl, probe(repl), boot) as found:
+        yield found
+
+
+@contextmanager
+def connection(options: PortOptions, trace: Trace | None = None) -> Iterator[Link]:
+    """Open the port of the board that is meant, and write nothing to it; raises LinkError."""
     with ExitStack() as stack:
         if (options.port or "").startswith("sim:"):
             from hatch_romfs.sim.board import SimulatedBoard, parse_sim_url  # noqa: PLC0415 - not for real boards
@@ -146,9 +162,7 @@ def session(options: PortOptions, trace: Trace | None = None) -> Iterator[Sessio
         else:
             link = _connect(options, trace)
         stack.callback(link.close)
-        repl = RawRepl(link)
-        repl.enter()
-        yield stack.enter_context(Session(link, repl, probe(repl), options.boot))
+        yield link
 
 
 def _connect(options: PortOptions, trace: Trace | None) -> Link:

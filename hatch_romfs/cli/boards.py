@@ -44,6 +44,9 @@ def show_board(board: Board, listed: tuple[PartitionListing, ...], *, verbose: b
     version, sub_version = board.mpy_version
     say(f"{board.machine}, MicroPython {board.version}")
     say(f"loads .mpy {version}.{sub_version}, native code: {board.arch or 'none'}; {board.free:,} bytes of memory free")
+    if board.main is not None:
+        module = board.main.module
+        say(f"main.py imports {module} (--autostart)" if module else "main.py is the user's own")
     if board.partitions is None:
         say("no ROMFS in this firmware")
     elif not board.partitions:

@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
-import argparse
 import os
-import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hatch_romfs.cli.command import Parser, Version, add_common_options, print_json, run, say, tell
+from hatch_romfs.cli.command import print_json, run, say, tell
+from hatch_romfs.cli.flash_options import check_together, parser, with_seconds
 from hatch_romfs.errors import SettingsError
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Sequence
 
+    from hatch_romfs.board.flash import FlashResult
     from hatch_romfs.board.link import Trace
     from hatch_romfs.board.listing import PartitionListing
-    from hatch_romfs.board.session import PortOptions
+    from hatch_romfs.board.session import PortOptions, Session
 
 # What a command needs is imported when it runs: --help, and every start, would wait for the rest.
 # ruff: noqa: PLC0415
 
 PORT_VARIABLE = "ROMFS_PORT"
 """The environment variable that names the port where ``--port`` does not."""
-WAIT = "60"
-"""Seconds for ``--wait`` without a number."""
 
 
 def main() -> None:
@@ -35,8 +34,12 @@ def main() -> None:
 
 def command(arguments: Sequence[str]) -> None:
     """Run ``romfs-flash`` with ``arguments``; raises RomfsError."""
-    options = parser().parse_args(_with_seconds(arguments))
-    actions = [name for name in ("query", "verify", "read", "erase", "list_ports", "serve") if getattr(options, name)]
+    options = parser().parse_args(with_seconds(arguments))
+    actions = [
+        name
+        for name in ("query", "verify", "read", "erase", "list_ports", "serve", "monitor")
+        if getattr(options, name)
+    ]
     if options.image and not (options.source or options.installed or actions):
         options.source = Path()
     asked = [name for name in ("source", "installed", *actions) if getattr(options, name)]
@@ -46,10 +49,10 @@ def command(arguments: Sequence[str]) -> None:
             f"{named}: only one of these at a time"
             if asked
             else "name an IMAGE to write, or one of --installed, --query, --verify, --read, --erase, --list-ports,"
-            " --serve",
+            " --serve, --monitor",
             hint="'romfs-flash --help' shows how it is used.",
         )
-    _check_together(options, asked[0])
+    check_together(options, asked[0])
     doing = {
         "query": query,
         "verify": verify,
@@ -57,99 +60,12 @@ def command(arguments: Sequence[str]) -> None:
         "erase": erase,
         "list_ports": list_ports,
         "serve": serve,
+        "monitor": monitor,
     }
-    (doing[actions[0]] if actions else flash)(options)
-
-
-def _with_seconds(arguments: Sequence[str]) -> list[str]:
-    """Give a ``--wait`` that no number follows its seconds: argparse would take IMAGE for them."""
-    following = [*arguments[1:], ""]
-    return [
-        f"--wait={WAIT}" if argument == "--wait" and not re.fullmatch(r"[0-9.]+", after) else argument
-        for argument, after in zip(arguments, following, strict=False)
-    ]
-
-
-def _check_together(options: argparse.Namespace, asked: str) -> None:
-    """Refuse options that have no effect together with what is asked for."""
-    meant = {
-        "files": ("query",),
-        "whole": ("read",),
-        **dict.fromkeys(("dry_run", "full", "force", "no_reset"), ("source", "installed")),
-        "no_boot": ("source", "installed", "erase"),
-        "image": ("source", "installed", "verify"),
-        "folder": ("source", "verify"),
-    }
-    for name, actions in meant.items():
-        if getattr(options, name) and asked not in actions:
-            alone = " and ".join(f"--{action}" for action in actions if action not in ("source", "installed"))
-            raise SettingsError(f"--{name.replace('_', '-')} is for {alone or 'writing an image'}")
-    source = options.source or options.verify
-    if options.image and source and source.is_file():
-        raise SettingsError(f"--image names one of a project's images, and {source} is an image already")
-    if options.folder and not source.is_dir():
-        raise SettingsError(f"--folder: {source} is not a folder")
-
-
-def parser() -> Parser:
-    """Return the parser of ``romfs-flash``."""
-    top = Parser(
-        prog="romfs-flash",
-        description="Write a ROMFS image into a partition of a MicroPython board, verified, so that a cut at any"
-        " moment leaves nothing broken that mounts. IMAGE is an image, or a project or folder, which is built first.",
-    )
-    add = top.add_argument
-    add("--version", action=Version, nargs=0, help="print the version and exit")
-    add("source", nargs="?", type=Path, metavar="IMAGE", help="an image, a project or a folder")
-    add("--installed", metavar="NAME", help="write the image of this installed package")
-    add("--image", metavar="NAME", help="which image of a project or package that has several")
-    add(
-        "--port",
-        metavar="PORT",
-        help="a port or URL, id:SERIAL or the beginning of it, or sim: for a simulated board; by default $ROMFS_PORT,"
-        " or the only board",
-    )
-    add(
-        "--wait",
-        type=_seconds,
-        default=0.0,
-        metavar="SECONDS",
-        help=f"wait for a board that is not plugged in yet; without a number, {WAIT} seconds",
-    )
-    add("--partition", type=int, metavar="N", help="the partition; by default the project's, or 0")
-    what = top.add_mutually_exclusive_group()
-    what.add_argument("--query", action="store_true", help="show the board and what its partitions hold")
-    what.add_argument("--verify", type=Path, metavar="IMAGE", help="compare only")
-    what.add_argument("--read", type=Path, metavar="OUT", help="write the image that the partition holds to a file")
-    what.add_argument("--erase", action="store_true", help="erase the partition")
-    what.add_argument("--list-ports", action="store_true", help="list the serial ports of this machine")
-    what.add_argument("--serve", action="store_true", help="run the simulated board of --port for other programs")
-    add("--files", action="store_true", help="with --query: list the files that each partition's image holds")
-    add("--whole", action="store_true", help="with --read: the whole partition, whatever it holds")
-    add("--dry-run", action="store_true", help="say what would be done, and do nothing to the partition")
-    add("--full", action="store_true", help="write every block, also those that are right already")
-    add("--force", action="store_true", help="write an image without files, or .mpy code that this firmware refuses")
-    add("--folder", action="store_true", help="IMAGE is a folder without [tool.romfs]: pack all of it")
-    add("--no-boot", action="store_true", help="interrupt boot.py in the reset before the partition is changed")
-    add("--no-reset", action="store_true", help="do not reset the board, nor see whether it mounts the image")
-    add("--baudrate", type=_baudrate, default=115200, metavar="N", help="of the port; by default 115200")
-    add("--dtr", choices=("on", "off"), help="set this line before the port is opened; by default as the system does")
-    add("--rts", choices=("on", "off"), help="the same")
-    add_common_options(top)
-    add("-vv", dest="trace", action="store_true", help="show every byte on the wire")
-    return top
-
-
-def _baudrate(text: str) -> int:
-    if not re.fullmatch("[0-9]{1,9}", text) or not int(text):
-        raise argparse.ArgumentTypeError(f"must be a speed such as 115200, not {text!r}")
-    return int(text)
-
-
-def _seconds(text: str) -> float:
-    if not re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,3})?", text):
-        raise argparse.ArgumentTypeError(f"must be seconds, not {text!r}")
-    return float(text)
+    if options.watch:
+        watch(options)
+    else:
+        (doing[actions[0]] if actions else flash)(options)
 
 
 def _port(options: argparse.Namespace) -> PortOptions:
@@ -203,8 +119,32 @@ def flash(options: argparse.Namespace) -> None:
             reset=not options.no_reset,
             on_board=image.check_board,
             on_event=on_event,
+            on_flashed=lambda found, done: _after(options, found, done),
             trace=_trace(options),
         )
+    if not options.run:
+        _show_result(options, done, image.warnings)
+
+
+def _after(options: argparse.Namespace, found: Session, done: FlashResult) -> None:
+    """Do what is to be done on a board that was just flashed."""
+    if options.autostart:
+        from hatch_romfs.board.autostart import write_main
+
+        if not done.mounted:  # the last reset was one that changed the working folder
+            found.restart()
+        changed = write_main(found.repl, options.autostart)
+        if not options.quiet and not options.json:
+            tell(f"main.py {'imports' if changed else 'already imported'} {options.autostart}")
+    if options.run:
+        from hatch_romfs.cli.monitor import run as run_on_board
+
+        if not options.quiet:
+            tell(_summary(done))
+        run_on_board(found, options.run, quiet=options.quiet)
+
+
+def _show_result(options: argparse.Namespace, done: FlashResult, warnings: list[str]) -> None:
     steps = [{"action": step.action, "offset": step.offset, "length": step.length} for step in done.plan.steps]
     if options.json:
         print_json(
@@ -222,7 +162,7 @@ def flash(options: argparse.Namespace) -> None:
                 "received": done.received,
                 "verified": not options.dry_run,
                 "mounted": done.mounted,
-                "warnings": image.warnings,
+                "warnings": warnings,
             }
         )
         return
@@ -231,12 +171,29 @@ def flash(options: argparse.Namespace) -> None:
     if options.dry_run or options.verbose:
         for step in done.plan.steps:
             say(str(step))
+    say(_summary(done, dry_run=options.dry_run))
+
+
+def _summary(done: FlashResult, *, dry_run: bool = False) -> str:
     where = f"partition {done.partition.number} of {done.board.machine}"
-    if options.dry_run:
-        say(f"{where}: {done.plan.writes:,} of {done.size:,} bytes would be written")
-    else:
-        mounted = ", mounted at /rom" if done.mounted else ""
-        say(f"{where}: {done.size:,} bytes verified, {done.plan.writes:,} of them written{mounted}")
+    if dry_run:
+        return f"{where}: {done.plan.writes:,} of {done.size:,} bytes would be written"
+    mounted = ", mounted at /rom" if done.mounted else ""
+    return f"{where}: {done.size:,} bytes verified, {done.plan.writes:,} of them written{mounted}"
+
+
+def watch(options: argparse.Namespace) -> None:
+    """Build and write at each save."""
+    from hatch_romfs.cli.watch import watch as run_loop
+
+    run_loop(options, _port(options), _trace(options))
+
+
+def monitor(options: argparse.Namespace) -> None:
+    """Show what the board prints."""
+    from hatch_romfs.cli.monitor import monitor as show
+
+    show(_port(options), _trace(options))
 
 
 def query(options: argparse.Namespace) -> None:

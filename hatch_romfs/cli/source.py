@@ -34,13 +34,18 @@ class Source(NamedTuple):
 
     def check_board(self, board: Board) -> None:
         """Warn if the connected board does not look like the board of the project."""
+        if difference := self.compare(board):
+            self.warn(difference)
+
+    def compare(self, board: Board) -> str | None:
+        """Return how the connected board differs from the board of the project, or None."""
         if self.board is None:
-            return
+            return None
         from hatch_romfs.board.checks import list_differences
         from hatch_romfs.settings.boards import boards
 
-        if differences := list_differences(board, boards()[self.board]):
-            self.warn(f"the connected board may not be an {self.board}: {'; '.join(differences)}")
+        differences = list_differences(board, boards()[self.board])
+        return f"the connected board may not be an {self.board}: {'; '.join(differences)}" if differences else None
 
 
 @contextmanager
@@ -54,7 +59,7 @@ def open_source(options: argparse.Namespace, source: Path) -> Iterator[Source]:
     from hatch_romfs.builder.api import build
     from hatch_romfs.cli import show
 
-    _check_folder(source, plain=options.folder)
+    check_folder(source, plain=options.folder)
     with tempfile.TemporaryDirectory(prefix="hatch-romfs-") as folder:
         with show.progress(quiet=options.quiet or options.json) as on_progress:
             out = Path(folder) / "image.romfs"
@@ -66,7 +71,7 @@ def open_source(options: argparse.Namespace, source: Path) -> Iterator[Source]:
         yield image
 
 
-def _check_folder(folder: Path, *, plain: bool) -> None:
+def check_folder(folder: Path, *, plain: bool) -> None:
     """Check that a folder is a project with an image, or that all of it is meant, as ``--folder`` says."""
     from hatch_romfs.settings.project import has_table, load
 

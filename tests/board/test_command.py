@@ -205,7 +205,7 @@ def test_mpremote_agrees(family, image, tmp_path):
         (partition,) = query(board.port).partitions
         header = other.read_bytes()[:12].hex(":")
         assert f"Raw contents: {header} ..." in said
-        assert partition.image_size == 20_000 == payload + 6
+        assert partition.image_size == 20_000 == payload + 7
         code = "import os,vfs,m;print(m.who,m.__file__,os.listdir('/rom'))"
         assert mpremote(board.port, "exec", code) == "9 /rom/m.py ['data.bin', 'm.py']\r\n".replace("\r", "")
         code = "f=vfs.VfsRom(vfs.rom_ioctl(2,0));vfs.mount(f,'/x');import os;print(os.stat('/x/data.bin')[6])"

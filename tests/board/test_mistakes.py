@@ -113,7 +113,7 @@ def test_usage_errors(arguments, message, romfs_flash):
 def test_wait_needs_no_number():
     for given, seconds in ((["--wait"], 60), (["--wait", "5"], 5), (["--wait=0.5"], 0.5), ([], 0)):
         for arguments in ([*given, "app.romfs"], ["app.romfs", *given]):
-            parsed = cli.parser().parse_args(cli._with_seconds(arguments))
+            parsed = cli.parser().parse_args(cli.with_seconds(arguments))
             assert (parsed.wait, str(parsed.source)) == (seconds, "app.romfs")
 
 
