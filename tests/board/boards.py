@@ -27,6 +27,7 @@ FAMILIES = ("rp2", "stm32", "esp8266", "alif")
 """One of each shape that can be written."""
 SIZE = 64 << 10
 BLOCK = 4096
+PART = 30_000
 """Bytes that are erased, or compared, at once in every family of these tests."""
 
 
@@ -40,8 +41,11 @@ def image_bytes(size: int, seed: int = 1) -> bytes:
     """Return an image of ``size`` bytes, which is even; its module ``m`` says which ``seed`` it is from."""
     data = hashlib.shake_128(b"%d" % seed).digest(size)
     module = b"who = %d\n" % seed
-    for left_out in range(120 + len(module), 200):
-        root = tree({"data.bin": data[left_out:], "m.py": module})
+    for left_out in range(120 + len(module), 400):
+        kept = data[left_out:]
+        # Large files would begin where a coarse grid says, and leave no size to choose.
+        parts = {f"data{number or ''}.bin": kept[at : at + PART] for number, at in enumerate(range(0, len(kept), PART))}
+        root = tree({**(parts or {"data.bin": b""}), "m.py": module})
         image = b"".join(image_chunks(lay_out(root, metadata=Metadata("app", "1.0"))))
         if len(image) == size:
             return image
