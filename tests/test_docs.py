@@ -12,11 +12,10 @@ import hatch_romfs
 from hatch_romfs.settings.schema import tool_schema
 from tests import judges
 
-LEFT_OUT = {".venv", ".git", "dist", "node_modules"}
 PAGES = sorted(
     path.relative_to(judges.REPO).as_posix()
     for path in judges.REPO.rglob("*.md")
-    if not LEFT_OUT & set(path.relative_to(judges.REPO).parts)
+    if not any(part.startswith(".") for part in path.relative_to(judges.REPO).parts)
 )
 CODE = re.compile(r"^```.*?^```$|`[^`\n]*`", re.MULTILINE | re.DOTALL)
 FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
