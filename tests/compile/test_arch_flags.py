@@ -107,9 +107,7 @@ def test_modules_that_were_compiled_elsewhere_need_no_more_flags_than_are_set(tm
         return
     with pytest.raises(BuildError) as caught:
         compile_tree(tree, Nested(mpy=mpy), cache=None)
-    assert str(caught.value).splitlines()[0] == (
-        f"vendor/a.mpy is code for rv32imc with zcmp, and {KEY} is {setting}"
-    )
+    assert str(caught.value).splitlines()[0] == (f"vendor/a.mpy is code for rv32imc with zcmp, and {KEY} is {setting}")
 
 
 @pytest.mark.parametrize("mpy", [None, Mpy(), Mpy("armv7m")])
