@@ -9,6 +9,7 @@ from hatch_romfs.errors import RomfsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from hatch_romfs.builder.build import BuildResult
     from hatch_romfs.builder.jobs import Job
@@ -38,11 +39,16 @@ def abort_on_failure(abort: Abort) -> Iterator[None]:
         raise
 
 
-def build_job(job: Job, warn: Callable[[str], object], inform: Callable[[str], object]) -> BuildResult:
-    """Build the image of ``job``; ``warn`` receives warnings, and ``inform`` progress. Raises RomfsError."""
+def build_job(
+    job: Job, warn: Callable[[str], object], inform: Callable[[str], object], staging: Path | None = None
+) -> BuildResult:
+    """Build the image of ``job``, into the folder ``staging`` if there is one. Raises RomfsError.
+
+    ``warn`` receives warnings, and ``inform`` progress.
+    """
     from hatch_romfs.builder.build import build_image  # noqa: PLC0415 - an editable install builds no image
 
-    result = build_image(job, on_progress=report_lines(inform))
+    result = build_image(job, on_progress=report_lines(inform), staging=staging)
     for warning in result.warnings:
         warn(f"warning: {ascii(warning)[1:-1]}")
     return result

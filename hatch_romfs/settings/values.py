@@ -22,6 +22,7 @@ MAX_VOLUME = 127
 _MAX_DEVICE = 0xFFFF
 
 RELEASE = r"[0-9]{1,3}\.[0-9]{1,3}(\.[0-9]{1,3})?"
+BACKEND = r"^(?!hatch_romfs\.)[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*(:[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*)?$"
 IMAGE_NAME = "[A-Za-z0-9_-]{1,50}"
 _DEVICE = "[bc] [0-9]{1,5} [0-9]{1,5}"
 _UNITS = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20}
@@ -44,6 +45,15 @@ def parse_size(text: str) -> int:
 def release_problem(text: str) -> str | None:
     """Return why a text is not a MicroPython release, or None."""
     return None if re.fullmatch(RELEASE, text) else f'must be a MicroPython release such as "1.27", not {text!r}'
+
+
+def backend_problem(text: str) -> str | None:
+    """Return why a text cannot name the build backend that does the work, or None."""
+    if text.startswith("hatch_romfs."):
+        return f"must be the backend that builds the wheel, not {text!r:.60}"
+    if re.fullmatch(BACKEND, text) and "\n" not in text:
+        return None
+    return f"must be a build backend such as 'flit_core.buildapi', not {text!r:.60}"
 
 
 def filename_problem(text: str) -> str | None:
