@@ -146,7 +146,7 @@ BAD = [
     *[("partition", number, f"an integer from 0 to 255, not {number}") for number in (-1, 256)],
     *[
         ("backend", name, f"a build backend such as 'flit_core.buildapi', not {name!r}")
-        for name in ("", "flit-core", "a.", "a:", "a\n", "ü")
+        for name in ("", "flit-core", "a.", "a:", "ü")
     ],
     ("backend", "hatch_romfs.plugins.backend", "the backend that builds the wheel, not 'hatch_romfs.plugins.backend'"),
     ("directory", "", "the path of a folder"),
