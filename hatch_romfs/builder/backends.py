@@ -47,7 +47,9 @@ def generator_warnings(root: Path, document: dict[str, Any]) -> Iterator[str]:
 def extends_setuptools(document: dict[str, Any]) -> bool:
     """Return whether setuptools' commands build the image: the project names this package, and nothing else does."""
     backend = _backend(document)
-    return backend == f"{OURS}setuptools" or (not backend.startswith(OURS) and _requires_this_package(document))
+    if backend.startswith(OURS):
+        return backend.startswith(f"{OURS}setuptools")
+    return _requires_this_package(document)
 
 
 def _requires_this_package(document: dict[str, Any]) -> bool:

@@ -56,7 +56,7 @@ def test_twine_accepts_dist_only_without_the_image(project, wheelhouse, tmp_path
 
 def test_an_sdist_far_from_its_project_builds_the_image_beside_the_wheel(wheelhouse, tmp_path):
     root = moved(tmp_path / "project")
-    (root / "PKG-INFO").write_text("Metadata-Version: 2.4\n")
+    (root / "PKG-INFO").write_text("Metadata-Version: 2.4\nName: My.app\nVersion: 1.2.3rc1\n")
     said = run(judges.command("hatchling"), "build", "-t", "wheel", "-d", tmp_path / "out", cwd=root)
     assert "tool.romfs.directory is relative to the project, which is unknown: this is a build of its sdist" in said
     assert (tmp_path / "out/My.app.romfs").exists()
