@@ -90,3 +90,10 @@ def test_builds_of_the_image_alone_warn_about_generated_files(table, files, sour
     assert list(build(root).warnings) == expected
     assert list(build_all(root)[""].warnings) == expected
     assert (WARNING in romfs_image("build", root).stderr) is bool(source)
+
+
+def test_flashing_a_project_warns_too(tmp_path):
+    root = make(tmp_path / "project", ROMFS + OTHER)
+    board = f"sim:{tmp_path / 'rom.bin'}?family=rp2&size=64K"
+    said = run(judges.command("romfs-flash"), root, "--port", board, cwd=tmp_path)
+    assert f"{WARNING}tool.hatch.build.hooks.custom" in said
