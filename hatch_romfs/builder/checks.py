@@ -34,9 +34,7 @@ def check_content(tree: Directory, settings: Settings | Nested) -> list[str]:
     """
     problems = list(_problems(tree, settings))
     if problems:
-        raise BuildError(
-            "\n".join(text for text, _ in problems), hint=" ".join(dict.fromkeys(hint for _, hint in problems))
-        )
+        raise BuildError([text for text, _ in problems], hint=" ".join(dict.fromkeys(hint for _, hint in problems)))
     windows = list(_windows_texts(tree, settings))
     return [*precompiled_warnings(tree, settings), *([_line_break_warning(windows)] if windows else [])]
 
