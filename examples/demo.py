@@ -1,6 +1,6 @@
-"""What ``make demo`` shows: an example built by a real, isolated ``hatch build``, looked into, run, and flashed.
+"""Run by ``make demo``: build an example with a real, isolated ``hatch build``, inspect it, run it, and flash it.
 
-hatch-romfs itself is built first and offered to Hatch as a wheel, as the package index would.
+hatch-romfs itself is built first, and Hatch installs that wheel as if it came from the package index.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ SCRIPTS = sysconfig.get_path("scripts")
 
 
 def run(name: str, *arguments: object, cwd: Path, shown: bool = True) -> None:
-    """Run a command of this environment, after showing it."""
+    """Print and run a command of this environment."""
     if shown:
         print(f"\n$ {name} {' '.join(map(str, arguments))}", flush=True)
     command = shutil.which(name, path=SCRIPTS) or name
@@ -28,7 +28,7 @@ def run(name: str, *arguments: object, cwd: Path, shown: bool = True) -> None:
 
 
 def run_on_board(port: str, code: str) -> None:
-    """Run code on the board as its own programs run, from what it has mounted."""
+    """Run code on the board after a reset, with the image mounted as for its own programs."""
     print(f"\non the board, after a reset: {code}", flush=True)
     with session(PortOptions(port)) as board:
         board.restart()
@@ -36,14 +36,14 @@ def run_on_board(port: str, code: str) -> None:
 
 
 def main() -> None:
-    """Build, look, run, flash; in a temporary folder, so that the checkout stays as it is."""
+    """Build, inspect, run, and flash, in a temporary folder, so that the checkout does not change."""
     with tempfile.TemporaryDirectory() as folder:
         wheels, project = Path(folder) / "wheels", Path(folder) / "greenhouse"
         run("uv", "build", "--quiet", "--wheel", "--out-dir", wheels, HERE.parent, cwd=HERE.parent, shown=False)
         shutil.copytree(HERE / "greenhouse", project)
         os.environ["PIP_FIND_LINKS"] = f"{os.environ.get('PIP_FIND_LINKS', '')} {wheels}".strip()
         os.environ["UV_FIND_LINKS"] = ",".join(filter(None, (os.environ.get("UV_FIND_LINKS"), str(wheels))))
-        os.environ["HATCH_DATA_DIR"] = f"{folder}/hatch"  # an environment of an earlier version must not be used
+        os.environ["HATCH_DATA_DIR"] = f"{folder}/hatch"  # do not reuse an environment with an older version
         run("hatch", "build", "-t", "romfs", cwd=project)
         run("romfs-image", "tree", "dist/greenhouse.romfs", cwd=project)
         run("romfs-image", "run", "dist/greenhouse.romfs", "-m", "greenhouse.app", cwd=project)

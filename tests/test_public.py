@@ -67,7 +67,7 @@ NESTED = "image.alignment image.metadata image.mpy image.share " + re.sub(r"\bmp
 SOURCE = f"path to include exclude image {NESTED}"
 TABLE = (
     "format sources lib lib-dir exclude alignment mpy manifest dependencies filename size metadata share linux images"
-    " inventory embed board partition"
+    " inventory embed board partition directory backend"
 )
 INNER = {
     "sources": SOURCE,

@@ -1,3 +1,3 @@
-metadata(description="What the camera sees", version="1.2.0")
+metadata(description="Object detection for the camera", version="1.2.0")
 
 package("vision", opt=3)

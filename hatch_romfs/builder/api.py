@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hatch_romfs.builder.backends import check_embed, generator_warnings
 from hatch_romfs.builder.build import BuildResult, build_image
 from hatch_romfs.builder.jobs import Job, project_jobs
 from hatch_romfs.builder.output import check_replaceable, write_output
@@ -40,7 +41,8 @@ def build(  # noqa: PLR0913 - the options of a command
 
     ``source`` is a folder: a project if its ``pyproject.toml`` has a ``[tool.romfs]`` table, otherwise its content
     becomes the root of the image. ``out`` is the image file, by default in ``dist`` for a project and beside the
-    folder for a plain one. ``overrides`` are keys of ``[tool.romfs]``, in TOML's terms, that outrank the table.
+    folder for a plain one, or inside it if it is the current folder. ``overrides`` are keys of ``[tool.romfs]``, in
+    TOML's terms, that outrank the table.
     ``image`` names one of several images. With ``emit`` the image is written as C source, and ``source`` can also be
     an image file.
 
@@ -54,7 +56,7 @@ def build(  # noqa: PLR0913 - the options of a command
     jobs = _find_jobs(Path(source), overrides)
     if image not in jobs:
         raise _unknown_image(source, image, [name for name in jobs if name])
-    job = jobs[image] if out is None else jobs[image]._replace(out=Path(out))
+    job = jobs[image] if out is None else jobs[image]._replace(out=Path(out), replaces_any=True)
     if emit is not None:
         job = job._replace(emit=emit, out=job.out if out else job.out.with_suffix(".c"))
     return _build_job(job, cache, on_progress)
@@ -77,10 +79,19 @@ def _find_jobs(root: Path, overrides: Overrides) -> dict[str, Job]:
         raise SettingsError(f"{root} is not a folder", hint="Name the folder of a project, or any folder to pack.")
     document = load(root)
     if document is None or not has_table(document):
-        named = root if root.name not in ("", "..") else root.resolve()
-        return {"": Job(root, read_settings(overrides or {}), named.parent / f"{named.name or 'rom'}.romfs")}
+        return {"": Job(root, read_settings(overrides or {}), _folder_output(root))}
     project = read_project(root, document, overrides)
-    return project_jobs(project, root / "dist", lambda: _dynamic_version(root))
+    check_embed(project, document)
+    notes = tuple(generator_warnings(root, document))
+    jobs = project_jobs(project, root / "dist", lambda: _dynamic_version(root))
+    return {name: job._replace(notes=job.notes + notes) for name, job in jobs.items()}
+
+
+def _folder_output(root: Path) -> Path:
+    """Return the image file of a plain folder: beside it, but inside if the current folder is in it, or is it."""
+    named = root if root.name not in ("", "..") else root.resolve()
+    name = f"{named.name or 'rom'}.romfs"
+    return root / name if Path.cwd().is_relative_to(root.resolve()) else named.parent / name
 
 
 def _dynamic_version(root: Path) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hatch_romfs.builder.checks import check_content
 from hatch_romfs.builder.hashing import Digest
-from hatch_romfs.builder.output import check_replaceable, replace_output, write_new, write_output
+from hatch_romfs.builder.output import check_owner, check_replaceable, replace_output, write_new, write_output
 from hatch_romfs.builder.pack import pack, unused_patterns
 from hatch_romfs.collect.sources import collect, collect_folder
 from hatch_romfs.compile.cache import Cache
@@ -55,9 +55,12 @@ class BuildResult(NamedTuple):
     layout_cost: int = 0
 
 
-def build_image(job: Job, *, cache: bool = True, on_progress: Report = ignore_progress) -> BuildResult:
+def build_image(
+    job: Job, *, cache: bool = True, on_progress: Report = ignore_progress, staging: Path | None = None
+) -> BuildResult:
     """Build one image; the file at ``job.out`` is replaced in one step, or stays as it was.
 
+    With ``staging`` the outputs are written to that folder, and ``output.place`` can put them in their places later.
     Raises SettingsError and BuildError.
     """
     settings = job.settings
@@ -67,13 +70,14 @@ def build_image(job: Job, *, cache: bool = True, on_progress: Report = ignore_pr
     warnings = check_content(compiled, settings)
     image = pack(compiled, settings, job.name, job.version)
     _check_size(image, settings)
-    sha256 = _write_outputs(job, image, on_progress)
+    written = job if staging is None else job._replace(out=staging / job.out.name)
+    sha256 = _write_outputs(written, image, on_progress)
     return BuildResult(
         path=job.out,
         size=image.size,
         sha256=sha256,
         files=sum(1 for _ in files(image.tree)),
-        warnings=(*collected.warnings, *warnings, *unused_patterns(compiled, settings)),
+        warnings=(*job.notes, *collected.warnings, *warnings, *unused_patterns(compiled, settings)),
         limit=settings.size,
         board=settings.board,
         partition=settings.partition,
@@ -91,6 +95,8 @@ def _check_outputs(job: Job) -> None:
         check_replaceable(job.out, "C array of an image", C_START)
     else:
         check_replaceable(job.out, "ROMFS image", *MAGICS.values())
+        if job.name is not None and not job.replaces_any:
+            check_owner(job.out, job.name)
     if job.inventory:
         from hatch_romfs.builder.inventory import START  # noqa: PLC0415 - few builds write one
 

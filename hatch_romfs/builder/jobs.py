@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from hatch_romfs.errors import SettingsError
+from hatch_romfs.settings.project import load
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,7 +21,8 @@ class Job(NamedTuple):
 
     ``name`` and ``version`` are written into the image. ``name`` is None for a plain folder, whose content becomes
     the root of the image. ``project`` is the project's name, and ``image`` that of one of several images. With
-    ``emit`` the image is written as C source.
+    ``emit`` the image is written as C source. ``notes`` are warnings that are known before the build. Only with
+    ``replaces_any``, if the user named the output, can it be the image of another project.
     """
 
     root: Path
@@ -31,6 +33,8 @@ class Job(NamedTuple):
     project: str | None = None
     image: str = ""
     emit: CArray | None = None
+    notes: tuple[str, ...] = ()
+    replaces_any: bool = False
 
     @property
     def inventory(self) -> Path | None:
@@ -44,20 +48,50 @@ class Job(NamedTuple):
 
 
 def project_jobs(project: Project, directory: Path, find_version: Callable[[], str]) -> dict[str, Job]:
-    """Return a job for each of the project's images, by name; their outputs go to ``directory``.
+    """Return a job for each of the project's images, by name; their outputs go to ``directory``, the output folder.
 
-    ``find_version`` is called only if the version is dynamic. Raises SettingsError if two images would be written
-    to one file.
+    The setting ``directory`` outranks that. ``find_version`` is called only if the version is dynamic. Raises
+    SettingsError if two images would be written to one file.
     """
     version = find_version() if project.version is None else project.version
     jobs = {}
     for image, settings in project.images.items():
         filename = settings.filename.replace("{name}", project.name).replace("{version}", version)
-        out = directory / filename.replace("{image}", image)
+        folder, notes = _output_folder(project, settings, directory)
+        out = folder / filename.replace("{image}", image)
         name = f"{project.name}-{image}" if image else project.name
-        jobs[image] = Job(project.root, settings, out, name, version, project.name, image)
+        jobs[image] = Job(project.root, settings, out, name, version, project.name, image, notes=notes)
     _check_distinct(jobs)
     return jobs
+
+
+def _output_folder(project: Project, settings: Settings, directory: Path) -> tuple[Path, tuple[str, ...]]:
+    """Return the folder of an image, and warnings about it.
+
+    Front ends build the wheel from the unpacked sdist, in a temporary folder: then ``settings.directory`` is relative
+    to the project that the output folder is in.
+    """
+    if settings.directory is None:
+        return directory, ()
+    root, out = project.root.resolve(), directory.resolve()
+    if not (root / "PKG-INFO").is_file() or out.is_relative_to(root):
+        return project.root / settings.directory, ()
+    for parent in out.parents:
+        if _project_name(parent) == project.name:
+            return parent / settings.directory, ()
+    unknown = (
+        f"{settings.where('directory')} is relative to the project, which is unknown: this is a build of its sdist"
+    )
+    return directory, (unknown,)
+
+
+def _project_name(folder: Path) -> object:
+    """Return the name of the project in a folder, or None."""
+    try:
+        metadata = (load(folder) or {}).get("project")
+    except SettingsError:
+        return None
+    return metadata.get("name") if isinstance(metadata, dict) else None
 
 
 def embedded_path(job: Job) -> str:

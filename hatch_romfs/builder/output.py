@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from hatch_romfs.errors import BuildError, SettingsError
+from hatch_romfs.errors import BuildError, ImageError, SettingsError
+from hatch_romfs.formats import open_image
 from romfs_manifest.shared.atomic import replace_atomically
 
 if TYPE_CHECKING:
@@ -35,6 +37,29 @@ def check_replaceable(out: Path, what: str, *magics: bytes) -> None:
         raise SettingsError(
             f"{out} already exists and is not {article} {what}", hint="Choose another output, or remove this file."
         )
+
+
+def check_owner(out: Path, name: str) -> None:
+    """Refuse to overwrite the image of another project, such as that of another member of a workspace.
+
+    Raises SettingsError. An image without metadata, or a damaged one, belongs to nobody.
+    """
+    if not out.exists():
+        return
+    with contextlib.suppress(ImageError), open_image(out) as image:
+        if image.format == "micropython" and image.name not in (None, name):
+            raise SettingsError(
+                f"{out} already exists and is the image of {image.name}, not of {name}",
+                hint="Set `filename` or `directory` in one of the two projects. If this project was renamed, remove the"
+                " file.",
+            )
+
+
+def place(staging: Path, outputs: Iterable[Path]) -> None:
+    """Put the outputs of a build that were written to ``staging`` in their places. Raises BuildError."""
+    for out in outputs:
+        with replace_output(out) as temporary:
+            shutil.copyfile(staging / out.name, temporary)
 
 
 @contextlib.contextmanager

@@ -77,7 +77,13 @@ def _add_build_options(parser: Parser) -> None:
     )
     add = parser.add_argument
     add("source", type=Path, nargs="?", default=Path(), metavar="SOURCE", help="a folder; by default the current one")
-    add("-o", "--output", type=Path, metavar="IMAGE", help="the image file; by default in dist, or beside the folder")
+    add(
+        "-o",
+        "--output",
+        type=Path,
+        metavar="IMAGE",
+        help="the image file; by default in dist, or beside a plain folder",
+    )
     add("--image", metavar="NAME", help="build only this one of several images")
     add("--format", choices=("micropython", "linux"), help="the format of the image")
     add("--mpy", action=argparse.BooleanOptionalAction, help="compile .py files, or keep them as they are")

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 # The names are those that MP_REGISTER_MODULE and MP_REGISTER_EXTENSIBLE_MODULE register in py, extmod, and the ports
 # of MicroPython 1.29, without private ones. `py/builtinimport.c` looks for the first kind before any file, and for the
-# second kind after all files. docs/how-to.md lists both.
+# second kind after all files. docs/how-to/understand-warnings-about-files.md lists both.
 FIXED: Final = frozenset(
     (
         "btree", "builtins", "cmath", "deflate", "esp", "esp32", "framebuf", "gc", "lwip", "marshal", "math",

@@ -1,66 +1,83 @@
-"""What an sdist must contain so that the image can be built from it: for both build front ends."""
+"""What an sdist must contain so that the image can be built from it: for every build backend."""
 
 from __future__ import annotations
 
+import contextlib
+import gzip
 import os
-import re
 import tarfile
-from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
 
 from hatch_romfs.collect.manifest import LOCK, manifest_sources
 from hatch_romfs.collect.sources import read_sources
 from hatch_romfs.errors import BuildError, SettingsError
 from hatch_romfs.paths import encode_name, join
 from hatch_romfs.tree import Special, Symlink, kind_of, walk
+from romfs_manifest.shared.atomic import replace_atomically
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterator
 
-    from hatch_romfs.settings.model import Settings
+    from hatch_romfs.settings.model import Settings, Source
     from hatch_romfs.settings.project import Project
     from hatch_romfs.tree import Node
 
 
-def sdist_patterns(images: Iterable[Settings], root: Path) -> list[str]:
-    """Return gitignore patterns of what an sdist needs even if Git ignores it. Raises BuildError."""
-    needed = {f"/{LOCK}"}
-    root = root.resolve()
-    for settings in images:
+def check_inside(project: Project) -> None:
+    """Refuse sources outside the project, which an sdist cannot contain. Raises SettingsError."""
+    for settings in project.images.values():
         for source in (*settings.sources, *settings.lib):
-            folder = PurePosixPath(source.path)
-            if ".." not in folder.parts and not folder.is_absolute():
-                needed.add(f"/{_escape(folder.as_posix())}/**")
-        for path in manifest_sources(settings, root):
-            if path.is_relative_to(root):
-                needed.add(f"/{_escape(path.relative_to(root).as_posix())}")
-    return sorted(needed)
+            folder = _folder(source)
+            if folder == ".." or folder.startswith("../") or Path(folder).is_absolute():
+                raise SettingsError(
+                    f"tool.romfs: {source.path} is outside the project, so an sdist cannot contain it",
+                    hint="Move the folder into the project, or build only the wheel.",
+                )
 
 
-def complete_sdist(archive: Path, project: Project) -> Path:
-    """Write a copy of an sdist beside it that also has the image's sources, and return its path. Raises RomfsError.
+def complete_sdist(archive: Path, project: Project) -> None:
+    """Replace an sdist with one that also has the image's sources, if some are missing. Raises RomfsError.
 
-    The files are added to the archive instead of the list that setuptools makes it from: setuptools would also treat
-    what is on that list as data of the packages, and put it into wheels.
+    The files are added to the archive instead of the list that the build backend makes it from: a backend can also
+    treat what is on that list as data of the packages, and put it into wheels.
     """
+    check_inside(project)
     top = archive.name.removesuffix(".tar.gz")
     needed = {f"{top}/{path}": found for path, found in _needed(project).items()}
-    completed = archive.with_suffix(".complete")
     try:
-        with tarfile.open(archive) as original, tarfile.open(completed, "w:gz") as copy:
+        with (
+            replace_atomically(archive) as temporary,
+            tarfile.open(archive) as original,
+            Path(temporary).open("xb") as file,
+            _compress(file, original) as copy,
+        ):
             for member in original:
                 needed.pop(member.name, None)
                 copy.addfile(member, original.extractfile(member) if member.isreg() else None)
             for name, (disk, node) in needed.items():
-                copy.add(disk if isinstance(node, Symlink) else os.path.realpath(disk), name, recursive=False)
+                path = disk if isinstance(node, Symlink) else os.path.realpath(disk)
+                copy.add(path, name, recursive=False, filter=_anonymize)
     except OSError as error:
         raise BuildError(f"cannot complete {archive.name}: {error}") from error
-    return completed
 
 
-def _escape(path: str) -> str:
-    """Return a gitignore pattern that matches only this path."""
-    return re.sub(r"([*?\[\]\\!# ])", r"\\\1", path)
+@contextlib.contextmanager
+def _compress(file: BinaryIO, original: tarfile.TarFile) -> Iterator[tarfile.TarFile]:
+    """Yield an archive to write to ``file``, of the time of the newest file in the original one."""
+    newest = max((int(member.mtime) for member in original.getmembers()), default=0)
+    with (
+        gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=newest) as compressed,
+        tarfile.open(fileobj=compressed, mode="w", format=tarfile.PAX_FORMAT) as archive,
+    ):
+        yield archive
+
+
+def _anonymize(member: tarfile.TarInfo) -> tarfile.TarInfo:
+    """Remove what an sdist must not tell about the machine."""
+    member.uid = member.gid = 0
+    member.uname = member.gname = ""
+    return member
 
 
 def _needed(project: Project) -> dict[str, tuple[Path, Node | None]]:
@@ -81,14 +98,14 @@ def _needed(project: Project) -> dict[str, tuple[Path, Node | None]]:
 
 def _add_sources(needed: dict[str, tuple[Path, Node | None]], settings: Settings, root: Path) -> None:
     for _, source, tree, _excluded in read_sources(settings, root):
-        folder = Path(os.path.normpath(source.path)).as_posix()
-        if folder == ".." or folder.startswith("../") or Path(folder).is_absolute():
-            raise SettingsError(
-                f"tool.romfs: {source.path} is outside the project, so an sdist cannot contain it",
-                hint="Move the folder into the project, or build only the wheel.",
-            )
+        folder = _folder(source)
         for path, node in [("", tree), *walk(tree)]:
             if isinstance(node, Special):
                 raise BuildError(f"{node.origin} is a {kind_of(node)}, which an sdist cannot contain")
             here = join("" if folder == "." else folder, path).rstrip("/")
             needed[here] = root / os.fsdecode(encode_name(here)), node
+
+
+def _folder(source: Source) -> str:
+    """Return the path of a source's folder in the project."""
+    return Path(os.path.normpath(source.path)).as_posix()

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from contextlib import contextmanager
 from importlib.util import find_spec
+from platform import system
 from threading import current_thread, main_thread
 from typing import TYPE_CHECKING
 
@@ -47,8 +48,21 @@ def interpreter(size: int) -> list[str]:
     return [sys.executable, "-c", _START, "-X", f"heapsize={HEAP + size}"]
 
 
+def _check_system() -> None:
+    """Raise SettingsError on Windows, where the package contains a MicroPython that cannot mount images."""
+    if system() == "Windows":
+        raise SettingsError(
+            "running an image needs VfsRom, which MicroPython for Windows does not have",
+            hint="Run it on Linux or macOS, or on Windows in WSL.",
+        )
+
+
 def run_image(path: Path, size: int, code: str | None, *, capture: bool = False) -> tuple[int, str]:
-    """Mount an image at ``/rom`` and run ``code``, or a prompt if None; return the status and the captured output."""
+    """Mount an image at ``/rom`` and run ``code``, or a prompt if None; return the status and the captured output.
+
+    Raises SettingsError if there is no MicroPython that can do this.
+    """
+    _check_system()
     mount = _MOUNT.format(path=ascii(str(path.resolve())), size=size)
     program = ["-i", "-c", mount] if code is None else ["-c", f"{mount}exec({code!a})"]
     with _child_handles_interrupts():

@@ -9,6 +9,7 @@ from hatch_romfs.errors import RomfsError, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from hatch_romfs.builder.build import BuildResult
     from hatch_romfs.builder.jobs import Job
@@ -39,15 +40,19 @@ def abort_on_failure(abort: Abort) -> Iterator[None]:
 
 
 def build_job(
-    job: Job, warn: Callable[[str], object], inform: Callable[[str], object], explain: Callable[[str], object]
+    job: Job,
+    warn: Callable[[str], object],
+    inform: Callable[[str], object],
+    explain: Callable[[str], object],
+    staging: Path | None = None,
 ) -> BuildResult:
-    """Build the image of ``job``. Raises RomfsError.
+    """Build the image of ``job``, into the folder ``staging`` if there is one. Raises RomfsError.
 
     ``warn`` receives warnings, ``inform`` progress, and ``explain`` what only verbose output shows.
     """
     from hatch_romfs.builder.build import build_image  # noqa: PLC0415 - an editable install builds no image
 
-    result = build_image(job, on_progress=report_lines(inform))
+    result = build_image(job, on_progress=report_lines(inform), staging=staging)
     for warning in result.warnings:
         warn(f"warning: {one_line(warning)}")
     for path in result.excluded:

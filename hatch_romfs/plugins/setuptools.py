@@ -1,60 +1,36 @@
-"""A build backend that is setuptools and builds the image beside the wheel; and ``python setup.py bdist_romfs``."""
+"""setuptools: its commands that build wheels and sdists also build the image; and ``python setup.py bdist_romfs``.
+
+``hatch_romfs.plugins.setuptools`` as a build backend is setuptools' own, so that it can be named on its own.
+"""
 
 from __future__ import annotations
 
-import logging
-import os
-import sys
-import tempfile
-from contextlib import contextmanager
+import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from setuptools import Command, build_meta
+from setuptools.errors import ModuleError
 
-from hatch_romfs.errors import SettingsError, one_line
-from hatch_romfs.plugins.errors import abort_on_failure, build_job
+from hatch_romfs.errors import SettingsError
+from hatch_romfs.plugins.errors import abort_on_failure
+from hatch_romfs.plugins.output import abort, explain, find_project, print_error, print_path
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from setuptools import Distribution
 
-    from hatch_romfs.settings.project import Project
-
-_LOG = logging.getLogger(__name__)
-"""setuptools shows its messages if it is asked to be verbose."""
+    from hatch_romfs.plugins.staging import StagedImages
 
 # Hooks that build no image, such as those of an editable install, need not wait for the code that does.
 # ruff: noqa: PLC0415
 
+_TEMPORARY = re.compile(r"(\.tmp-|tmp)[a-z0-9_]{8}")
+"""The name of the folder in the output folder into which setuptools' build backend builds."""
+
 
 def __getattr__(name: str) -> object:
-    """Return a hook of setuptools itself: all but the two below."""
+    """Return a hook of setuptools itself."""
     return getattr(build_meta, name)
-
-
-def build_wheel(
-    wheel_directory: str, config_settings: dict[str, Any] | None = None, metadata_directory: str | None = None
-) -> str:
-    """Build the wheel with setuptools, and the image: the output folder gets both or neither."""
-    project = _read_project()
-    with _temporary_folder(wheel_directory) as (temporary, directory):
-        name = build_meta.build_wheel(temporary, config_settings, metadata_directory)
-        _build_images(project, directory, lambda: _wheel_version(name))
-        (temporary / name).replace(directory / name)
-    return name
-
-
-def build_sdist(sdist_directory: str, config_settings: dict[str, Any] | None = None) -> str:
-    """Build the sdist with setuptools, and add the sources of the image that setuptools leaves out."""
-    project = _read_project()
-    with _temporary_folder(sdist_directory) as (temporary, directory):
-        name = build_meta.build_sdist(temporary, config_settings)
-        with abort_on_failure(_abort):
-            from hatch_romfs.collect.sdist import complete_sdist
-
-            completed = complete_sdist(temporary / name, project)
-        completed.replace(directory / name)
-    return name
 
 
 class BdistRomfs(Command):
@@ -74,37 +50,87 @@ class BdistRomfs(Command):
 
     def run(self) -> None:
         """Build the image."""
-        version = self.distribution.get_version()
-        _build_images(_read_project(), Path(self.dist_dir or "dist"), lambda: _normalize(version))
+        with abort_on_failure(abort):
+            _place(_stage(self.distribution, Path(self.dist_dir or "dist")))
 
 
-def _read_project() -> Project:
-    """Return the project that setuptools builds: the one in the current folder."""
-    from hatch_romfs.settings.project import load, read_project
+def extend_commands(distribution: Distribution) -> None:
+    """Have the commands for wheels and sdists build the image, if the project asks for that.
 
-    root = Path.cwd()
-    with abort_on_failure(_abort):
-        return read_project(root, load(root) or {})
+    Setuptools calls this for every project that it builds where this package is installed.
+    """
+    from hatch_romfs.builder.backends import extends_setuptools
+    from hatch_romfs.settings.project import has_table, load
+
+    with abort_on_failure(abort):
+        document = load(Path.cwd()) or {}
+    if not has_table(document) or not extends_setuptools(document):
+        return
+    for name, extend in (("bdist_wheel", _with_images), ("sdist", _with_sources)):
+        try:
+            base = distribution.get_command_class(name)
+        except ModuleError:  # older setuptools take bdist_wheel from another package
+            continue
+        distribution.cmdclass[name] = extend(base)
 
 
-def _build_images(project: Project, directory: Path, find_version: Callable[[], str]) -> None:
+def _with_images(base: Any) -> Any:  # noqa: ANN401 - a class that setup.py can replace
+    """Return a ``bdist_wheel`` that also builds the images: the output folder gets both or neither."""
+
+    class BdistWheel(base):  # type: ignore[misc]
+        def run(self) -> None:
+            super().run()
+            folder = Path(self.dist_dir).resolve()
+            wheel = Path(self.distribution.dist_files[-1][2])
+            try:
+                with abort_on_failure(abort):
+                    staged = _stage(self.distribution, _output_folder(folder))
+                    staged.embed(wheel)
+                    _place(staged)
+            except BaseException:
+                wheel.unlink(missing_ok=True)
+                raise
+
+    return BdistWheel
+
+
+def _with_sources(base: Any) -> Any:  # noqa: ANN401
+    """Return an ``sdist`` that also contains the sources of the image."""
+
+    class Sdist(base):  # type: ignore[misc]
+        def run(self) -> None:
+            from hatch_romfs.collect.sdist import complete_sdist
+
+            super().run()
+            archives = [Path(archive) for archive in self.get_archive_files()]
+            try:
+                with abort_on_failure(abort):
+                    for archive in archives:
+                        complete_sdist(archive, find_project())
+            except BaseException:
+                for archive in archives:
+                    archive.unlink(missing_ok=True)
+                raise
+
+    return Sdist
+
+
+def _output_folder(folder: Path) -> Path:
+    return folder.parent if _TEMPORARY.fullmatch(folder.name) else folder
+
+
+def _stage(distribution: Distribution, directory: Path) -> StagedImages:
     from hatch_romfs.builder.jobs import project_jobs
+    from hatch_romfs.plugins.staging import StagedImages
 
-    with abort_on_failure(_abort):
-        for job in project_jobs(project, directory, find_version).values():
-            if job.settings.embed:
-                raise SettingsError(
-                    f"{job.settings.where('embed')} works only with Hatch: setuptools adds only package data to wheels"
-                )
-            path = build_job(job, _print_error, _print_error, _LOG.debug).path
-            shown = os.path.relpath(path, project.root) if path.is_relative_to(project.root) else path
-            sys.stdout.write(f"{one_line(str(shown))}\n")
+    version = distribution.get_version()
+    jobs = project_jobs(find_project(), directory, lambda: _normalize(version))
+    return StagedImages(jobs.values(), print_error, print_error, explain)
 
 
-def _wheel_version(wheel: str) -> str:
-    from packaging.utils import parse_wheel_filename
-
-    return str(parse_wheel_filename(wheel)[1])
+def _place(staged: StagedImages) -> None:
+    for path in staged.place():
+        print_path(path)
 
 
 def _normalize(version: str) -> str:
@@ -115,21 +141,3 @@ def _normalize(version: str) -> str:
     if normalized is None:
         raise SettingsError(f"project.version is dynamic, and {version[:50]!r} is not a version")
     return normalized
-
-
-@contextmanager
-def _temporary_folder(directory: str) -> Iterator[tuple[Path, Path]]:
-    """Yield a folder for unfinished files, and the output folder, which contains it."""
-    out = Path(directory).resolve()
-    out.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".tmp-", dir=out) as temporary:
-        yield Path(temporary), out
-
-
-def _print_error(text: str) -> None:
-    sys.stderr.write(f"{text}\n")
-
-
-def _abort(message: str, /, code: int) -> NoReturn:
-    _print_error(f"error: {message}")
-    sys.exit(code)

@@ -29,6 +29,7 @@ from hatch_romfs.settings.values import (
     ALIGNMENT,
     ARCH_FLAGS,
     ARCHS,
+    BACKEND,
     DEVICE,
     FILE_PATH,
     FOLDER,
@@ -46,6 +47,7 @@ from hatch_romfs.settings.values import (
     Alignment,
     Device,
     arch_flags_problem,
+    backend_problem,
     file_problem,
     filename_problem,
     release_problem,
@@ -201,17 +203,21 @@ class _Images:
                 continue
             if "images" in table:
                 problems.append(Problem(str(at.key("images")), "an image cannot have further images"))
+            if "backend" in table:
+                problems.append(
+                    Problem(str(at.key("backend")), "belongs in [tool.romfs]: all images share one backend")
+                )
             if table.get("dependencies", []) != []:
                 problems.append(
                     Problem(str(at.key("dependencies")), "can only be [], for none: all images share one romfs.lock")
                 )
-            own = {name: value for name, value in table.items() if name != "images"}
+            own = {name: value for name, value in table.items() if name not in ("backend", "images")}
             images[name] = Table(Settings).read(own, at, problems)
         return INVALID if INVALID in images.values() else images
 
     def schema(self) -> Schema:
         """Return the JSON schema."""
-        known = {name: entry for name, entry in Settings.keys.items() if name != "images"}
+        known = {name: entry for name, entry in Settings.keys.items() if name not in ("backend", "images")}
         properties = {name: entry.value.schema() | {"description": entry.doc} for name, entry in known.items()}
         table = {"type": "object", "additionalProperties": False, "properties": properties}
         return {"type": "object", "propertyNames": {"pattern": f"^{IMAGE_NAME}$"}, "additionalProperties": table}
@@ -289,6 +295,11 @@ class Settings(Model):
         " `{image}` is the name of one of several images, which default to `{name}-{image}.romfs`.",
         default="{name}.romfs",
     )
+    directory: str | None = key(
+        FOLDER,
+        "The folder for the image, relative to `pyproject.toml`; by default the output folder of the build.",
+        default=None,
+    )
     size: int | None = key(
         SIZE,
         "The size of the partition, in bytes or such as `128 KiB`. If the image is too large, the build fails.",
@@ -320,6 +331,11 @@ class Settings(Model):
         Either(Bool(), WHEEL_PATH),
         "Whether the wheel also contains the image, in the package that has the project's name; or its path there.",
         default=False,
+    )
+    backend: str | None = key(
+        Text("a build backend such as 'flit_core.buildapi'", check=backend_problem, pattern=BACKEND),
+        "The build backend that `hatch_romfs.plugins.backend` calls, in the form of `build-system.build-backend`.",
+        default=None,
     )
     board: str | None = key(
         _BoardName(),

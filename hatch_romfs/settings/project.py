@@ -37,7 +37,11 @@ class Project(NamedTuple):
 
 def load(root: Path) -> dict[str, Any] | None:
     """Return the content of ``pyproject.toml`` in ``root``, or None if there is none. Raises SettingsError."""
-    path = root / "pyproject.toml"
+    return load_toml(root / "pyproject.toml")
+
+
+def load_toml(path: Path) -> dict[str, Any] | None:
+    """Return the content of a TOML file, or None if there is none. Raises SettingsError."""
     try:
         text = path.read_bytes()
     except FileNotFoundError:

@@ -32,6 +32,7 @@ MAX_VOLUME = 127
 _MAX_DEVICE = 0xFFFF
 
 RELEASE = r"[0-9]{1,3}\.[0-9]{1,3}(\.[0-9]{1,3})?"
+BACKEND = r"^(?!hatch_romfs\.)[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*(:[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*)?$"
 IMAGE_NAME = "[A-Za-z0-9_-]{1,50}"
 _DEVICE = "[bc] [0-9]{1,5} [0-9]{1,5}"
 _UNITS = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20}
@@ -61,6 +62,15 @@ def arch_flags_problem(text: str) -> str | None:
     if all(name in ARCH_FLAGS for name in text.split(",")):
         return None
     return f'must be one or more of {", ".join(ARCH_FLAGS)}, separated by commas, such as "zba,zcmp", not {text!r:.60}'
+
+
+def backend_problem(text: str) -> str | None:
+    """Return why a text cannot name the build backend that does the work, or None."""
+    if text.startswith("hatch_romfs."):
+        return f"must be the backend that builds the wheel, not {text!r:.60}"
+    if re.fullmatch(BACKEND, text) and "\n" not in text:
+        return None
+    return f"must be a build backend such as 'flit_core.buildapi', not {text!r:.60}"
 
 
 def filename_problem(text: str) -> str | None:

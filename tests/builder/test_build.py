@@ -70,11 +70,13 @@ def test_a_plain_folder_is_the_root_of_its_image(tmp_path):
     assert build(moved).sha256 == built.sha256
 
 
-def test_a_plain_folder_named_by_a_dot_is_not_written_into(tmp_path, monkeypatch):
+def test_the_image_of_the_current_folder_is_not_written_into_its_parent(tmp_path, monkeypatch):
     folder = make_project(tmp_path / "app", {"a.txt": b"a"})
     monkeypatch.chdir(folder)
-    assert build(".").path == tmp_path / "app.romfs"
-    assert os.listdir(folder) == ["a.txt"]
+    built = build(".")
+    assert built.path.resolve() == folder / "app.romfs"
+    assert build(".").sha256 == built.sha256  # it does not contain itself
+    assert os.listdir(tmp_path) == ["app"]
 
 
 def test_third_party_code_runs_from_an_image(tmp_path):

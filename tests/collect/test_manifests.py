@@ -5,11 +5,12 @@ import json
 import shutil
 import subprocess
 import sys
+import tarfile
 
 import pytest
 
 from hatch_romfs import BuildError, build, open_image
-from hatch_romfs.collect.sdist import sdist_patterns
+from hatch_romfs.collect.sdist import complete_sdist
 from hatch_romfs.settings.project import load, read_project
 from romfs_manifest import make_lock, read_lock, user_cache, write_lock
 from tests import judges
@@ -313,6 +314,11 @@ def test_an_sdist_contains_packages_of_the_project_and_its_mirror(index_kind, ma
         subprocess.run([command, "mirror", root / "mirror", root], check=True, capture_output=True)
         subprocess.run([command, "lock", root, "--index", "file:mirror"], check=True, capture_output=True)
     project = read_project(root, load(root))
-    patterns = sdist_patterns(project.images.values(), root)
-    assert "/vendor/local/src/local.py" in patterns
-    assert any(pattern.startswith("/mirror/file/") for pattern in patterns) == (index_kind == "mirror")
+    archive = tmp_path / "app-1.tar.gz"
+    with tarfile.open(archive, "w:gz") as sdist:
+        sdist.add(root / "pyproject.toml", "app-1/pyproject.toml")
+    complete_sdist(archive, project)
+    with tarfile.open(archive) as sdist:
+        names = sdist.getnames()
+    assert {"app-1/romfs.lock", "app-1/vendor/local/src/local.py"} <= set(names)
+    assert any(name.startswith("app-1/mirror/file/") for name in names) == (index_kind == "mirror")

@@ -7,6 +7,10 @@ import pty
 import subprocess
 import time
 
+import pytest
+
+from hatch_romfs.errors import SettingsError
+from hatch_romfs.images.run import run_image
 from tests import judges
 from tests.commands import romfs_image
 
@@ -56,3 +60,10 @@ def test_a_prompt_on_a_terminal(image):
 def test_a_failing_run_as_json_is_one_document(image):
     done = romfs_image("run", image, "-c", "import sys; print(1); sys.exit(7)", "--json", status=1)
     assert json.loads(done.stdout) == {"status": 7, "output": "1\n"}
+
+
+def test_run_says_that_micropython_for_windows_cannot_mount_images(image, monkeypatch):
+    monkeypatch.setattr("hatch_romfs.images.run.system", lambda: "Windows")
+    with pytest.raises(SettingsError, match="Windows") as caught:
+        run_image(image, image.stat().st_size, "print(1)")
+    assert "WSL" in str(caught.value)

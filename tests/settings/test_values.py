@@ -36,6 +36,8 @@ def test_an_empty_table_means_the_defaults():
         share=True,
         inventory=False,
         embed=False,
+        backend=None,
+        directory=None,
         board=None,
         partition=0,
         layout="compact",
@@ -54,6 +56,8 @@ GOOD = [
         (ManifestSource("m", {"PORT_DIR": "p"}, {"x": "lib"}, ("f.py",)),),
     ),
     ("embed", True, True),
+    *[("backend", name, name) for name in ("flit_core.buildapi", "uv_build", "setuptools.build_meta:__legacy__")],
+    *[("directory", folder, folder) for folder in ("images", "../ü", ".")],
     ("embed", "app/rom.romfs", "app/rom.romfs"),
     ("dependencies", ["aioble", "github:owner/repo@v1"], ("aioble", "github:owner/repo@v1")),
     ("sources", [], ()),
@@ -144,6 +148,12 @@ BAD = [
         for size in ("", "128", "128 kB", "0 B", "1.5 MiB", " 1 B", "1 GiB")
     ],
     *[("partition", number, f"an integer from 0 to 255, not {number}") for number in (-1, 256)],
+    *[
+        ("backend", name, f"a build backend such as 'flit_core.buildapi', not {name!r}")
+        for name in ("", "flit-core", "a.", "a:", "ü")
+    ],
+    ("backend", "hatch_romfs.plugins.backend", "the backend that builds the wheel, not 'hatch_romfs.plugins.backend'"),
+    ("directory", "", "the path of a folder"),
     ("size", "4096 MiB", "less than 4 GiB, not '4096 MiB'"),
     ("size", "4294967296 B", "less than 4 GiB, not '4294967296 B'"),
     *[

@@ -10,11 +10,11 @@ except ImportError:  # the unix port: no board, no pins
 LED_PIN = "LED"  # a name that many boards know; put yours here, such as "LED_BLUE" or 13
 
 BEAT = ((1, 40), (0, 80), (1, 40), (0, 120))
-"""What the LED is set to, and for how many milliseconds."""
+"""The states of the LED, and for how many milliseconds."""
 
 
 class PrintedLed:
-    """Takes the place of a pin where there is none: says what the LED would do."""
+    """Replaces the LED where there is none: prints what it would do."""
 
     def value(self, on):
         """Print the state that the LED is set to."""
@@ -27,7 +27,7 @@ def led():
 
 
 def run(beats=2):
-    """Blink for so many beats, and leave the LED dark."""
+    """Blink this many beats, and leave the LED off."""
     lamp = led()
     for _ in range(beats):
         for on, pause_ms in BEAT:

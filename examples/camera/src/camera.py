@@ -1,4 +1,4 @@
-"""Finds things in a frame, and names them in German: the labels are an image inside the image."""
+"""Detect things in a frame, and name them in German: the labels are an image inside the image."""
 
 import vfs
 

@@ -2,7 +2,7 @@
 
 
 def overlap(one, other):
-    """Say whether two boxes have a point in common."""
+    """Return whether two boxes overlap."""
     return (
         one[0] < other[0] + other[2]
         and other[0] < one[0] + one[2]

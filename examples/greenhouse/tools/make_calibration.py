@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Make src/data/calibration.bin, or the file that is named: the same bytes on every run.
+"""Write src/data/calibration.bin, or the named file: the same bytes on every run.
 
 The table is little-endian: the magic ``GCAL``, the number of channels and of points as unsigned 16-bit
 integers, then for each channel its values at 0, 128, 256 … 4096 counts as signed 16-bit integers.

@@ -8,18 +8,18 @@ from greenhouse.monitor import Monitor
 from greenhouse.web import respond
 
 BOUNDARY = 32
-"""What pyproject.toml asks for, in bytes. It is counted from the image's start, which boards have aligned by more."""
+"""The alignment in pyproject.toml, in bytes, from the start of the image, which boards align to more."""
 
 
 def run(monitor, cycles=3, pause_s=0):
-    """Take so many samples, or go on for ever with None."""
+    """Take this many samples, or run forever with None."""
     while cycles is None or monitor.samples < cycles:
         monitor.sample()
         time.sleep(pause_s)
 
 
 def report(table):
-    """Print that the table lies as the program needs it; raises RuntimeError where it does not."""
+    """Print where the table is; raises RuntimeError unless it is in place and aligned."""
     if not table.is_in_place():
         raise RuntimeError("the calibration table is a copy: is it in a ROMFS image?")
     if not table.is_aligned(BOUNDARY):
@@ -28,7 +28,7 @@ def report(table):
 
 
 def main():
-    """Print the report, some readings, and the page that a browser would get."""
+    """Print a report, some readings, and the page that a browser would receive."""
     table = Calibration(config.CALIBRATION)
     report(table)
     monitor = Monitor(config.CHANNELS, table, config.KEPT)

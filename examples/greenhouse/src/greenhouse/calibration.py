@@ -1,4 +1,4 @@
-"""The calibration table, read where it lies in the image: no copy, no heap.
+"""The calibration table, read in place from the image: no copy, no heap.
 
 The file is little-endian, as boards are: a header of 8 bytes, then for each channel a row of signed 16-bit
 values, the channel's curve at evenly spaced counts. `tools/make_calibration.py` makes it.
@@ -14,7 +14,7 @@ MAGIC = 0x4C414347  # "GCAL"
 
 
 class Calibration:
-    """The curves of all channels; raises ValueError for a file that is no such table.
+    """The curves of all channels; raises ValueError if the file is not such a table.
 
     A file that is not in a ROMFS image has no place in memory: TypeError.
     """
@@ -38,17 +38,17 @@ class Calibration:
         self._values = uctypes.struct(self.address + HEADER_SIZE, layout, uctypes.NATIVE).values
 
     def value(self, channel, count):
-        """Return what a raw count means, in the channel's steps, between the two nearest points of its curve."""
+        """Convert a raw count to the unit of the channel, by interpolation between two points of its curve."""
         step = FULL_SCALE // (self._points - 1)
         at = channel * self._points + count // step
         left = self._values[at]
         return left + (self._values[at + 1] - left) * (count % step) // step
 
     def is_in_place(self):
-        """Say whether the table is read from the image itself: two copies could not have one address."""
+        """Return whether the table is read in place: two copies could not have the same address."""
         with open(self._path, "rb") as file:
             return uctypes.addressof(file) == self.address
 
     def is_aligned(self, boundary):
-        """Say whether the table begins on a boundary, in bytes."""
+        """Return whether the table is aligned to a number of bytes."""
         return self.address % boundary == 0

@@ -1,4 +1,4 @@
-"""The sensors, what they read last, and whether plants like it."""
+"""The sensors, their last readings, and whether those are good for plants."""
 
 from ringbuffer import RingBuffer
 
@@ -6,7 +6,7 @@ from greenhouse.sensors import sensor
 
 
 class Monitor:
-    """Samples all channels, and keeps the last values of each in steps of the calibration table."""
+    """Samples all channels, and stores the last values of each in the units of the calibration table."""
 
     def __init__(self, channels, calibration, kept):
         if calibration.channels != len(channels):
@@ -22,7 +22,7 @@ class Monitor:
         self.samples += 1
 
     def readings(self):
-        """Return a dictionary for each channel, ready to be shown; there must be a sample."""
+        """Return one dictionary for each channel, ready to display; there must be at least one sample."""
         return [_reading(channel, history) for channel, _, history in self._channels]
 
 

@@ -1,11 +1,11 @@
-"""Where raw counts come from: a pin of the board, or a simulation that gives the same counts on every run."""
+"""The source of raw counts: a pin of the board, or a simulation with the same counts on every run."""
 
 FULL_SCALE = 4096
 """Counts are those of a 12-bit converter: 0 to 4095."""
 
 
 class Pin:
-    """A sensor on an analogue pin."""
+    """A sensor on an analog pin."""
 
     def __init__(self, pin):
         from machine import ADC  # here, since the unix port has none and simulates
@@ -18,7 +18,7 @@ class Pin:
 
 
 class Simulated:
-    """A sensor that rises and falls between ``middle - swing`` and ``middle + swing``, and trembles a little."""
+    """A sensor that rises and falls between ``middle - swing`` and ``middle + swing``, with a little noise."""
 
     PERIOD = 24
 
@@ -39,5 +39,5 @@ class Simulated:
 
 
 def sensor(channel):
-    """Return the sensor of a channel of the configuration."""
+    """Return the sensor of a configured channel."""
     return Simulated(*channel.simulated) if channel.pin is None else Pin(channel.pin)

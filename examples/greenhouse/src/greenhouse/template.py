@@ -6,7 +6,7 @@ repeated for each dictionary of a list, whose values it then names.
 
 
 def escape(value):
-    """Return a value as text that means itself in HTML."""
+    """Return a value as text with HTML characters escaped."""
     text = str(value)
     for char, entity in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ('"', "&quot;")):
         text = text.replace(char, entity)

@@ -1,4 +1,4 @@
-"""The web side: a path to an answer. It opens no socket, so that any server can call it, and a test too."""
+"""The web page: a path to a response. It opens no socket, so any server or test can call it."""
 
 import json
 
@@ -7,7 +7,7 @@ from greenhouse.template import render
 
 
 def respond(path, monitor):
-    """Return status, content type and body of the answer to a GET of ``path``."""
+    """Return the status, content type, and body of the response to a GET of ``path``."""
     if path == "/":
         with open(config.PAGE) as file:
             page = file.read()

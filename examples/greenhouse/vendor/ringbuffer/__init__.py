@@ -1,4 +1,4 @@
-"""The last values of a series, in memory that is taken once."""
+"""The last values of a series, in memory that is allocated once."""
 
 from array import array
 
@@ -14,13 +14,13 @@ class RingBuffer:
         self._count = 0
 
     def append(self, value):
-        """Add a value, in place of the oldest when all places are taken."""
+        """Add a value; if the buffer is full, it replaces the oldest."""
         self._values[self._next] = value
         self._next = (self._next + 1) % len(self._values)
         self._count = min(self._count + 1, len(self._values))
 
     def latest(self):
-        """Return the value that was added last; raises IndexError when there is none."""
+        """Return the value that was added last; raises IndexError if there is none."""
         if not self._count:
             raise IndexError("the buffer is empty")
         return self._values[self._next - 1]
