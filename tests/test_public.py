@@ -63,11 +63,11 @@ OPTIONS = {
     "python -m hatch_romfs.genromfs": "-h --help -f -d -v -V -a -A -x --readdir-order",
 }
 MPY = "mpy.arch mpy.emit mpy.exclude mpy.micropython mpy.optimize mpy.arch-flags"
-NESTED = "image.alignment image.metadata image.mpy image.share " + re.sub(r"\bmpy\.", "image.mpy.", MPY)
+NESTED = "image.alignment image.layout image.metadata image.mpy image.share " + re.sub(r"\bmpy\.", "image.mpy.", MPY)
 SOURCE = f"path to include exclude image {NESTED}"
 TABLE = (
     "format sources lib lib-dir exclude alignment mpy manifest dependencies filename size metadata share linux images"
-    " inventory embed board partition directory backend"
+    " inventory embed board partition directory backend layout"
 )
 INNER = {
     "sources": SOURCE,
