@@ -99,6 +99,15 @@ def parser() -> Parser:
     what.add_argument("--list-ports", action="store_true", help="list the serial ports of this machine")
     what.add_argument("--serve", action="store_true", help="run the simulated board of --port for other programs")
     what.add_argument("--monitor", action="store_true", help="only show what the board prints; Ctrl-] leaves")
+    _add_details(top)
+    add_common_options(top)
+    add("-vv", dest="trace", action="store_true", help="show every byte on the wire")
+    return top
+
+
+def _add_details(top: Parser) -> None:
+    """Add the options that say how an image is written, and what comes afterward."""
+    add = top.add_argument
     add("--watch", action="store_true", help="build and write again at each save, and show the board's output")
     add("--run", type=_module, metavar="MODULE", help="import a module after the reset, and show its output")
     add("--autostart", type=_module, metavar="MODULE", help="have main.py on the board import a module at each start")
@@ -113,9 +122,6 @@ def parser() -> Parser:
     add("--baudrate", type=_baudrate, default=115200, metavar="N", help="of the port; by default 115200")
     add("--dtr", choices=("on", "off"), help="set this line before the port is opened; by default as the system does")
     add("--rts", choices=("on", "off"), help="the same")
-    add_common_options(top)
-    add("-vv", dest="trace", action="store_true", help="show every byte on the wire")
-    return top
 
 
 def _baudrate(text: str) -> int:
