@@ -6,8 +6,10 @@ import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+from hatch_romfs.builder.links import resolve_output
 from hatch_romfs.errors import BuildError, SettingsError
-from romfs_manifest.shared.atomic import replace_atomically
+from romfs_manifest.shared.atomic import remove_leftovers, replace_atomically
+from romfs_manifest.shared.opening import open_regular
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -21,11 +23,12 @@ def check_replaceable(out: Path, what: str, *magics: bytes) -> None:
     Raises SettingsError, or BuildError if the file cannot be read.
     """
     try:
-        if not out.exists():
+        target = resolve_output(out)
+        if not target.exists():
             return
-        if not out.is_file():
+        if not target.is_file():
             raise SettingsError(f"{out} already exists and is not a file", hint="Choose another output.")
-        with out.open("rb") as file:
+        with open(open_regular(target), "rb") as file:  # noqa: PTH123 - a descriptor
             start = file.read(max(map(len, magics)))
     except OSError as error:
         raise BuildError(f"cannot read {out}, which the build would replace: {error.strerror}") from error
@@ -39,9 +42,10 @@ def check_replaceable(out: Path, what: str, *magics: bytes) -> None:
 @contextlib.contextmanager
 def replace_output(out: Path) -> Iterator[Path]:
     """Yield a temporary path beside ``out`` that replaces it after the block. Raises BuildError."""
-    out = out.resolve()  # a link stays a link: its target is replaced
     try:
+        out = resolve_output(out)  # a link stays a link: its target is replaced
         out.parent.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(out.parent, f"{out.name}.")
         with replace_atomically(out) as temporary:
             yield Path(temporary)
     except OSError as error:
@@ -55,7 +59,7 @@ def write_output(out: Path, chunks: Chunks) -> None:
 
 
 def write_new(path: Path, chunks: Chunks) -> None:
-    """Write chunks to a file that does not exist yet. Raises OSError."""
-    with path.open("xb") as file:
+    """Write chunks to a new, empty file. Raises OSError."""
+    with path.open("wb") as file:
         for chunk in chunks:
             file.write(chunk)

@@ -140,7 +140,7 @@ class Folder(NamedTuple):
         at = {"dir_fd": opened} if isinstance(opened, int) else {}
         place = entry.name if at else disk
         try:
-            if real is not None:
+            if real is not None:  # noqa: SIM108 - a long line
                 status = status_beneath(root, real)
             else:
                 status = os.stat(place, **at, follow_symlinks=False)  # noqa: PTH116 - Path has no descriptors
