@@ -9,12 +9,12 @@ from hatch_romfs.errors import ImageError, SettingsError
 from hatch_romfs.tree import CHUNK, Directory, File, kind_of
 
 if TYPE_CHECKING:
-    import mmap
     from collections.abc import Iterator
     from types import TracebackType
 
     from typing_extensions import Self
 
+    from hatch_romfs.formats.file_view import FileView
     from hatch_romfs.tree import Node
 
 
@@ -86,9 +86,8 @@ class Image:
     origin: str = "the image"
     """What messages call it: its file, if there is one."""
 
-    def __init__(self, buffer: bytes | memoryview | mmap.mmap) -> None:
-        self._buffer = buffer
-        self.view = memoryview(buffer).toreadonly()
+    def __init__(self, buffer: bytes | memoryview | FileView) -> None:
+        self.view = memoryview(buffer).toreadonly() if isinstance(buffer, bytes | memoryview) else buffer
         try:
             self._read()
         except ImageError:
@@ -110,8 +109,6 @@ class Image:
     def close(self) -> None:
         """Close the file; contents cannot be read afterwards."""
         self.view.release()
-        if not isinstance(self._buffer, bytes | memoryview):
-            self._buffer.close()
 
     def sha256(self) -> str:
         """Return the SHA-256 of the whole image, as 64 hex digits."""
