@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 from io import TextIOWrapper
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 from hatch_romfs.errors import ImageError, RomfsError, SettingsError
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 INTERRUPTED = 130
+RED, YELLOW, CYAN = 31, 33, 36
 
 
 class Parser(argparse.ArgumentParser):
@@ -28,6 +29,19 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Raise SettingsError."""
         raise SettingsError(message, hint=f"'{self.prog} --help' prints the options.")
+
+    def parse_known_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        """Parse arguments; a command refuses what it does not know itself, so that the hint names its own help."""
+        parsed, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            from romfs_manifest.shared.suggest import did_you_mean  # noqa: PLC0415 - only a mistake needs it
+
+            options = (word.partition("=")[0] for word in unknown if word.startswith("-"))
+            suggestion = next(filter(None, (did_you_mean(word, self._option_string_actions) for word in options)), "")
+            self.error(f"unrecognized arguments: {' '.join(unknown)}{suggestion}")
+        return parsed, []
 
 
 class Version(argparse.Action):
@@ -56,6 +70,17 @@ def printable(text: str) -> str:
     return "".join(char if char.isprintable() or char == "\n" else ascii(char)[1:-1] for char in text)
 
 
+def label(word: str, color: int, stream: TextIO) -> str:
+    """Return a label such as ``error:``, in an ANSI color if the stream is a terminal on which colors are wanted."""
+    unwanted = os.environ.get("NO_COLOR") or os.environ.get("CI") or os.environ.get("TERM", "dumb") == "dumb"
+    return f"{word}:" if unwanted or not stream.isatty() else f"\x1b[1;{color}m{word}:\x1b[0m"
+
+
+def warn(text: str) -> None:
+    """Print a warning on standard error."""
+    sys.stderr.write(f"{label('warning', YELLOW, sys.stderr)} {printable(text)}\n")
+
+
 def say(text: str) -> None:
     """Print a line for people."""
     sys.stdout.write(f"{text}\n")
@@ -73,6 +98,8 @@ def run(command: Callable[[Sequence[str]], None]) -> NoReturn:
     for name in ("SIGTERM", "SIGHUP"):  # exit as with Ctrl-C, so that nothing is left behind
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), _exit)
+    if sys.stdout is None:  # closed by the caller, as with >&-
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - until the end
     gc.disable()  # a short process gains nothing from it, and imports would trigger it again and again
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
@@ -113,5 +140,8 @@ def _fail(error: RomfsError, arguments: Sequence[str]) -> int:
 
         traceback.print_exception(error)
     else:
-        sys.stderr.write(f"error: {printable(str(error))}\n")
+        sys.stderr.write(f"{label('error', RED, sys.stderr)} {printable(error.message)}\n")
+        if error.hint:
+            start = f"\n{label('hint', CYAN, sys.stderr)} " if sys.stderr.isatty() else ""
+            sys.stderr.write(f"{start}{printable(error.hint)}\n")
     return error.status

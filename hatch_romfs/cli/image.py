@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hatch_romfs.cli.command import Parser, Version, add_common_options, print_json, printable, run, say
-from hatch_romfs.errors import BuildError, SettingsError
+from hatch_romfs.errors import BuildError, ImageError, SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -175,6 +175,10 @@ def info(options: argparse.Namespace) -> None:
         print_json(document)
     elif not options.quiet:
         show.fields(document)
+    if document["content_matches"] is False:
+        if options.json:
+            sys.exit(ImageError.status)
+        raise ImageError(f"{options.image}: the content does not match the SHA-256 in the image", offset=0)
 
 
 def tree(options: argparse.Namespace) -> None:
@@ -214,9 +218,9 @@ def extract(options: argparse.Namespace) -> None:
     if options.json:
         print_json({"path": str(out), "files": extracted.files, "skipped": list(extracted.skipped)})
         return
-    for skipped in extracted.skipped:
-        sys.stderr.write(f"skipped {printable(skipped)}\n")
     if not options.quiet:
+        for skipped in extracted.skipped:
+            sys.stderr.write(f"skipped {printable(skipped)}\n")
         say(f"{out}: {show.count(extracted.files, 'file')}")
 
 

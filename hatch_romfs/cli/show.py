@@ -6,7 +6,7 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from hatch_romfs.cli.command import printable, say
+from hatch_romfs.cli.command import printable, say, warn
 from hatch_romfs.errors import ImageError
 from hatch_romfs.events import Progress, ignore_progress
 from hatch_romfs.formats.image import image_content
@@ -16,13 +16,16 @@ from hatch_romfs.tree import Directory, File, Special, Symlink, walk
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from rich.tree import Tree
-
     from hatch_romfs.board.listing import Listed
     from hatch_romfs.builder.build import BuildResult
     from hatch_romfs.events import Report
     from hatch_romfs.formats.image import Image
     from hatch_romfs.tree import Node
+
+
+def escaped(name: str) -> str:
+    """Return a name on one line, so that no name looks like a row of a list."""
+    return printable(name).replace("\n", "\\n")
 
 
 def count(number: int, noun: str) -> str:
@@ -52,7 +55,7 @@ def board_progress(*, quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
 def result(built: BuildResult) -> None:
     """Print what was built, and the warnings on standard error."""
     for warning in built.warnings:
-        sys.stderr.write(f"warning: {printable(warning)}\n")
+        warn(warning)
     share = f", {built.size / built.limit:.0%} of {built.limit:,}" if built.limit else ""
     say(f"{built.path}  {built.size:,} bytes{share}, {count(built.files, 'file')}, sha256 {built.sha256}")
 
@@ -133,7 +136,7 @@ def listed_document(listed: Listed) -> dict[str, object]:
 def _on_board(node: Node, base: int | None) -> dict[str, object]:
     if not isinstance(node, File):
         return {}
-    at, alignment = _place(node, base)
+    at, alignment = place(node, base)
     return {"alignment": alignment, "address": None if base is None else at}
 
 
@@ -171,16 +174,9 @@ def listing(root: Directory, size: int, names: tuple[str | None, ...], base: int
     if not sys.stdout.isatty():
         _print_lines(root, base)
         return
-    from rich.console import Console  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
-    from rich.tree import Tree  # noqa: PLC0415
+    from hatch_romfs.cli.table import print_table  # noqa: PLC0415 - a pipe needs none of it
 
-    title = Text("/", "bold").append(f"  {size:,} bytes", "dim")
-    for name in filter(None, names):
-        title.append(f"  {printable(name)}")
-    shown = Tree(title)
-    _add_branches(shown, root, base)
-    Console().print(shown)
+    print_table(root, "  ".join(["/", f"{size:,} bytes", *map(escaped, filter(None, names))]), base)
 
 
 def _print_lines(root: Directory, base: int | None) -> None:
@@ -188,41 +184,29 @@ def _print_lines(root: Directory, base: int | None) -> None:
     say(f"{heading:>{width}} {'size':>10} {'aligned':>8}  path")
     for path, node in walk(root):
         if isinstance(node, File):
-            at, alignment = _place(node, base)
+            at, alignment = place(node, base)
             shown = at if base is None else f"{at:#010x}"
-            say(f"{shown:>{width}} {node.size:>10} {alignment:>8}  {printable(path)}{_suffix(node)}")
-        elif not isinstance(node, Directory):
-            say(f"{'':>{width}} {'':>10} {'':>8}  {printable(path)}{_suffix(node)}")
+            say(f"{shown:>{width}} {node.size:>10} {alignment:>8}  {escaped(path)}{suffix(node)}")
+        elif not isinstance(node, Directory) or not node.entries:
+            say(f"{'':>{width}} {'':>10} {'':>8}  {escaped(path)}{suffix(node)}")
 
 
-def _place(file: File, base: int | None) -> tuple[int, int]:
+def place(file: File, base: int | None) -> tuple[int, int]:
     """Return where a file begins, and the largest power of two that divides it."""
     at = (base or 0) + image_content(file).offset
     return at, at & -at
 
 
-def _add_branches(branch: Tree, directory: Directory, base: int | None) -> None:
-    from rich.text import Text  # noqa: PLC0415
-
-    for name, node in directory.sorted():
-        if isinstance(node, Directory):
-            _add_branches(branch.add(Text(f"{printable(name)}/", "bold")), node, base)
-        elif isinstance(node, File):
-            at, alignment = _place(node, base)
-            label = Text(printable(name) + _suffix(node)).append(f"  {node.size:,}", "cyan")
-            branch.add(label.append(f"  @{at:#x} /{alignment}", "dim"))
-        else:
-            branch.add(Text(printable(name)).append(_suffix(node), "magenta"))
-
-
-def _suffix(node: Node) -> str:
+def suffix(node: Node) -> str:
     """Return what follows a name: the mark of ``ls -F``, the target of a link, or the kind of a special file."""
     match node:
         case File():
             return "*" if node.executable else ""
         case Symlink():
-            return f" -> {printable(node.target)}"
+            return f" -> {escaped(node.target)}"
         case Special():
             return f" ({node.kind}{f' {node.major}, {node.minor}' if node.kind.endswith('device') else ''})"
+        case Directory():
+            return "/"
         case _:
             return ""

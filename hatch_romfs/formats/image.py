@@ -98,6 +98,10 @@ class Image:
         """Read the tree, the size, and the metadata. Raises ImageError if the image is not valid."""
         raise NotImplementedError
 
+    def __repr__(self) -> str:
+        named = f" {self.name!r}" if self.name else ""
+        return f"<{type(self).__name__}{named} from {self.origin}: {self.size:,} bytes>"
+
     def __enter__(self) -> Self:
         return self
 

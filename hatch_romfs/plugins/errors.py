@@ -44,7 +44,8 @@ def build_job(job: Job, warn: Callable[[str], object], inform: Callable[[str], o
 
     result = build_image(job, on_progress=report_lines(inform))
     for warning in result.warnings:
-        warn(f"warning: {ascii(warning)[1:-1]}")
+        escaped = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in warning)
+        warn(f"warning: {escaped}")
     return result
 
 
