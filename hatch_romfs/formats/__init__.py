@@ -17,24 +17,39 @@ MAGICS: Final = {"micropython": b"\xd2\xcd\x31", "linux": b"-rom1fs-"}
 """The first bytes of the images of each format."""
 
 
-def open_image(path: str | os.PathLike[str], *, offset: int = 0) -> RomImage | LinuxImage:
+def open_image(path: str | os.PathLike[str], *, offset: int | None = None) -> RomImage | LinuxImage:
     """Open an image file of either format, told apart by their magic; data is read only when it is needed.
 
-    The image begins at ``offset`` in bytes, which differs from 0 in a dump of a flash memory.
+    With ``offset``, in bytes, the image begins there, and anything can follow it, as in a dump of a flash memory.
     Raises SettingsError if the file cannot be read, and ImageError if it is not a valid image.
     """
     from hatch_romfs.formats.file_view import FileView  # noqa: PLC0415 - not every user of this package opens a file
 
     try:
-        view = FileView(path, offset)
+        view = FileView(path, offset or 0)
     except OSError as error:
         raise SettingsError(f"cannot read {path}: {error.strerror}") from error
     try:
+        if offset is not None:
+            view.limit(_stated_size(view))
         image = _open(view)
     except ImageError as error:
         raise ImageError(f"{path}: {error.what}", offset=error.offset) from None
     image.origin = str(path)
     return image
+
+
+def _stated_size(view: FileView) -> int:
+    """Return the size that the header of an image states, in bytes; it may be wrong."""
+    head = bytes(view[:16])
+    if head.startswith(MAGICS["linux"]):
+        return -(-int.from_bytes(head[8:12], "big") // 1024) * 1024
+    size, at = 0, len(MAGICS["micropython"])
+    for byte in head[at:]:
+        size, at = size << 7 | byte & 0x7F, at + 1
+        if byte < 0x80:  # noqa: PLR2004 - the last byte of a number
+            break
+    return size + at
 
 
 def _open(buffer: FileView) -> RomImage | LinuxImage:

@@ -43,6 +43,10 @@ class FileView:
             raise IndexError(at)
         return self._bytes(at, at + 1)[0]
 
+    def limit(self, size: int) -> None:
+        """Leave out everything after the first ``size`` bytes."""
+        self._size = min(self._size, size)
+
     def release(self) -> None:
         """Close the file."""
         self._file.close()
