@@ -15,7 +15,8 @@ from tests.settings.support import patient
 JUDGE = GitIgnoreSpec.from_lines(
     pattern.replace("#", "\\#", 1) if pattern[0] == "#" else pattern for pattern in BUILT_IN
 )
-PARTS = sorted({part for pattern in BUILT_IN for part in (pattern, pattern.strip("*"), pattern[1:], pattern[:-1])})
+NAME_PATTERNS = [pattern.rstrip("/") for pattern in BUILT_IN]
+PARTS = sorted({part for pattern in NAME_PATTERNS for part in (pattern, pattern.strip("*"), pattern[1:], pattern[:-1])})
 # No line break: the regular expressions of pathspec take one at the end of a name for the end.
 LETTERS = st.text(st.characters(exclude_characters="/\0\n\\", codec="utf-8"), max_size=4)
 NAMES = st.builds("".join, st.lists(st.sampled_from(PARTS) | LETTERS, min_size=1, max_size=3)).filter(
