@@ -26,6 +26,11 @@ class FileView:
         self._lock = Lock()
         self._window, self._at = b"", 0
 
+    def __del__(self) -> None:
+        """Close the file of an image that was not closed."""
+        if hasattr(self, "_file"):
+            self._file.close()
+
     def __len__(self) -> int:
         """Return how many there were when the file was opened."""
         return self._size
