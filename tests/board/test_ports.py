@@ -191,7 +191,7 @@ def test_a_port_of_another_group(tmp_path):
         "try: open_link(sys.argv[1])\n"
         "except LinkError as error: print(error)"
     )
-    environment = {**os.environ, "USER": "ada"}
+    environment = {**unmeasured(), "USER": "ada"}
     command = [sys.executable, "-c", code, name]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     os.close(master)
