@@ -22,6 +22,7 @@ from hatch_romfs.board.ports import Port, choose_port, follow
 from hatch_romfs.board.repl import RawRepl
 from hatch_romfs.board.session import PortOptions
 from hatch_romfs.errors import PortUnavailableError, SettingsError
+from tests.commands import unmeasured
 
 
 def found(name: str, serial_number: str | None, vid: int | None = 0x2E8A) -> ListPortInfo:
