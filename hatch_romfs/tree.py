@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
 from hatch_romfs.errors import BuildError
 from hatch_romfs.paths import encode_name, join
+from romfs_manifest.shared.opening import Identity, identity, open_regular
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -56,27 +57,40 @@ class MemoryContent(NamedTuple):
 class DiskContent(NamedTuple):
     """Data that stays on disk until it is needed.
 
-    ``size`` and ``mtime_ns`` are those at the time of collecting. The layout of the image depends on them, so a file
-    that changes during the build is an error.
+    ``size``, ``mtime_ns``, and ``identity`` are those at the time of collecting. The layout of the image depends on
+    them, so a file that changes during the build is an error, and so is another file in its place. ``path`` is not a
+    link. ``identity`` is None where the system does not say it.
     """
 
     path: str
     size: int
     mtime_ns: int
+    identity: Identity | None = None
 
     def chunks(self) -> Iterator[bytes | memoryview]:
         """Yield the data; raises BuildError if the file cannot be read or has changed since it was collected."""
         total = 0
         try:
-            with open(self.path, "rb", buffering=0) as file:  # noqa: PTH123 - there are many files
+            descriptor = open_regular(self.path, follow=False)
+            with open(descriptor, "rb", buffering=0) as file:  # noqa: PTH123 - a descriptor
+                status = os.fstat(descriptor)
+                if not self._is_unchanged(status):
+                    raise self._changed()
                 while total < self.size and (chunk := file.read(CHUNK)):
                     total += len(chunk)
                     yield chunk
-                status = os.fstat(file.fileno())
+                status = os.fstat(descriptor)
         except OSError as error:
             raise BuildError(f"cannot read {self.path}: {error.strerror}") from error
-        if not total == self.size == status.st_size or status.st_mtime_ns != self.mtime_ns:
-            raise BuildError(f"{self.path} changed while the image was being built", hint="Build again.")
+        if total != self.size or not self._is_unchanged(status):
+            raise self._changed()
+
+    def _is_unchanged(self, status: os.stat_result) -> bool:
+        same = self.identity in (None, identity(status))
+        return same and (status.st_size, status.st_mtime_ns) == (self.size, self.mtime_ns)
+
+    def _changed(self) -> BuildError:
+        return BuildError(f"{self.path} changed while the image was being built", hint="Build again.")
 
 
 class File(NamedTuple):

@@ -23,10 +23,10 @@ def romfs_image(*arguments: object, cwd: Path | None = None, status: int = 0) ->
     return done
 
 
-def on_a_terminal(*arguments: object) -> str:
+def on_a_terminal(*arguments: object, columns: int = 100) -> str:
     """Run the command with a terminal for its output, and return what that showed."""
     inside, outside = pty.openpty()
-    env = os.environ | {"TERM": "xterm-256color", "COLUMNS": "100"}
+    env = os.environ | {"TERM": "xterm-256color", "COLUMNS": str(columns)}
     process = subprocess.Popen(
         [judges.command("romfs-image"), *map(str, arguments)], stdout=outside, stderr=outside, stdin=outside, env=env
     )

@@ -135,7 +135,7 @@ def test_a_tree_on_a_terminal(hostile_image, monkeypatch):
     monkeypatch.setenv("COLUMNS", "300")
     with open_image(hostile_image) as opened:
         show.tree(opened)
-    check(re.sub(r"\x1b\[[0-9;]*m", "", terminal.getvalue()), 4)
+    check(re.sub(r"\x1b\[[0-9;]*m", "", terminal.getvalue()), 5)
 
 
 def test_what_a_board_says(tmp_path, monkeypatch, capsys):
@@ -219,4 +219,4 @@ def test_the_commands_on_a_real_terminal(hostile_image):
     os.close(terminal)
     shown = os.read(master, 100_000).decode().replace("\r\n", "\n")
     os.close(master)
-    check(re.sub(r"\x1b\[[0-9;]*m", "", shown), 4)
+    check(re.sub(r"\x1b\[[0-9;]*m", "", shown), 5)

@@ -141,8 +141,8 @@ def flash_on(  # noqa: PLR0913 - the options of a command
 
 
 def _copied(image: Image) -> memoryview:
-    """Return an image's bytes; an error that holds on to parts of the file itself would keep it from being closed."""
-    return memoryview(bytes(image.view[: image.size]))
+    """Return an image's bytes, as they are in its file now."""
+    return memoryview(image.view[: image.size])
 
 
 def _write(  # noqa: PLR0913 - what flash was asked for

@@ -26,6 +26,8 @@ PASTE_TIMEOUT = 3.0
 """Seconds for an answer of raw-paste mode: the board compiles what it has, and may collect garbage."""
 REOPEN_TIMEOUT = 20.0
 """Seconds in which a port that went away in a reset must be back."""
+SHORT_BOOT = 0.5
+"""Seconds in which a board that runs no ``boot.py``, or a short one, has its prompt again."""
 INTERRUPTS = 0.1
 """Seconds between two interrupts of a ``boot.py`` that shall not run."""
 QUIET = 0.1
@@ -140,10 +142,11 @@ class RawRepl:
             raise RaisedError(error.decode(errors="replace"))
         return output.decode(errors="replace")
 
-    def soft_reset(self, *, boot: bool) -> None:
+    def soft_reset(self, *, boot: bool, patience: float = 0.0) -> None:
         """Restart MicroPython, which unmounts everything, and get a prompt again.
 
-        With ``boot``, its ``boot.py`` may run until BOOT_TIMEOUT; otherwise it is interrupted as early as possible.
+        With ``boot``, its ``boot.py`` may run until BOOT_TIMEOUT; otherwise it is interrupted after ``patience``
+        seconds.
         """
         self.link.write(b"\x04")
         try:
@@ -151,15 +154,24 @@ class RawRepl:
             if boot:
                 self.link.read_until(BANNER, BOOT_TIMEOUT)
             else:
-                self._interrupt_boot()
+                self._interrupt_boot(patience)
         except LostLinkError:  # USB goes away in a reset of some boards, and comes back
             self.link.reopen(REOPEN_TIMEOUT)
             self.enter()
         except LinkError:  # a boot.py that goes on
             self.enter()
 
-    def _interrupt_boot(self) -> None:
+    def _interrupt_boot(self, patience: float) -> None:
         deadline = time.monotonic() + ENTER_TIMEOUT
+        if patience:
+            try:
+                self.link.read_until(BANNER, patience)
+            except LostLinkError:
+                raise
+            except LinkError:
+                pass
+            else:
+                return
         while True:
             self.link.write(b"\x03")
             try:

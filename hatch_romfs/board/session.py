@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from hatch_romfs.board.link import Link, ignore_message, open_link
 from hatch_romfs.board.ports import choose_port, follow
 from hatch_romfs.board.probe import Board, probe
-from hatch_romfs.board.repl import RawRepl
+from hatch_romfs.board.repl import SHORT_BOOT, RawRepl
 from hatch_romfs.errors import BoardError, LinkError, PortUnavailableError
 
 if TYPE_CHECKING:
@@ -114,8 +114,8 @@ class Session:
         )
 
     def restart(self) -> None:
-        """Restart MicroPython, which mounts its partition, without running ``boot.py``."""
-        self.repl.soft_reset(boot=False)
+        """Restart MicroPython, which mounts its partition, without waiting for a long ``boot.py``."""
+        self.repl.soft_reset(boot=False, patience=SHORT_BOOT)
 
     def __enter__(self) -> Self:
         return self

@@ -8,9 +8,11 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+from hatch_romfs.builder.links import resolve_output
 from hatch_romfs.errors import BuildError, ImageError, SettingsError
 from hatch_romfs.formats import open_image
-from romfs_manifest.shared.atomic import replace_atomically
+from romfs_manifest.shared.atomic import remove_leftovers, replace_atomically
+from romfs_manifest.shared.opening import open_regular
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -24,11 +26,12 @@ def check_replaceable(out: Path, what: str, *magics: bytes) -> None:
     Raises SettingsError, or BuildError if the file cannot be read.
     """
     try:
-        if not out.exists():
+        target = resolve_output(out)
+        if not target.exists():
             return
-        if not out.is_file():
+        if not target.is_file():
             raise SettingsError(f"{out} already exists and is not a file", hint="Choose another output.")
-        with out.open("rb") as file:
+        with open(open_regular(target), "rb") as file:  # noqa: PTH123 - a descriptor
             start = file.read(max(map(len, magics)))
     except OSError as error:
         raise BuildError(f"cannot read {out}, which the build would replace: {error.strerror}") from error
@@ -68,9 +71,10 @@ def replace_output(out: Path, *, replace: bool = True) -> Iterator[Path]:
 
     Without ``replace``, raises SettingsError if ``out`` already exists after the block.
     """
-    out = out.resolve()  # a link stays a link: its target is replaced
     try:
+        out = resolve_output(out)  # a link stays a link: its target is replaced
         out.parent.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(out.parent, f"{out.name}.")
         with replace_atomically(out, move=None if replace else _rename_to_new) as temporary:
             yield Path(temporary)
     except OSError as error:
@@ -110,7 +114,7 @@ def _rename_to_new(temporary: str, out: str | os.PathLike[str]) -> None:
 
 
 def write_new(path: Path, chunks: Chunks) -> None:
-    """Write chunks to a file that does not exist yet. Raises OSError."""
-    with path.open("xb") as file:
+    """Write chunks to a new, empty file. Raises OSError."""
+    with path.open("wb") as file:
         for chunk in chunks:
             file.write(chunk)

@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 from io import TextIOWrapper
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 from hatch_romfs.errors import ImageError, RomfsError, SettingsError, one_line
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 INTERRUPTED = 130
+RED, YELLOW, CYAN = 31, 33, 36
 
 
 class Parser(argparse.ArgumentParser):
@@ -28,6 +29,19 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Raise SettingsError."""
         raise SettingsError(message, hint=f"'{self.prog} --help' prints the options.")
+
+    def parse_known_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        """Parse arguments; a command refuses what it does not know itself, so that the hint names its own help."""
+        parsed, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            from romfs_manifest.shared.suggest import did_you_mean  # noqa: PLC0415 - only a mistake needs it
+
+            options = (word.partition("=")[0] for word in unknown if word.startswith("-"))
+            suggestion = next(filter(None, (did_you_mean(word, self._option_string_actions) for word in options)), "")
+            self.error(f"unrecognized arguments: {' '.join(unknown)}{suggestion}")
+        return parsed, []
 
 
 class Version(argparse.Action):
@@ -48,6 +62,12 @@ def add_common_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-v", "--verbose", action="store_true", help="print more, and errors with their traceback")
 
 
+def label(word: str, color: int, stream: TextIO) -> str:
+    """Return a label such as ``error:``, in an ANSI color if the stream is a terminal on which colors are wanted."""
+    unwanted = os.environ.get("NO_COLOR") or os.environ.get("CI") or os.environ.get("TERM", "dumb") == "dumb"
+    return f"{word}:" if unwanted or not stream.isatty() else f"\x1b[1;{color}m{word}:\x1b[0m"
+
+
 def say(text: str) -> None:
     """Print a line for people: one line, whatever names of strangers it contains."""
     sys.stdout.write(f"{one_line(text)}\n")
@@ -60,7 +80,7 @@ def tell(text: str) -> None:
 
 def warn(text: str) -> None:
     """Print a warning on standard error."""
-    tell(f"warning: {text}")
+    sys.stderr.write(f"{label('warning', YELLOW, sys.stderr)} {one_line(text)}\n")
 
 
 def print_json(document: object) -> None:
@@ -75,6 +95,8 @@ def run(command: Callable[[Sequence[str]], None]) -> NoReturn:
     for name in ("SIGTERM", "SIGHUP"):  # exit as with Ctrl-C, so that nothing is left behind
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), _exit)
+    if sys.stdout is None:  # closed by the caller, as with >&-
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - until the end
     gc.disable()  # a short process gains nothing from it, and imports would trigger it again and again
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
@@ -120,7 +142,11 @@ def _fail(error: RomfsError, arguments: Sequence[str]) -> int:
         print_json({"error": body})
     if {"-v", "--verbose"} & set(arguments):
         _show_traceback(error)
-    sys.stderr.write(f"error: {error}\n")  # which has escaped its text itself
+    # Errors have escaped their text themselves.
+    sys.stderr.write(f"{label('error', RED, sys.stderr)} {error.message}\n")
+    if error.hint:
+        start = f"\n{label('hint', CYAN, sys.stderr)} " if sys.stderr.isatty() else ""
+        sys.stderr.write(f"{start}{error.hint}\n")
     return error.status
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hatch_romfs.cli.command import Parser, Version, add_common_options, print_json, run, say, tell
-from hatch_romfs.errors import BuildError, SettingsError
+from hatch_romfs.errors import BuildError, ImageError, SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 _MAX_DIGITS = 9
 """Digits of a number of bytes, at most."""
+
+
+_WITH_OFFSET = ("info", "tree", "cat", "extract", "verify")
 
 
 def main() -> None:
@@ -47,6 +50,10 @@ def parser() -> Parser:
         added.set_defaults(run=action)
         if image:
             added.add_argument("image", type=Path, metavar="IMAGE", help="an image file")
+        if name in _WITH_OFFSET:
+            added.add_argument(
+                "--offset", type=_offset, metavar="BYTES", help="where the image begins in a dump, such as 0x1000"
+            )
         add_common_options(added)
         return added
 
@@ -64,6 +71,7 @@ def parser() -> Parser:
     what = running.add_mutually_exclusive_group()
     what.add_argument("-m", dest="module", metavar="MODULE", help="import this module")
     what.add_argument("-c", dest="code", metavar="CODE", help="run this code; without -m and -c, start a prompt")
+    add("scan", scan, "list the images inside a dump or another file: offset, size, format, and name")
     add("settings", settings, "print the reference of [tool.romfs], or of one key", image=False).add_argument(
         "key", nargs="?", metavar="KEY", help="a key, such as alignment or mpy.arch"
     )
@@ -186,19 +194,38 @@ def info(options: argparse.Namespace) -> None:
     """Print what an image is."""
     from hatch_romfs.cli import show
 
-    with _open(options.image) as image:
+    with _open(options.image, options.offset) as image:
         document = show.info_document(image)
     if options.json:
         print_json(document)
     elif not options.quiet:
         show.fields(document)
+    if document["content_matches"] is False:
+        if options.json:
+            sys.exit(ImageError.status)
+        raise ImageError(f"{options.image}: the content does not match the SHA-256 in the image", offset=0)
+
+
+def scan(options: argparse.Namespace) -> None:
+    """List the images in a file."""
+    from hatch_romfs.images.scan import scan as find_images
+
+    found = list(find_images(options.image))
+    if options.json:
+        print_json({"path": str(options.image), "images": [image._asdict() for image in found]})
+        return
+    if not found:
+        raise ImageError(f"{options.image} contains no valid image", offset=0)
+    for image in found if not options.quiet else ():
+        named = " ".join(filter(None, (image.name, image.version)))
+        say(f"{image.offset:#010x} {image.size:>10}  {image.format:<11}  {named}".rstrip())
 
 
 def tree(options: argparse.Namespace) -> None:
     """List the files of an image."""
     from hatch_romfs.cli import show
 
-    with _open(options.image) as image:
+    with _open(options.image, options.offset) as image:
         if options.json:
             print_json(show.tree_document(image))
         elif not options.quiet:
@@ -207,7 +234,7 @@ def tree(options: argparse.Namespace) -> None:
 
 def cat(options: argparse.Namespace) -> None:
     """Write one file to standard output."""
-    with _open(options.image) as image:
+    with _open(options.image, options.offset) as image:
         file = image.file(options.path)
         if options.json:
             import base64
@@ -225,21 +252,21 @@ def extract(options: argparse.Namespace) -> None:
     from hatch_romfs.images.extract import extract as extract_to
 
     out = options.output or Path(options.image.stem)
-    with _open(options.image) as image:
+    with _open(options.image, options.offset) as image:
         image.check()
         extracted = extract_to(image, out)
     if options.json:
         print_json({"path": str(out), "files": extracted.files, "skipped": list(extracted.skipped)})
         return
-    for skipped in extracted.skipped:
-        tell(f"skipped {skipped}")
     if not options.quiet:
+        for skipped in extracted.skipped:
+            tell(f"skipped {skipped}")
         say(f"{out}: {show.count(extracted.files, 'file')}")
 
 
 def verify(options: argparse.Namespace) -> None:
     """Check an image."""
-    with _open(options.image) as image:
+    with _open(options.image, options.offset) as image:
         image.check()
         has_hash = image.content_sha256 is not None
         size = image.size
@@ -290,7 +317,15 @@ def settings(options: argparse.Namespace) -> None:
     show_settings(options)
 
 
-def _open(path: Path) -> Image:
+def _offset(text: str) -> int:
+    """Return a number of bytes, decimal or hexadecimal. Raises ValueError."""
+    number = int(text, 0)
+    if number < 0:
+        raise ValueError(text)
+    return number
+
+
+def _open(path: Path, offset: int | None = None) -> Image:
     from hatch_romfs.formats import open_image
 
-    return open_image(path)
+    return open_image(path, offset=offset)

@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from hatch_romfs.cli.command import say, tell, warn
-from hatch_romfs.errors import ImageError, one_line
+from hatch_romfs.cli.nodes import place, suffix
+from hatch_romfs.errors import ImageError
 from hatch_romfs.events import ignore_progress
 from hatch_romfs.formats.image import image_content
 from hatch_romfs.formats.sharing import hard_links
@@ -15,8 +16,6 @@ from hatch_romfs.tree import Directory, File, Special, Symlink, walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-
-    from rich.tree import Tree
 
     from hatch_romfs.board.listing import PartitionListing
     from hatch_romfs.builder.build import BuildResult
@@ -137,7 +136,7 @@ def listed_document(listed: PartitionListing) -> dict[str, object]:
 def _on_board(node: Node, base: int | None) -> dict[str, object]:
     if not isinstance(node, File):
         return {}
-    at, alignment = _place(node, base)
+    at, alignment = place(node, base)
     return {"alignment": alignment, "address": None if base is None else at}
 
 
@@ -175,16 +174,9 @@ def listing(root: Directory, size: int, names: tuple[str | None, ...], base: int
     if not sys.stdout.isatty():
         _print_lines(root, base)
         return
-    from rich.console import Console  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
-    from rich.tree import Tree  # noqa: PLC0415
+    from hatch_romfs.cli.table import print_table  # noqa: PLC0415 - a pipe needs none of it
 
-    title = Text("/", "bold").append(f"  {size:,} bytes", "dim")
-    for name in filter(None, names):
-        title.append(f"  {one_line(name)}")
-    shown = Tree(title)
-    _add_branches(shown, root, base)
-    Console().print(shown)
+    print_table(root, "  ".join(["/", f"{size:,} bytes", *filter(None, names)]), base)
 
 
 def _print_lines(root: Directory, base: int | None) -> None:
@@ -192,41 +184,8 @@ def _print_lines(root: Directory, base: int | None) -> None:
     say(f"{heading:>{width}} {'size':>10} {'aligned':>8}  path")
     for path, node in walk(root):
         if isinstance(node, File):
-            at, alignment = _place(node, base)
+            at, alignment = place(node, base)
             shown = at if base is None else f"{at:#010x}"
-            say(f"{shown:>{width}} {node.size:>10} {alignment:>8}  {path}{_suffix(node)}")
-        elif not isinstance(node, Directory):
-            say(f"{'':>{width}} {'':>10} {'':>8}  {path}{_suffix(node)}")
-
-
-def _place(file: File, base: int | None) -> tuple[int, int]:
-    """Return where a file begins, and the largest power of two that divides it."""
-    at = (base or 0) + image_content(file).offset
-    return at, at & -at
-
-
-def _add_branches(branch: Tree, directory: Directory, base: int | None) -> None:
-    from rich.text import Text  # noqa: PLC0415
-
-    for name, node in directory.sorted():
-        if isinstance(node, Directory):
-            _add_branches(branch.add(Text(f"{one_line(name)}/", "bold")), node, base)
-        elif isinstance(node, File):
-            at, alignment = _place(node, base)
-            label = Text(one_line(name) + _suffix(node)).append(f"  {node.size:,}", "cyan")
-            branch.add(label.append(f"  @{at:#x} /{alignment}", "dim"))
-        else:
-            branch.add(Text(one_line(name)).append(one_line(_suffix(node)), "magenta"))
-
-
-def _suffix(node: Node) -> str:
-    """Return what follows a name: the mark of ``ls -F``, the target of a link, or the kind of a special file."""
-    match node:
-        case File():
-            return "*" if node.executable else ""
-        case Symlink():
-            return f" -> {node.target}"
-        case Special():
-            return f" ({node.kind}{f' {node.major}, {node.minor}' if node.kind.endswith('device') else ''})"
-        case _:
-            return ""
+            say(f"{shown:>{width}} {node.size:>10} {alignment:>8}  {path}{suffix(node)}")
+        elif not isinstance(node, Directory) or not node.entries:
+            say(f"{'':>{width}} {'':>10} {'':>8}  {path}{suffix(node)}")

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hatch_romfs.errors import BuildError, SettingsError
 from hatch_romfs.tree import DiskContent, File, MemoryContent
+from romfs_manifest.shared.opening import identity, status_beneath
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from hatch_romfs.settings.model import ManifestSource, Settings
     from romfs_manifest import Entry, Manifest
@@ -28,6 +29,7 @@ def manifest_files(settings: Settings, root: Path, warnings: list[str], frozen: 
     """
     for source in settings.manifest:
         evaluated = _evaluate(root / source.path, source, root)
+        trusted = _trusted_folders(source, root)
         warnings += evaluated.warnings
         provided = {
             _module(entry.target) for path in source.provided for entry in _evaluate(root / path, source, root).entries
@@ -35,7 +37,7 @@ def manifest_files(settings: Settings, root: Path, warnings: list[str], frozen: 
         frozen |= provided
         for entry in evaluated.entries:
             if _module(entry.target) not in provided:
-                yield entry.target, _file(entry, root.resolve())
+                yield entry.target, _file(entry, trusted)
 
 
 def manifest_sources(settings: Settings, root: Path) -> set[Path]:
@@ -98,19 +100,40 @@ def _path(value: str, root: Path) -> str:
     return str((root / value).resolve()) if (root / value).exists() else value
 
 
-def _file(entry: Entry, root: Path) -> File:
+def _trusted_folders(source: ManifestSource, root: Path) -> list[Path]:
+    """Return the real paths of the folders in which files of a manifest can be."""
+    named = (_path(value, root) for value in source.variables.values())
+    libraries = (root / folder for folder in source.libraries.values())
+    return [
+        root.resolve(),
+        *(Path(path).resolve() for path in named if Path(path).is_absolute()),
+        *map(Path.resolve, libraries),
+    ]
+
+
+def _file(entry: Entry, trusted: list[Path]) -> File:
     from romfs_manifest import read_entry  # noqa: PLC0415
 
     origin = f"{entry.source}, of {entry.manifest}:{entry.line}"
+    real = entry.source.resolve()
     if entry.version is None:
-        status = entry.source.stat()
-        content: MemoryContent | DiskContent = DiskContent(str(entry.source), status.st_size, status.st_mtime_ns)
+        content: MemoryContent | DiskContent = _disk_content(entry.source, real, trusted)
     else:
         with translate_errors():
             content = MemoryContent(read_entry(entry))
-    real = entry.source.resolve()
+    root = trusted[0]
     source = real.relative_to(root).as_posix() if real.is_relative_to(root) else None
     return File(content, origin, optimize=entry.opt, verbatim=entry.kind != "mpy", source=source)
+
+
+def _disk_content(path: Path, real: Path, trusted: list[Path]) -> DiskContent:
+    """Return the content of a file that a manifest names, unless its path has since come to lead elsewhere."""
+    folder = next((folder for folder in trusted if real.is_relative_to(folder)), None)
+    if folder is None and path.is_relative_to(trusted[0]):
+        raise BuildError(f"{path} changed while the image was being built", hint="Build again.")
+    with translate_errors():
+        status = real.stat() if folder is None else status_beneath(str(folder), str(real))
+    return DiskContent(str(real), status.st_size, status.st_mtime_ns, identity(status))
 
 
 def _module(target: str) -> str:

@@ -49,7 +49,7 @@ def complete_sdist(archive: Path, project: Project) -> None:
         with (
             replace_atomically(archive) as temporary,
             tarfile.open(archive) as original,
-            Path(temporary).open("xb") as file,
+            Path(temporary).open("wb") as file,
             _compress(file, original) as copy,
         ):
             for member in original:

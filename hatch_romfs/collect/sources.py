@@ -217,8 +217,10 @@ def _case_warnings(path: str, directory: Directory) -> Iterator[str]:
         if len(names) > 1:
             differs = len({_normalize(name) for name in names}) == len(names)
             what = "case" if differs else "Unicode normalization"
-            # Escaped, because names that differ only in normalization look the same.
-            paths = " and ".join(ascii(join(path, name))[1:-1] for name in names)
+            shown = [join(path, name) for name in names]
+            if not differs:  # such names look the same
+                shown = [ascii(one)[1:-1] for one in shown]
+            paths = " and ".join(shown)
             yield f"{paths} differ only in {what}: some computers cannot store both"
 
 

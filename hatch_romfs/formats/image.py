@@ -9,12 +9,12 @@ from hatch_romfs.errors import ImageError, SettingsError
 from hatch_romfs.tree import CHUNK, Directory, File, kind_of
 
 if TYPE_CHECKING:
-    import mmap
     from collections.abc import Iterator
     from types import TracebackType
 
     from typing_extensions import Self
 
+    from hatch_romfs.formats.file_view import FileView
     from hatch_romfs.tree import Node
 
 
@@ -86,9 +86,8 @@ class Image:
     origin: str = "the image"
     """What messages call it: its file, if there is one."""
 
-    def __init__(self, buffer: bytes | memoryview | mmap.mmap) -> None:
-        self._buffer = buffer
-        self.view = memoryview(buffer).toreadonly()
+    def __init__(self, buffer: bytes | memoryview | FileView) -> None:
+        self.view = memoryview(buffer).toreadonly() if isinstance(buffer, bytes | memoryview) else buffer
         try:
             self._read()
         except ImageError:
@@ -98,6 +97,10 @@ class Image:
     def _read(self) -> None:
         """Read the tree, the size, and the metadata. Raises ImageError if the image is not valid."""
         raise NotImplementedError
+
+    def __repr__(self) -> str:
+        named = f" {self.name!r}" if self.name else ""
+        return f"<{type(self).__name__}{named} from {self.origin}: {self.size:,} bytes>"
 
     def __enter__(self) -> Self:
         return self
@@ -110,8 +113,6 @@ class Image:
     def close(self) -> None:
         """Close the file; contents cannot be read afterwards."""
         self.view.release()
-        if not isinstance(self._buffer, bytes | memoryview):
-            self._buffer.close()
 
     def sha256(self) -> str:
         """Return the SHA-256 of the whole image, as 64 hex digits."""

@@ -33,7 +33,7 @@ def add_to_wheel(wheel: Path, images: Mapping[str, Path]) -> None:
             for path, image in images.items():
                 _check_package(path, names)
                 _check_stale(old, path, image, set(images))
-            with zipfile.ZipFile(temporary, "x", zipfile.ZIP_DEFLATED) as new:
+            with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as new:
                 _write(old, new, images)
     except (OSError, zipfile.BadZipFile) as error:
         raise BuildError(f"cannot add the image to {wheel.name}: {error}") from error

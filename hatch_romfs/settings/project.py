@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _MAX_LENGTH = 200
 """Characters of a name or a version, at most: both go into file names and into the image."""
+_MAX_BYTES = 32 << 20
 _NAME = "[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?"
 """A valid name. packaging.utils knows this too, but importing it takes 15 ms, a sixth of a small build."""
 
@@ -42,8 +43,10 @@ def load(root: Path) -> dict[str, Any] | None:
 
 def load_toml(path: Path) -> dict[str, Any] | None:
     """Return the content of a TOML file, or None if there is none. Raises SettingsError."""
+    from romfs_manifest.shared.opening import read_regular  # noqa: PLC0415
+
     try:
-        text = path.read_bytes()
+        text = read_regular(path, _MAX_BYTES)
     except FileNotFoundError:
         return None
     except OSError as error:

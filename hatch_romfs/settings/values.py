@@ -29,6 +29,7 @@ MODEL_ALIGNMENT = 16
 MAX_SIZE = 0xFFFF_FFFF
 MAX_PARTITION = 255
 MAX_VOLUME = 127
+_MAX_MAJOR = 4095
 _MAX_DEVICE = 0xFFFF
 
 RELEASE = r"[0-9]{1,3}\.[0-9]{1,3}(\.[0-9]{1,3})?"
@@ -116,7 +117,10 @@ def variable_problem(name: str) -> str | None:
 
 def _device_problem(text: str) -> str | None:
     if re.fullmatch(_DEVICE, text) and max(map(int, text.split()[1:])) <= _MAX_DEVICE:
-        return None
+        major = int(text.split()[1])
+        if major <= _MAX_MAJOR:
+            return None
+        return f"has the major number {major}, of which Linux keeps only 12 bits: it must be at most {_MAX_MAJOR}"
     return f'must be a type (b or c) and two numbers below 65536, such as "c 5 1", not {text!r:.60}'
 
 

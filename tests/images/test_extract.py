@@ -46,4 +46,4 @@ def test_damaged_content_is_neither_run_nor_extracted(image, tmp_path):
     for arguments in (["run", image, "-m", "app"], ["extract", image, "-o", tmp_path / "out"], ["verify", image]):
         assert f"{image}: the content does not match" in romfs_image(*arguments, status=3).stderr
     assert not (tmp_path / "out").exists()
-    assert json.loads(romfs_image("info", image, "--json").stdout)["content_matches"] is False
+    assert json.loads(romfs_image("info", image, "--json", status=3).stdout)["content_matches"] is False

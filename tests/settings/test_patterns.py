@@ -1,5 +1,8 @@
 """Which names are excluded: gitignore patterns match as in pathspec."""
 
+import subprocess
+import sys
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,7 +15,8 @@ from tests.settings.support import patient
 JUDGE = GitIgnoreSpec.from_lines(
     pattern.replace("#", "\\#", 1) if pattern[0] == "#" else pattern for pattern in BUILT_IN
 )
-PARTS = sorted({part for pattern in BUILT_IN for part in (pattern, pattern.strip("*"), pattern[1:], pattern[:-1])})
+NAME_PATTERNS = [pattern.rstrip("/") for pattern in BUILT_IN]
+PARTS = sorted({part for pattern in NAME_PATTERNS for part in (pattern, pattern.strip("*"), pattern[1:], pattern[:-1])})
 # No line break: the regular expressions of pathspec take one at the end of a name for the end.
 LETTERS = st.text(st.characters(exclude_characters="/\0\n\\", codec="utf-8"), max_size=4)
 NAMES = st.builds(
@@ -136,3 +140,39 @@ def test_what_is_a_pattern(pattern):
 def test_every_accepted_pattern_can_be_compiled(pattern):
     if pattern_problem(pattern) is None:
         compile_patterns([pattern])("a/b")
+
+
+WILD = st.text("ab*?/[]!^c", min_size=1, max_size=14) | st.builds(
+    "/".join, st.lists(st.sampled_from(["**", "*", "a", "b", "a*b", "*a*", "?"]), min_size=1, max_size=6)
+)
+PATHS = st.builds("/".join, st.lists(st.text("abc", min_size=1, max_size=5), min_size=1, max_size=6))
+
+
+@patient
+@given(pattern=WILD, path=PATHS, end=st.sampled_from(("", "/")))
+def test_wildcards_match_as_in_pathspec(pattern, path, end):
+    if pattern_problem(pattern) is None:
+        assert compile_patterns([pattern])(path + end) == GitIgnoreSpec.from_lines([pattern]).match_file(path + end)
+
+
+SLOW = {
+    "stars in a name": ("a*" * 30 + "b", "a" * 200),
+    "stars in a folder": ("a*" * 30 + "b/**/c", "a" * 200 + "/c"),
+    "any folders": ("a/**/" * 12 + "b", "/".join("a" * 200)),
+    "any folders at the start": ("**/" + "a/**/" * 12 + "b", "/".join("a" * 200)),
+}
+
+
+@pytest.mark.parametrize("case", SLOW)
+def test_no_pattern_takes_a_time_that_grows_with_its_wildcards(case):
+    pattern, path = SLOW[case]
+    # A match that tries every combination would not end within a day.
+    command = [sys.executable, "-c", MATCH, pattern, path]
+    assert subprocess.run(command, timeout=30, check=True, capture_output=True, text=True).stdout == "False\n"
+
+
+MATCH = """
+import sys
+from hatch_romfs.settings.patterns import compile_patterns
+print(compile_patterns([sys.argv[1]])(sys.argv[2]))
+"""

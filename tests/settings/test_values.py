@@ -310,6 +310,7 @@ def test_what_only_linux_has():
     [
         ({"devices": {"x": "c 5"}}, '"x"', 'must be a type (b or c) and two numbers below 65536, such as "c 5 1"'),
         ({"devices": {"x": "c 65536 1"}}, '"x"', "below 65536"),
+        ({"devices": {"x": "c 4096 1"}}, '"x"', "Linux keeps only 12 bits: it must be at most 4095"),
         ({"devices": {"../x": "c 5 1"}}, '"../x"', "is not a name"),
         ({"fifos": [""]}, "fifos[0]", "must not be empty"),
         ({"volume": "ü" * 64}, "volume", "must be 1 to 127 bytes"),

@@ -14,6 +14,7 @@ from hatch_romfs.paths import MAX_DEPTH, MAX_PATH, decode_name, name_problem, sh
 from hatch_romfs.tree import File, Special, Symlink
 
 if TYPE_CHECKING:
+    from hatch_romfs.formats.image import View
     from hatch_romfs.tree import Node
 
 MAX_TARGET = 4095
@@ -40,13 +41,13 @@ class _Inside(NamedTuple):
     path: int = 0
 
 
-def parse(view: memoryview) -> ParsedImage:
+def parse(view: View) -> ParsedImage:
     """Read the image at the start of ``view``. Raises ImageError for anything that is not valid."""
     return _Reader(view).image()
 
 
 class _Reader:
-    def __init__(self, view: memoryview) -> None:
+    def __init__(self, view: View) -> None:
         self.view = view
         self.size = 0
         self.first = 0
@@ -83,7 +84,7 @@ class _Reader:
         return ParsedImage(root, self.size, decode_name(volume))
 
     def words(self, at: int) -> tuple[int, int]:
-        first, second = struct.unpack_from(">2I", self.view, at)
+        first, second = struct.unpack(">2I", self.view[at : at + 8])
         return first, second
 
     def name(self, at: int) -> bytes:

@@ -54,7 +54,7 @@ def write_lock(path: Path, lock: Lock) -> None:
     document = _document(lock)
     text = _HEADER + tomli_w.dumps({"checksum": _checksum(document)} | document)
     try:
-        with replace_atomically(os.path.realpath(path)) as temporary, Path(temporary).open("xb") as file:
+        with replace_atomically(os.path.realpath(path)) as temporary, Path(temporary).open("wb") as file:
             file.write(text.encode())
             file.flush()
             os.fsync(file.fileno())
