@@ -40,6 +40,7 @@ _DOWN_ROOM = 4096
 _PACED_DOWN_ROOM = 64  # what a UART takes before a program that prints has to wait
 _UP_ROOM = 1 << 20  # so much that a Ctrl-C behind a flood of bytes is still seen
 _SETTLE = 0.1  # seconds in which a program that goes on after an interrupt has surely seen it
+_HIDDEN = 0.02  # seconds in which the system moves bytes to the other end of a terminal
 _GRACE = 1.0  # seconds that a full ring waits for a MicroPython that may be about to read
 _POLL = 0.002
 
@@ -76,6 +77,7 @@ class Relay:
         self._booting: bytes | None = None
         self._raw = False
         self._interrupted = 0.0
+        self._passed = (0.0, 0)
         self._full_since: float | None = None
         self._is_busy = self._may_drop = self._pastes = False
         self._recent = b""
@@ -187,7 +189,15 @@ class Relay:
 
     def _pass_up(self) -> None:
         """Move bytes from the ring to MicroPython's input."""
-        del self._up[: self._inner.write(self._up)]
+        count = self._inner.write(self._up)
+        del self._up[:count]
+        self._passed = (time.monotonic(), count + self._just_passed())
+
+    def _just_passed(self) -> int:
+        """Return how many bytes the system may still be moving to where they count as unread, if nobody reads."""
+        at, count = self._passed
+        reads = self._process is None or not (self._process.is_computing() or self._process.is_sleeping())
+        return 0 if reads or time.monotonic() > at + _HIDDEN else count
 
     def _intake(self) -> int:
         """Return how many bytes may be taken from the host now."""
@@ -199,7 +209,7 @@ class Relay:
             return allowed
         if self._arrived:
             return 0
-        room = self._wire.ring - self.waiting()
+        room = self._wire.ring - max(self.waiting(), self._just_passed())
         if room > 0:
             self._full_since = None
             return min(allowed, room)
@@ -261,11 +271,11 @@ class Relay:
 
     def _open_port(self) -> str:
         """Open the port, and return its name."""
-        self.host = Line()
-        if self._symlink is None:
-            return self.host.name
-        self._symlink.symlink_to(self.host.name)
-        return str(self._symlink)
+        line = Line()
+        if self._symlink is not None:
+            self._symlink.symlink_to(line.name)
+        self.host = line  # others take it for open from here on
+        return str(self._symlink or line.name)
 
     def _vanish(self) -> None:
         """Let the port disappear for a while."""

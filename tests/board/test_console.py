@@ -117,7 +117,7 @@ def test_a_module_that_does_not_exist_is_an_error(image_of, board, romfs_flash):
 
 def test_ctrl_c_interrupts_the_module_on_the_board(image_of, board, tmp_path):
     code = (
-        "import time\nprint('started')\ntry:\n    while True: time.sleep(0.01)\n"
+        "import time\ntry:\n    print('started')\n    while True: time.sleep(0.01)\n"
         "except KeyboardInterrupt:\n    open('/interrupted', 'w').close()\n    print('cleaned up')\n    raise\n"
     )
     command = [judges.command("romfs-flash"), image_of(code), "-q", "--run", "app", "--port", board.port]

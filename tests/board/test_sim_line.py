@@ -103,6 +103,16 @@ def test_a_ctrl_c_is_seen_behind_a_full_ring():
         assert 1700 < board.relay.dropped <= 1744
 
 
+def test_a_ctrl_c_between_allocations_leaves_the_heap_usable():
+    with running("?size=64K") as (_, host):
+        for _ in range(20):
+            host.exec_raw_no_follow("while True:\n    [bytearray(64) for _ in range(500)]\n    print('go')")
+            host.until(b"go\n")
+            host.serial.write(b"\x03")
+            assert b"KeyboardInterrupt" in host.follow(5)[1]
+            assert host.say("print(len(bytearray(5000)))") == "5000"
+
+
 def test_a_port_that_disappears_at_a_reset(image):
     with SimulatedBoard(SimOptions(size=64 << 10, vanish=300)) as board:
         before = board.port
