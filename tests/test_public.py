@@ -13,7 +13,7 @@ import hatch_romfs
 from hatch_romfs.settings.schema import tool_schema
 
 FUNCTIONS = {
-    "CArray": "symbol section",
+    "CArray": "symbol section const header",
     "PortOptions": "port baudrate dtr rts wait origin on_message boot",
     "build": "source out overrides cache emit image on_progress",
     "build_all": "source overrides cache on_progress",
@@ -41,7 +41,7 @@ COMMON = "-h --help --json -q --quiet -v --verbose"
 OPTIONS = {
     "romfs-image": "-h --help --version",
     "romfs-image build": "-o --output --image --format --mpy --no-mpy --align --volume --no-cache --emit --symbol"
-    f" --section {COMMON}",
+    f" --section --no-const --header {COMMON}",
     "romfs-image info": COMMON,
     "romfs-image tree": COMMON,
     "romfs-image cat": COMMON,

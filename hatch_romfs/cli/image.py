@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hatch_romfs.cli.command import Parser, Version, add_common_options, print_json, run, say, tell
+from hatch_romfs.cli.emit import add_emit_options, read_array
 from hatch_romfs.errors import BuildError, ImageError, SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from hatch_romfs.formats.c_source import CArray
     from hatch_romfs.formats.image import Image
     from hatch_romfs.settings.layers import Options
 
@@ -105,9 +105,7 @@ def _add_build_options(parser: Parser) -> None:
     add("--layout", choices=("compact", "stable"), help="stable adds padding, so that an edit changes few flash blocks")
     add("--volume", metavar="NAME", help="the name of the volume, in Linux romfs")
     add("--no-cache", action="store_true", help="compile every module again")
-    add("--emit", choices=("c",), help="write the image as an array in C; SOURCE can then also be an image file")
-    add("--symbol", metavar="NAME", help="the name of the array in C; by default romfs_image")
-    add("--section", metavar="NAME", help="the linker section of the array")
+    add_emit_options(parser)
 
 
 def build(options: argparse.Namespace) -> None:
@@ -115,7 +113,7 @@ def build(options: argparse.Namespace) -> None:
     from hatch_romfs.builder import api
     from hatch_romfs.cli import show
 
-    overrides, array, cache = _overrides(options), _array(options), not options.no_cache
+    overrides, array, cache = _overrides(options), read_array(options), not options.no_cache
     if options.source.is_file() and (overrides.table or options.image):
         raise SettingsError(f"{options.source} is an image file: options of a build do not apply to it")
     with show.progress(quiet=options.quiet or options.json) as on_progress:
@@ -144,18 +142,6 @@ def build(options: argparse.Namespace) -> None:
             if options.verbose and not options.emit:
                 with _open(result.path) as image:
                     show.tree(image)
-
-
-def _array(options: argparse.Namespace) -> CArray | None:
-    """Return the C array that the options ask for, or None."""
-    named = {name: value for name in ("symbol", "section") if (value := getattr(options, name)) is not None}
-    if options.emit:
-        from hatch_romfs.formats.c_source import CArray
-
-        return CArray(**named)
-    if named:
-        raise SettingsError(f"--{next(iter(named))} needs --emit c")
-    return None
 
 
 def _overrides(options: argparse.Namespace) -> Options:
