@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hatch_romfs.cli.command import Parser, Version, add_common_options, print_json, run, say, tell
+from hatch_romfs.cli.command import Parser, Version, add_common_options, print_json, print_line, run, say, tell
 from hatch_romfs.cli.emit import add_emit_options, read_array
 from hatch_romfs.errors import BuildError, ImageError, SettingsError
 
@@ -116,7 +116,7 @@ def build(options: argparse.Namespace) -> None:
     overrides, array, cache = _overrides(options), read_array(options), not options.no_cache
     if options.source.is_file() and (overrides.table or options.image):
         raise SettingsError(f"{options.source} is an image file: options of a build do not apply to it")
-    with show.progress(quiet=options.quiet or options.json) as on_progress:
+    with show.progress(quiet=options.json) as on_progress:
         if options.output is None and options.image is None and array is None:
             results = api.build_all(options.source, overrides=overrides, cache=cache, on_progress=on_progress)
         else:
@@ -134,7 +134,7 @@ def build(options: argparse.Namespace) -> None:
     if options.json:
         documents = {name: show.result_document(result) for name, result in results.items()}
         print_json(documents.get("") or {"images": documents})
-    elif not options.quiet:
+    else:
         for result in results.values():
             show.result(result)
             if options.verbose:
@@ -184,7 +184,7 @@ def info(options: argparse.Namespace) -> None:
         document = show.info_document(image)
     if options.json:
         print_json(document)
-    elif not options.quiet:
+    else:
         show.fields(document)
     if document["content_matches"] is False:
         if options.json:
@@ -202,9 +202,9 @@ def scan(options: argparse.Namespace) -> None:
         return
     if not found:
         raise ImageError(f"{options.image} contains no valid image", offset=0)
-    for image in found if not options.quiet else ():
+    for image in found:
         named = " ".join(filter(None, (image.name, image.version)))
-        say(f"{image.offset:#010x} {image.size:>10}  {image.format:<11}  {named}".rstrip())
+        print_line(f"{image.offset:#010x} {image.size:>10}  {image.format:<11}  {named}".rstrip())
 
 
 def tree(options: argparse.Namespace) -> None:
@@ -214,7 +214,7 @@ def tree(options: argparse.Namespace) -> None:
     with _open(options.image, options.offset) as image:
         if options.json:
             print_json(show.tree_document(image))
-        elif not options.quiet:
+        else:
             show.tree(image)
 
 
@@ -244,10 +244,9 @@ def extract(options: argparse.Namespace) -> None:
     if options.json:
         print_json({"path": str(out), "files": extracted.files, "skipped": list(extracted.skipped)})
         return
-    if not options.quiet:
-        for skipped in extracted.skipped:
-            tell(f"skipped {skipped}")
-        say(f"{out}: {show.count(extracted.files, 'file')}")
+    for skipped in extracted.skipped:
+        tell(f"skipped {skipped}")
+    say(f"{out}: {show.count(extracted.files, 'file')}")
 
 
 def verify(options: argparse.Namespace) -> None:
@@ -263,7 +262,7 @@ def verify(options: argparse.Namespace) -> None:
     if options.json:
         checked = {"content_checked": has_hash, "inventory_checked": options.inventory is not None}
         print_json({"path": str(options.image), "sound": True, **checked, "size": size})
-    elif not options.quiet:
+    else:
         content = "its content matches its SHA-256" if has_hash else "it contains no SHA-256 to check its content"
         inventory = f"; it matches {options.inventory}" if options.inventory else ""
         say(f"{options.image}: valid, {size:,} bytes; {content}{inventory}")

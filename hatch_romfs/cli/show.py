@@ -6,7 +6,7 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from hatch_romfs.cli.command import say, tell, warn
+from hatch_romfs.cli.command import is_quiet, print_line, say, tell, warn
 from hatch_romfs.cli.nodes import place, suffix
 from hatch_romfs.errors import ImageError
 from hatch_romfs.events import ignore_progress
@@ -31,9 +31,9 @@ def count(number: int, noun: str) -> str:
 
 
 @contextmanager
-def progress(*, quiet: bool) -> Iterator[Report]:
-    """Show progress bars on standard error if it is a terminal."""
-    if quiet or not sys.stderr.isatty():
+def progress(*, quiet: bool = False) -> Iterator[Report]:
+    """Show progress bars on standard error if it is a terminal, unless ``quiet`` or with ``-q``."""
+    if quiet or is_quiet() or not sys.stderr.isatty():
         yield ignore_progress
         return
     from hatch_romfs.cli.bars import progress_bars  # noqa: PLC0415 - a pipe needs none of it
@@ -129,7 +129,7 @@ def fields(document: Mapping[str, object]) -> None:
                 text = f"{value:,}"
             case _:
                 text = str(value)
-        say(f"{f'{name}:'.ljust(width)} {text}")
+        print_line(f"{f'{name}:'.ljust(width)} {text}")
 
 
 def tree_document(image: Image) -> dict[str, object]:
@@ -199,11 +199,11 @@ def listing(root: Directory, size: int, names: tuple[str | None, ...], base: int
 
 def _print_lines(root: Directory, base: int | None) -> None:
     heading, width = ("offset", 10) if base is None else ("address", max(10, len(f"{base:#x}") + 1))
-    say(f"{heading:>{width}} {'size':>10} {'aligned':>8}  path")
+    print_line(f"{heading:>{width}} {'size':>10} {'aligned':>8}  path")
     for path, node in walk(root):
         if isinstance(node, File):
             at, alignment = place(node, base)
             shown = at if base is None else f"{at:#010x}"
-            say(f"{shown:>{width}} {node.size:>10} {alignment:>8}  {path}{suffix(node)}")
+            print_line(f"{shown:>{width}} {node.size:>10} {alignment:>8}  {path}{suffix(node)}")
         elif not isinstance(node, Directory) or not node.entries:
-            say(f"{'':>{width}} {'':>10} {'':>8}  {path}{suffix(node)}")
+            print_line(f"{'':>{width}} {'':>10} {'':>8}  {path}{suffix(node)}")

@@ -61,7 +61,7 @@ def open_source(options: argparse.Namespace, source: Path) -> Iterator[Source]:
 
     check_folder(source, plain=options.folder)
     with tempfile.TemporaryDirectory(prefix="hatch-romfs-") as folder:
-        with show.progress(quiet=options.quiet or options.json) as on_progress:
+        with show.progress(quiet=options.json) as on_progress:
             out = Path(folder) / "image.romfs"
             built = build(source, out, image=options.image or "", on_progress=on_progress)
         partition = built.partition if options.partition is None else options.partition

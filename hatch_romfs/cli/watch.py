@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from hatch_romfs.board.autostart import write_main
 from hatch_romfs.board.flash import FlashResult, flash_on
-from hatch_romfs.board.link import ignore_message
 from hatch_romfs.board.repl import ANSWER_TIMEOUT, REOPEN_TIMEOUT
 from hatch_romfs.board.session import POLL, connection, session_on
 from hatch_romfs.builder.api import build
@@ -55,8 +54,8 @@ class _Image(NamedTuple):
 def watch(options: argparse.Namespace, port: PortOptions, trace: Trace | None) -> None:
     """Run the loop until Ctrl-C or Ctrl-], which leave the board running. Raises RomfsError if it cannot go on."""
     gc.enable()  # commands run without it, but this one has no end
-    screen = Screen(quiet=options.quiet)
-    port = replace(port, wait=0.0, on_message=ignore_message if options.quiet else screen.say)
+    screen = Screen()
+    port = replace(port, wait=0.0, on_message=screen.say)
     with (
         tempfile.TemporaryDirectory(prefix="hatch-romfs-") as folder,
         Changes(watched_folders(options.source)) as changes,
@@ -123,7 +122,7 @@ class _Loop:
         self.screen.end()  # a bar would take the board's last line away
         try:
             check_folder(source, plain=self.options.folder)
-            with progress(quiet=self.options.quiet) as on_progress:
+            with progress() as on_progress:
                 built = build(
                     source,
                     out,
@@ -208,7 +207,7 @@ class _Loop:
         options = self.options
         with (
             open_image(image.source.path) as opened,
-            progress(quiet=options.quiet) as on_event,
+            progress() as on_event,
             session_on(link, boot=self.port.boot) as found,
         ):
             if difference := image.source.compare(found.board):
