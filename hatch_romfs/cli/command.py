@@ -11,6 +11,7 @@ import sys
 from io import TextIOWrapper
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
+from hatch_romfs.cli.completion import PrintCompletion
 from hatch_romfs.errors import ImageError, RomfsError, SettingsError, one_line
 
 if TYPE_CHECKING:
@@ -70,6 +71,18 @@ class Version(argparse.Action):
 
         sys.stdout.write(f"{parser.prog} {version('hatch-romfs')}\n")
         parser.exit()
+
+
+def add_program_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that each program has, before any command."""
+    add = parser.add_argument
+    add("--version", action=Version, nargs=0, help="print the version and exit")
+    add(
+        "--print-completion",
+        action=PrintCompletion,
+        metavar="SHELL",
+        help="print the script with which a shell such as bash completes this command, and exit",
+    )
 
 
 def add_common_options(parser: argparse.ArgumentParser) -> None:

@@ -7,7 +7,16 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hatch_romfs.cli.command import Parser, Version, add_common_options, print_json, print_line, run, say, tell
+from hatch_romfs.cli.command import (
+    Parser,
+    add_common_options,
+    add_program_options,
+    print_json,
+    print_line,
+    run,
+    say,
+    tell,
+)
 from hatch_romfs.cli.emit import add_emit_options, read_array
 from hatch_romfs.errors import BuildError, ImageError, SettingsError
 
@@ -41,7 +50,7 @@ def command(arguments: Sequence[str]) -> None:
 def parser() -> Parser:
     """Return the parser of ``romfs-image``."""
     top = Parser(prog="romfs-image", description="Build ROMFS images for MicroPython boards, inspect them, run them.")
-    top.add_argument("--version", action=Version, nargs=0, help="print the version and exit")
+    add_program_options(top)
     # Without prog, argparse would lay out a help text to find it.
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True, prog=top.prog)
 

@@ -7,7 +7,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from hatch_romfs.cli.command import Parser, Version, add_common_options, print_json, print_line, run, say, warn
+from hatch_romfs.cli.command import (
+    Parser,
+    add_common_options,
+    add_program_options,
+    print_json,
+    print_line,
+    run,
+    say,
+    warn,
+)
 from hatch_romfs.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -42,7 +51,7 @@ def command(arguments: Sequence[str]) -> None:
 def parser() -> Parser:
     """Return the parser of ``romfs-manifest``."""
     top = Parser(prog="romfs-manifest", description="Lock and fetch mip packages, and show what a manifest contains.")
-    top.add_argument("--version", action=Version, nargs=0, help="print the version and exit")
+    add_program_options(top)
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True, prog=top.prog)
 
     def add(name: str, run_it: Callable[[argparse.Namespace], None], help_: str, *, project: bool = True) -> Parser:
