@@ -56,6 +56,10 @@ class BuildResult(NamedTuple):
     layout_cost: int = 0
     c_files: CFiles | None = None
 
+    def __repr__(self) -> str:
+        content = f"{self.size:,} bytes, {self.files:,} files, {len(self.warnings):,} warnings"
+        return f"<{type(self).__name__} {str(self.path)!r}: {content}, sha256 {self.sha256}>"
+
 
 def build_image(
     job: Job, *, cache: bool = True, on_progress: Report = ignore_progress, staging: Path | None = None

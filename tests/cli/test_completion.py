@@ -40,7 +40,7 @@ def bash(scripts, tmp_path):
         shell.sendline(f"{name}() {{ printf '<%s>' {name} \"$@\"; echo; }}")
         shell.sendline(f"{line}\t")
         shell.expect(f"(<{name}>.*)\r?\n")
-        return shell.match[1].strip().strip("<>").replace("><", " ")
+        return str(shell.match[1]).strip().strip("<>").replace("><", " ")
 
     yield complete
     shell.close(force=True)
