@@ -9,11 +9,9 @@ from __future__ import annotations
 import gc
 import math
 import signal
-import tempfile
 import time
 from contextlib import ExitStack, suppress
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from hatch_romfs.board.autostart import write_main
@@ -29,9 +27,11 @@ from hatch_romfs.cli.source import Source, check_content, check_folder
 from hatch_romfs.errors import FlashInterrupted, LinkError, LostLinkError, PortUnavailableError, RomfsError
 from hatch_romfs.formats import open_image
 from hatch_romfs.settings.project import has_table, load
+from romfs_manifest.shared.temporary import TemporaryFolder
 
 if TYPE_CHECKING:
     import argparse
+    from pathlib import Path
 
     from typing_extensions import Self
 
@@ -57,13 +57,13 @@ def watch(options: argparse.Namespace, port: PortOptions, trace: Trace | None) -
     screen = Screen()
     port = replace(port, wait=0.0, on_message=screen.say)
     with (
-        tempfile.TemporaryDirectory(prefix="hatch-romfs-") as folder,
+        TemporaryFolder() as folder,
         Changes(watched_folders(options.source)) as changes,
         ExitStack() as stack,
         suppress(_LeaveError),
     ):
         keys = stack.enter_context(keyboard())
-        loop = _Loop(options, port, trace, screen, keys, Path(folder), stack)
+        loop = _Loop(options, port, trace, screen, keys, folder, stack)
         try:
             loop.build()
             while True:

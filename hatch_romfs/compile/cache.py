@@ -64,7 +64,7 @@ class Cache:
             remove_leftovers(self.folder)
         with (
             contextlib.suppress(OSError),
-            replace_atomically(self._path(key)) as temporary,
+            replace_atomically(self._path(key), clean=False) as temporary,
             open(temporary, "wb", buffering=0) as file,  # noqa: PTH123 - Path.open takes twice as long
         ):
             file.write(self._digest(key, data) + data)
