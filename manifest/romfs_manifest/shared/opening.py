@@ -48,7 +48,12 @@ def open_regular(path: str | os.PathLike[str], *, follow: bool = True, within: i
 
 def read_regular(path: str | os.PathLike[str], limit: int) -> bytes:
     """Return the bytes of a regular file, of which there can be at most ``limit``. Raises OSError."""
-    with open(open_regular(path), "rb", buffering=0) as file:
+    return read_descriptor(open_regular(path), path, limit)
+
+
+def read_descriptor(descriptor: int, path: str | os.PathLike[str], limit: int) -> bytes:
+    """Return the bytes of an open file, of which there can be at most ``limit``, and close it. Raises OSError."""
+    with open(descriptor, "rb", buffering=0) as file:
         data = bytearray()
         while len(data) <= limit and (chunk := file.read(min(limit, 1 << 20) + 1)):
             data += chunk
