@@ -12,7 +12,7 @@ from hatch_romfs import build, build_all, open_image
 from hatch_romfs.cli.image import command
 from hatch_romfs.errors import RomfsError
 from hatch_romfs.formats.image import image_content
-from hatch_romfs.images.run import run_image
+from hatch_romfs.images.run import RunResult, run_image
 from hatch_romfs.plugins.hatch import RomfsBuilder
 from tests import judges
 from tests.commands import run
@@ -156,7 +156,7 @@ def check(root, files):
     assert all(path.endswith(".py") for path in compiled)
     assert all(found[path] == data for path, data in expected.items() if path not in compiled)
     judges.micropython("")  # or skip the rest
-    assert run_image(image, size, "import app; print(app.VALUE)", capture=True) == (0, "42\n")
+    assert run_image(image, size, "import app; print(app.VALUE)", capture=True) == RunResult(0, "42\n")
 
 
 @every_path
@@ -200,7 +200,7 @@ def test_modules_in_other_encodings_import_as_in_cpython(path, tmp_path):
     image = root / "dist/app.romfs"
     judges.micropython("")
     code = "from app import mark, latin, kept; print(mark.NAME, latin.NAME, kept.NAME)"
-    assert run_image(image, image.stat().st_size, code, capture=True) == (0, "grüße grüße grüße\n")
+    assert run_image(image, image.stat().st_size, code, capture=True) == RunResult(0, "grüße grüße grüße\n")
 
 
 @every_path
