@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hatch_romfs.errors import Problem, SettingsError
 from hatch_romfs.settings.layers import Options, read_images, read_options, resolve
+from hatch_romfs.settings.model import Settings
 from hatch_romfs.settings.types import type_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
-
-    from hatch_romfs.settings.model import Settings
 
 _MAX_LENGTH = 200
 """Characters of a name or a version, at most: both go into file names and into the image."""
@@ -65,7 +64,7 @@ def load_toml(path: Path) -> dict[str, Any] | None:
         byte = f"byte 0x{text[error.start]:02x}"
         raise SettingsError(f"{path}:{line}: the text is not valid UTF-8: {byte}", hint="Save it as UTF-8.") from error
     except (ValueError, RecursionError) as error:  # TOMLDecodeError is a ValueError
-        raise SettingsError(f"{path}: {error}") from error
+        raise SettingsError(f"{path}: not valid TOML: {error}") from error
 
 
 def has_table(document: dict[str, Any]) -> bool:
@@ -113,7 +112,7 @@ def _hint(problems: list[Problem], path: Path) -> str | None:
         return None
     tables = [key.removeprefix("tool.romfs.") for key in keys if key.startswith("tool.romfs.")]
     known = {re.split(r"[.\[]", table)[0] for table in tables}
-    if len(tables) == len(keys) and len(known) == 1:
+    if len(tables) == len(keys) and len(known) == 1 and known <= Settings.keys.keys():
         return f"Fix {path}. `romfs-image settings {known.pop()}` describes this key."
     return f"Fix {path}. `romfs-image settings` describes every key."
 
