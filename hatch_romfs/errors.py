@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 Text: TypeAlias = "str | Sequence[str]"
 """A line of text, or several."""
+INTERRUPTED = 130
+"""The exit status after Ctrl-C, as in a shell."""
 _BYTES = 0xDC00
 """What Python adds to a byte of a name that it cannot decode."""
 

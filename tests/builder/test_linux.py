@@ -408,5 +408,5 @@ def test_a_volume_that_is_not_utf_8_can_be_read(latin, tmp_path):
 
 def test_micropython_has_no_names_that_are_not_utf_8(latin, tmp_path):
     text = romfs_image("build", latin, "-o", tmp_path / "image", status=1).stderr
-    assert r"the name 'caf\\xe9' is not valid UTF-8" in text
+    assert r"the name 'caf\xe9' is not valid UTF-8" in text
     assert not (tmp_path / "image").exists()
