@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from hatch_romfs.cli.command import Parser, Version, add_common_options, print_json, run, say, warn
+from hatch_romfs.cli.command import Parser, Version, add_command, add_common_options, print_json, run, say, warn
 from hatch_romfs.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -46,8 +46,7 @@ def parser() -> Parser:
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True, prog=top.prog)
 
     def add(name: str, run_it: Callable[[argparse.Namespace], None], help_: str, *, project: bool = True) -> Parser:
-        added: Parser = commands.add_parser(name, help=help_, description=f"{help_[0].upper()}{help_[1:]}.")
-        added.set_defaults(run=run_it)
+        added = add_command(commands, name, run_it, help_)
         if project:
             added.add_argument("project", type=Path, nargs="?", default=Path(), metavar="PROJECT", help=_PROJECT)
         add_common_options(added)
