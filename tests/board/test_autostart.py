@@ -4,10 +4,9 @@ import time
 
 import pytest
 
-from hatch_romfs import query
+from hatch_romfs import build, query
 from hatch_romfs.board.autostart import MARKER, TEMPORARY, MainFile, content
 from hatch_romfs.sim.board import SimOptions, SimulatedBoard
-from tests.content import checked_build as build
 from tests.projects import make_project
 
 PYPROJECT = "[project]\nname = 'app'\nversion = '1.0'\n[tool.romfs]\n"

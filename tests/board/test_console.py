@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hatch_romfs import build
 from hatch_romfs.board.console import TerminalText
 from hatch_romfs.sim.board import SimOptions, SimulatedBoard
 from tests import judges
 from tests.board.boards import on_board
-from tests.content import checked_build as build
 from tests.projects import make_project
 
 PYPROJECT = "[project]\nname = 'app'\nversion = '1.0'\n[tool.romfs]\n"

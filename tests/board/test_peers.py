@@ -8,11 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from hatch_romfs import flash, query, verify
+from hatch_romfs import build, flash, query, verify
 from hatch_romfs.sim.board import SimulatedBoard
 from tests.board.boards import make_image as make_small
 from tests.board.boards import mpremote, options
-from tests.content import checked_build as build
 from tests.projects import make_project
 
 
