@@ -59,6 +59,9 @@ class Problem:
         self.key = key
         self.text = text
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.key!r}, {self.text!r})"
+
     def __str__(self) -> str:
         return one_line(f"{self.key}: {self.text}")
 

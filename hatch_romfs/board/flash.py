@@ -66,6 +66,10 @@ class FlashResult:
     mounted: bool | None
     resent: int = 0
 
+    def __repr__(self) -> str:
+        where = f"partition {self.partition.number} of {self.board!r}"
+        return f"<{type(self).__name__}: {self.size:,} bytes in {where}, {self.plan!r}, mounted={self.mounted}>"
+
 
 def query(port: str | PortOptions | None = None, *, trace: Trace | None = None) -> Board:
     """Return what a board is, what its partitions hold, and whose ``main.py`` it has; raises LinkError."""

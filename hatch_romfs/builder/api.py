@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from hatch_romfs.builder.backends import check_embed, generator_warnings
 from hatch_romfs.builder.build import BuildResult, build_image
 from hatch_romfs.builder.jobs import Job, project_jobs
-from hatch_romfs.builder.output import check_replaceable, write_output
 from hatch_romfs.errors import Problem, SettingsError
 from hatch_romfs.events import ignore_progress
 from hatch_romfs.formats.image import ImageContent, image_content
@@ -123,14 +122,14 @@ def _build_job(job: Job, cache: bool, on_progress: Report) -> BuildResult:  # no
 
 def _emit_image_file(path: Path, out: Path, array: CArray) -> BuildResult:
     """Write an image file as C source; whatever follows the image in its file is left out."""
-    from hatch_romfs.formats import open_image  # noqa: PLC0415 - few builds end in C source
-    from hatch_romfs.formats.c_source import C_START, c_source  # noqa: PLC0415
+    from hatch_romfs.builder.c_files import check_c_files, write_c_files  # noqa: PLC0415 - few builds end in C source
+    from hatch_romfs.formats import open_image  # noqa: PLC0415 - the same
 
-    check_replaceable(out, "C array of an image", C_START)
+    check_c_files(out, array)
     with open_image(path) as image:
         image.check()
         contents = [image_content(file) for _, file in files(image.root)]
         alignment = min(max((content.alignment for content in contents), default=1), MAX_ALIGNMENT)
         whole = ImageContent(image.view, 0, image.size)
-        write_output(out, c_source(whole.chunks(), image.size, array, alignment))
-        return BuildResult(out, image.size, image.sha256(), len(contents), (), None)
+        c_files = write_c_files(out, whole.chunks(), image.size, array, alignment)
+        return BuildResult(out, image.size, image.sha256(), len(contents), (), None, c_files=c_files)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from hatch_romfs.builder.links import resolve_output
 from hatch_romfs.errors import BuildError, ImageError, SettingsError
 from hatch_romfs.formats import open_image
-from romfs_manifest.shared.atomic import remove_leftovers, replace_atomically
+from romfs_manifest.shared.atomic import replace_atomically
 from romfs_manifest.shared.opening import open_regular
 
 if TYPE_CHECKING:
@@ -85,7 +85,6 @@ def replace_output(out: Path, *, replace: bool = True) -> Iterator[Path]:
     try:
         out = resolve_output(out)  # a link stays a link: its target is replaced
         out.parent.mkdir(parents=True, exist_ok=True)
-        remove_leftovers(out.parent, f"{out.name}.")
         with replace_atomically(out, move=None if replace else _rename_to_new) as temporary:
             yield Path(temporary)
     except OSError as error:
