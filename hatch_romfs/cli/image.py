@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from hatch_romfs.cli.command import (
     Parser,
+    add_command,
     add_common_options,
     add_program_options,
     print_json,
@@ -56,8 +57,7 @@ def parser() -> Parser:
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True, prog=top.prog)
 
     def add(name: str, action: Callable[[argparse.Namespace], None], help_: str, *, image: bool = True) -> Parser:
-        added: Parser = commands.add_parser(name, help=help_, description=f"{help_[0].upper()}{help_[1:]}.")
-        added.set_defaults(run=action)
+        added = add_command(commands, name, action, help_)
         if image:
             or_wheel = ", or a wheel that contains one" if name in _WITH_OFFSET else ""
             added.add_argument("image", type=Path, metavar="IMAGE", help=f"an image file{or_wheel}")
