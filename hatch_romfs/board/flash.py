@@ -11,6 +11,8 @@ from hatch_romfs.board import checks
 from hatch_romfs.board.agent import attach, fetch, partition_hash, scan
 from hatch_romfs.board.autostart import read_main
 from hatch_romfs.board.channel import open_channel
+from hatch_romfs.board.delta import at_once, copy_what_is_there, is_possible, memory_for
+from hatch_romfs.board.flashed import find_old_image, remember
 from hatch_romfs.board.hashes import HASHES, algorithm, fast_algorithm
 from hatch_romfs.board.mperrno import EINVAL, describe
 from hatch_romfs.board.plan import Block, digests, make_plan, spans
@@ -158,13 +160,15 @@ def _write(  # noqa: PLR0913 - what flash was asked for
     if not plan.writes:
         # The comparison was a quick one: this is the proof.
         if partition_hash(found.repl, found.board, len(image)) == hash_of(image):
+            remember(bytes(image))
             return plan, None
         plan = _full_plan(image, target.geometry)
-    with _channel(found) as channel:
+    with _channel(found, copies=bool(plan.copies)) as channel:
         writer = Writer(channel, image, target.geometry, hash_of, on_event, target.head)
         with _reporting_state(writer, target.number):
             writer.carry_out(plan, partial(_full_plan, image))
     _complete(found, target.number)
+    remember(bytes(image))
     return plan, writer
 
 
@@ -175,7 +179,13 @@ def _compare(found: Session, target: Partition, image: memoryview, *, full: bool
     wanted = digests(image, target.geometry.block, HASHES[how])
     there = scan(found.repl, target, len(image), how)
     on_event(Progress("comparing", len(image), len(image)))
-    return make_plan(len(image), wanted, there, target.geometry, full=full)
+    geometry, memory = target.geometry, memory_for(found.board.free)
+    plan = make_plan(len(image), wanted, there, geometry, full=full, at_once=at_once(memory, geometry))
+    if not full and plan.writes and memory and is_possible(geometry):
+        old = find_old_image(found.repl, found.board, target, there, len(image))
+        if old is not None:
+            plan = copy_what_is_there(plan, old, bytes(image), geometry, memory)
+    return plan
 
 
 def _full_plan(image: memoryview, geometry: Geometry) -> Plan:
@@ -221,8 +231,8 @@ def _complete(found: Session, partition: int) -> None:
 
 
 @contextmanager
-def _channel(found: Session) -> Iterator[Channel]:
-    channel = open_channel(found.repl, found.board)
+def _channel(found: Session, *, copies: bool = False) -> Iterator[Channel]:
+    channel = open_channel(found.repl, found.board, copies=copies)
     try:
         yield channel
     except LinkError:
