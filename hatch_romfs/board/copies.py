@@ -34,6 +34,10 @@ class Copy:
         start, end = max(start, self.at), min(end, self.at + self.size)
         return Copy(start, self.source + start - self.at, end - start)
 
+    def before(self, end: int) -> Copy:
+        """Return what is before an offset of the old image."""
+        return Copy(self.at, self.source, min(self.size, end - self.source))
+
 
 def find_copies(old: bytes, new: bytes, ranges: Iterable[tuple[int, int]]) -> Iterator[Copy]:
     """Yield what the ``ranges`` of the new image, pairs of start and end, have in common with the old one, in order.
@@ -48,20 +52,20 @@ def find_copies(old: bytes, new: bytes, ranges: Iterable[tuple[int, int]]) -> It
     for byte in range(256):  # deflate makes nothing of such bytes, and they would be found everywhere
         places.pop(bytes([byte]) * size, None)
     for start, end in ranges:
-        at = start
+        at = done = start
         while at + size <= end:
             piece = new[at : at + size]
             source = at if old[at : at + size] == piece else places.get(piece)
             if source is None:
                 # An odd number of bytes: pieces that are missed because of it are still met, a little later.
-                at += 1 + 2 * ((at - start) // PATIENCE)
+                at += 1 + 2 * ((at - done) // PATIENCE)
                 continue
             before = 0
-            while at - before > start and before < source and new[at - before - 1] == old[source - before - 1]:
+            while at - before > done and before < source and new[at - before - 1] == old[source - before - 1]:
                 before += 1
             after = _common(new, at, old, source, min(end - at, len(old) - source))
             yield Copy(at - before, source - before, before + after)
-            at = start = at + after
+            at = done = at + after
 
 
 def _common(new: bytes, at: int, old: bytes, source: int, most: int) -> int:
@@ -79,30 +83,44 @@ def _common(new: bytes, at: int, old: bytes, source: int, most: int) -> int:
     return done
 
 
-def recipe(copies: Sequence[Copy], at: int, data: bytes) -> bytes | None:
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How a board puts bytes together, as ``data`` for it; ``copied`` of them are old content."""
+
+    data: bytes
+    copied: int
+
+
+def recipe(copies: Sequence[Copy], at: int, data: bytes) -> Recipe | None:
     """Return how to put together ``data``, which belongs at the offset ``at``; None if nothing of it can be copied.
 
     ``copies`` are in order. A recipe begins with the CRC-32 of ``data``. A piece of it is the offset of old content, or
     LITERAL, and a size, both in four bytes; those of a literal follow.
     """
     end = at + len(data)
-    index = max(0, bisect_right(copies, at, key=attrgetter("at")) - 1)
     pieces = [binascii.crc32(data).to_bytes(4, "big")]
-    done = at
-    while index < len(copies) and copies[index].at < end:
-        copy = copies[index].part(at, end)
-        index += 1
-        if copy.size <= 0:
-            continue
+    done, copied = at, 0
+    for copy in _between(copies, at, end):
         if copy.at > done:
             pieces.append(_piece(LITERAL, copy.at - done) + data[done - at : copy.at - at])
         pieces.append(_piece(copy.source, copy.size))
         done = copy.at + copy.size
-    if done == at:
+        copied += copy.size
+    if not copied:
         return None
     if done < end:
         pieces.append(_piece(LITERAL, end - done) + data[done - at :])
-    return b"".join(pieces)
+    return Recipe(b"".join(pieces), copied)
+
+
+def _between(copies: Sequence[Copy], start: int, end: int) -> Iterator[Copy]:
+    """Yield the parts of copies that are between two offsets of the new image."""
+    index = max(0, bisect_right(copies, start, key=attrgetter("at")) - 1)
+    while index < len(copies) and copies[index].at < end:
+        copy = copies[index].part(start, end)
+        if copy.size > 0:
+            yield copy
+        index += 1
 
 
 def _piece(source: int, size: int) -> bytes:

@@ -11,15 +11,16 @@ import zlib
 from bisect import bisect_right
 from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 from hatch_romfs.board.copies import Copy, find_copies, recipe
-from hatch_romfs.board.plan import ERASE_AT_ONCE, Plan, Step
+from hatch_romfs.board.plan import ERASE_AT_ONCE, Plan, Step, make_plan
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from hatch_romfs.board.plan import Geometry
+    from hatch_romfs.board.plan import Block, Geometry
 
 CHUNK: Final = 1024
 """Bytes that the board saves at once: CHUNK in the agent."""
@@ -28,7 +29,7 @@ AGENT: Final = 16 << 10
 OVERHEAD: Final = 1000
 """Bytes up the line of the part of the agent that copies."""
 CALL: Final = 44
-"""Bytes up the line to have something saved or forgotten."""
+"""Bytes up the line for a step, beside its data."""
 LATER: Final = 1 << 32
 """A position in the order after all others: that of the header's block."""
 
@@ -38,30 +39,36 @@ def memory_for(free: int) -> int:
     return max(0, free // 2 - AGENT)
 
 
-def at_once(memory: int, geometry: Geometry) -> int:
-    """Return how many bytes are erased at once, so that most of them can be saved before."""
-    return max(geometry.block, min(ERASE_AT_ONCE, memory // 4))
-
-
 def is_possible(geometry: Geometry) -> bool:
     """Return whether old content is still there while other content is replaced, and can be saved."""
     return geometry.erasing in ("blocks", "nothing") and geometry.block % CHUNK == 0
 
 
-def copy_what_is_there(plan: Plan, old: bytes, new: bytes, geometry: Geometry, memory: int) -> Plan:
-    """Return a plan that does the same and sends fewer bytes, or the same plan if there is none."""
+def make_copying_plan(  # noqa: PLR0913, PLR0917 - what is decided from
+    old: bytes, new: bytes, wanted: Sequence[str], there: Sequence[Block], geometry: Geometry, memory: int
+) -> Plan:
+    """Decide how a new image gets into a partition that has the old one, with the fewest bytes up the line.
+
+    At most ``memory`` bytes are saved at any time; the other arguments are those of ``make_plan``.
+    """
+    plan = make_plan(len(new), wanted, there, geometry)
+    size = max(geometry.block, min(ERASE_AT_ONCE, memory // 4))  # several areas can be saved at the same time
+    fine = make_plan(len(new), wanted, there, geometry, at_once=size)
+    areas = _Areas(fine, geometry.block)
+    written = _joined((step.offset, step.offset + step.length) for step in fine.steps if step.action == "write")
+    needs = list(areas.needs(find_copies(old, new, written)))
+    # The header's block is saved for the whole time. Where memory is short, others have more use for it.
+    choices = [plan, *(_rearranged(fine, areas, some, memory) for some in (needs, [n for n in needs if n.owner]))]
+    return min(choices, key=lambda choice: _cost(choice, new))
+
+
+def _cost(plan: Plan, new: bytes) -> int:
+    """Return about how many bytes go up the line for a plan."""
     writes = [step for step in plan.steps if step.action == "write"]
-    found = find_copies(old, new, _joined((step.offset, step.offset + step.length) for step in writes))
-    better = _rearranged(plan, list(found), geometry, memory)
-    calls = len(better.steps) - len(plan.steps)
-    gain = sum(_cost((), step, new) - _cost(better.copies, step, new) for step in writes)
-    return better if gain > OVERHEAD + CALL * calls else plan
-
-
-def _cost(copies: Sequence[Copy], step: Step, new: bytes) -> int:
-    """Return about how many bytes go up the line for a step that writes."""
-    data = new[step.offset : step.offset + step.length]
-    return len(zlib.compress(recipe(copies, step.offset, data) or data, 1))
+    data = [(step.offset, new[step.offset : step.offset + step.length]) for step in writes]
+    recipes = [recipe(plan.copies, at, part) for at, part in data]
+    sizes = [len(zlib.compress(how.data if how else part, 1)) for how, (_, part) in zip(recipes, data, strict=True)]
+    return sum(sizes) + CALL * len(plan.steps) + (OVERHEAD if plan.copies else 0)
 
 
 def _joined(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
@@ -112,7 +119,7 @@ class _Areas:
             cuts |= set(_between(bounds, copy.at, copy.at + copy.size))
             cuts |= {bound + shift for bound in _between(bounds, copy.source, copy.source + copy.size)}
             ordered = sorted(cuts)
-            for start, end in zip(ordered, ordered[1:], strict=False):
+            for start, end in pairwise(ordered):
                 part = copy.part(start, end)
                 yield _Need(part, self.number(part.at), self.number(part.source))
 
@@ -121,22 +128,20 @@ def _between(bounds: list[int], start: int, end: int) -> list[int]:
     return bounds[bisect_right(bounds, start) : bisect_right(bounds, end - 1)]
 
 
-def _rearranged(plan: Plan, copies: list[Copy], geometry: Geometry, memory: int) -> Plan:
-    """Return the plan in the best order, with what is copied and saved."""
-    areas = _Areas(plan, geometry.block)
-    needs = list(areas.needs(copies))
+def _rearranged(plan: Plan, areas: _Areas, needs: list[_Need], size: int) -> Plan:
+    """Return the plan in the best order, with what is copied and saved, of which there are at most ``size`` bytes."""
     order = _order(len(areas.ranges), needs)
-    memory_plan = _Memory(needs, order, memory)
-    first = memory_plan.save(0)
+    memory = _Memory(needs, order, size)
+    first = memory.save(0)
     middle: list[Step] = []
     for number in order:
-        middle += memory_plan.save(number)
+        middle += memory.save(number)
         middle += areas.steps[number]
-        middle += memory_plan.forget(number)
+        middle += memory.forget(number)
     start = [step for step in plan.steps if step.action in ("clear", "invalidate")]
     moved = {step for steps in areas.steps.values() for step in steps}
     end = [step for step in plan.steps if step not in moved and step not in start]
-    return replace(plan, steps=(*first, *start, *middle, *end), copies=memory_plan.copies)
+    return replace(plan, steps=(*first, *start, *middle, *end), copies=memory.copies)
 
 
 def _order(count: int, needs: Iterable[_Need]) -> list[int]:
@@ -162,7 +167,7 @@ def _order(count: int, needs: Iterable[_Need]) -> list[int]:
 
 
 class _Memory:
-    """What the board saves, and the copies for which there is enough memory."""
+    """What the board saves, at most ``size`` bytes at a time, and the copies for which that is enough."""
 
     def __init__(self, needs: list[_Need], order: list[int], size: int) -> None:
         self.size = size
@@ -179,16 +184,16 @@ class _Memory:
         return tuple(sorted(self._kept, key=lambda copy: copy.at))
 
     def save(self, owner: int) -> list[Step]:
-        """Return what saves the content of an area that is still needed, if there is enough memory."""
+        """Return what saves the content of an area that is still needed, as far as there is memory for it."""
         now = self._position[owner] if owner else -1
         needs = self._by_owner[owner]
         self._kept += [need.copy for need in needs if self._position[need.consumer] < now]
         later = [need for need in needs if self._position[need.consumer] >= now]
-        ranges = _joined(_chunks(need.copy.source, need.copy.size) for need in later)
-        size = sum(end - start for start, end in ranges)
-        if not later or size + sum(map(_total, self._saved.values())) > self.size:
+        room = self.size - sum(end - start for _, ranges in self._saved.values() for start, end in ranges)
+        ranges = _shortened(_joined(_chunks(need.copy.source, need.copy.size) for need in later), room)
+        if not ranges:
             return []
-        self._kept += [need.copy for need in later]
+        self._kept += [need.copy.before(ranges[-1][1]) for need in later if need.copy.source < ranges[-1][1]]
         self._saved[owner] = max(self._position[need.consumer] for need in later), ranges
         return [Step("save", start, end - start) for start, end in ranges]
 
@@ -200,8 +205,15 @@ class _Memory:
         return [Step("forget", start, end - start) for start, end in ranges]
 
 
-def _total(saved: tuple[int, list[tuple[int, int]]]) -> int:
-    return sum(end - start for start, end in saved[1])
+def _shortened(ranges: Iterable[tuple[int, int]], size: int) -> list[tuple[int, int]]:
+    """Return as many of the ranges as have a total of ``size`` bytes, in whole chunks."""
+    kept = []
+    for start, end in ranges:
+        length = min(end - start, size // CHUNK * CHUNK)
+        size -= length
+        if length:
+            kept.append((start, start + length))
+    return kept
 
 
 def _chunks(start: int, size: int) -> tuple[int, int]:

@@ -11,7 +11,7 @@ from hatch_romfs.board import checks
 from hatch_romfs.board.agent import attach, fetch, partition_hash, scan
 from hatch_romfs.board.autostart import read_main
 from hatch_romfs.board.channel import open_channel
-from hatch_romfs.board.delta import at_once, copy_what_is_there, is_possible, memory_for
+from hatch_romfs.board.delta import is_possible, make_copying_plan, memory_for
 from hatch_romfs.board.flashed import find_old_image, remember
 from hatch_romfs.board.hashes import HASHES, algorithm, fast_algorithm
 from hatch_romfs.board.mperrno import EINVAL, describe
@@ -55,7 +55,8 @@ class FlashResult:
 
     ``size`` is the image's in bytes, ``sent`` and ``received`` are bytes on the wire. ``rewritten`` counts how often a
     block had to be written again, ``resent`` how many frames the line lost. ``mounted`` says whether the board was seen
-    to mount the image after its reset, None where that was left out.
+    to mount the image after its reset, None where that was left out. ``copied`` bytes of those that were written were
+    on the board already, at another place.
     """
 
     board: Board
@@ -67,6 +68,7 @@ class FlashResult:
     rewritten: int
     mounted: bool | None
     resent: int = 0
+    copied: int = 0
 
 
 def query(port: str | PortOptions | None = None, *, trace: Trace | None = None) -> Board:
@@ -138,8 +140,8 @@ def flash_on(  # noqa: PLR0913 - the options of a command
     plan, writer = _write(found, target, data, full=full, dry_run=dry_run, on_event=on_event)
     mounted = _reset(found, data, on_event) if found.reset and not dry_run and partition == 0 else None
     sent, received = found.link.sent, found.link.received
-    rewritten, resent = (writer.rewritten, writer.channel.resent) if writer else (0, 0)
-    return FlashResult(found.board, target, plan, len(data), sent, received, rewritten, mounted, resent)
+    rewritten, resent, copied = (writer.rewritten, writer.channel.resent, writer.copied) if writer else (0, 0, 0)
+    return FlashResult(found.board, target, plan, len(data), sent, received, rewritten, mounted, resent, copied)
 
 
 def _copied(image: Image) -> memoryview:
@@ -180,12 +182,11 @@ def _compare(found: Session, target: Partition, image: memoryview, *, full: bool
     there = scan(found.repl, target, len(image), how)
     on_event(Progress("comparing", len(image), len(image)))
     geometry, memory = target.geometry, memory_for(found.board.free)
-    plan = make_plan(len(image), wanted, there, geometry, full=full, at_once=at_once(memory, geometry))
-    if not full and plan.writes and memory and is_possible(geometry):
+    if not full and memory and is_possible(geometry):
         old = find_old_image(found.repl, found.board, target, there, len(image))
         if old is not None:
-            plan = copy_what_is_there(plan, old, bytes(image), geometry, memory)
-    return plan
+            return make_copying_plan(old, bytes(image), wanted, there, geometry, memory)
+    return make_plan(len(image), wanted, there, geometry, full=full)
 
 
 def _full_plan(image: memoryview, geometry: Geometry) -> Plan:

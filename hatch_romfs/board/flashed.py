@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from hatch_romfs.board.probe import Board, Partition
     from hatch_romfs.board.repl import RawRepl
 
+FOLDER: Final = "flashed"
+"""The name of the cache."""
 MOST_IMAGES: Final = 16
 """Images that are kept at most; the oldest are removed."""
 MOST_BYTES: Final = 64 << 20
@@ -37,7 +39,7 @@ def find_old_image(
     how = fast_algorithm(board)
     if partition.image_size is None or how == "bytes":
         return None
-    image = Cache.of_user("flashed").get(_name(partition.head[: partition.image_size]))
+    image = Cache.of_user(FOLDER).get(_name(partition.head[: partition.image_size]))
     if image is None or len(image) != partition.image_size:
         return None
     hash_of, block = HASHES[how], partition.geometry.block
@@ -50,7 +52,7 @@ def find_old_image(
 
 def remember(image: bytes) -> None:
     """Keep an image that a board has now."""
-    cache = Cache.of_user("flashed")
+    cache = Cache.of_user(FOLDER)
     cache.put(_name(image), image)
     cache.trim(MOST_IMAGES, MOST_BYTES)
 

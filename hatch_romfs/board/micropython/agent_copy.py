@@ -35,7 +35,7 @@ def old(at, size):
 
 
 def assemble(data, wbits, size):
-    """Return ``size`` bytes that are put together as a recipe says; raises ValueError if they are not as they should be.
+    """Return ``size`` bytes that are put together as a recipe says; raises ValueError if they are wrong.
 
     The recipe begins with their CRC-32. Each piece has eight bytes: the offset of old content and its size, or
     0xffffffff and the size of what follows.
