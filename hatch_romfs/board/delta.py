@@ -20,7 +20,7 @@ from hatch_romfs.board.plan import ERASE_AT_ONCE, Plan, Step, make_plan
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from hatch_romfs.board.plan import Block, Geometry
+    from hatch_romfs.board.plan import Action, Block, Geometry
 
 CHUNK: Final = 1024
 """Bytes that the board saves at once: CHUNK in the agent."""
@@ -176,7 +176,7 @@ class _Memory:
         self._kept = [need.copy for need in needs if need.owner < 0]
         for need in needs:
             self._by_owner[need.owner].append(need)
-        self._saved: dict[int, tuple[int, list[tuple[int, int]]]] = {}
+        self._saved: dict[int, int] = {}  # the position in the order after which a chunk is not needed any more
 
     @property
     def copies(self) -> tuple[Copy, ...]:
@@ -189,33 +189,30 @@ class _Memory:
         needs = self._by_owner[owner]
         self._kept += [need.copy for need in needs if self._position[need.consumer] < now]
         later = [need for need in needs if self._position[need.consumer] >= now]
-        room = self.size - sum(end - start for _, ranges in self._saved.values() for start, end in ranges)
-        ranges = _shortened(_joined(_chunks(need.copy.source, need.copy.size) for need in later), room)
-        if not ranges:
+        last: dict[int, int] = {}
+        for need in later:
+            for chunk in _chunks(need.copy):
+                last[chunk] = max(last.get(chunk, -1), self._position[need.consumer])
+        chunks = sorted(last)[: self.size // CHUNK - len(self._saved)]
+        if not chunks:
             return []
-        self._kept += [need.copy.before(ranges[-1][1]) for need in later if need.copy.source < ranges[-1][1]]
-        self._saved[owner] = max(self._position[need.consumer] for need in later), ranges
-        return [Step("save", start, end - start) for start, end in ranges]
+        self._saved |= {chunk: last[chunk] for chunk in chunks}
+        end = chunks[-1] + CHUNK
+        self._kept += [need.copy.before(end) for need in later if need.copy.source < end]
+        return _steps("save", chunks)
 
     def forget(self, number: int) -> list[Step]:
         """Return what removes the content that is not needed any more after an area was written."""
-        now = self._position[number]
-        over = [owner for owner, (last, _) in self._saved.items() if last <= now]
-        ranges = [range_ for owner in over for range_ in self._saved.pop(owner)[1]]
-        return [Step("forget", start, end - start) for start, end in ranges]
+        chunks = [chunk for chunk, last in self._saved.items() if last <= self._position[number]]
+        for chunk in chunks:
+            del self._saved[chunk]
+        return _steps("forget", chunks)
 
 
-def _shortened(ranges: Iterable[tuple[int, int]], size: int) -> list[tuple[int, int]]:
-    """Return as many of the ranges as have a total of ``size`` bytes, in whole chunks."""
-    kept = []
-    for start, end in ranges:
-        length = min(end - start, size // CHUNK * CHUNK)
-        size -= length
-        if length:
-            kept.append((start, start + length))
-    return kept
+def _chunks(copy: Copy) -> range:
+    """Return the offsets of the whole chunks that contain what is copied."""
+    return range(copy.source - copy.source % CHUNK, copy.source + copy.size, CHUNK)
 
 
-def _chunks(start: int, size: int) -> tuple[int, int]:
-    """Return the whole chunks around a range."""
-    return start - start % CHUNK, -(-(start + size) // CHUNK) * CHUNK
+def _steps(action: Action, chunks: Iterable[int]) -> list[Step]:
+    return [Step(action, start, end - start) for start, end in _joined((chunk, chunk + CHUNK) for chunk in chunks)]
