@@ -59,7 +59,12 @@ def test_a_change_of_one_byte_costs_one_byte():
 
 def test_content_that_did_not_move_is_not_looked_for_elsewhere():
     twice = luck.randbytes(64) * 2
-    assert list(find_copies(twice, twice, [(0, 128)])) == [Copy(0, 0, 128)]
+    assert list(find_copies(twice, twice, [(64, 128)])) == [Copy(64, 64, 64)]
+
+
+def test_repeated_content_that_moved_is_one_copy():
+    often = luck.randbytes(64) * 10
+    assert list(find_copies(often, b"x" + often, [(0, 641)])) == [Copy(1, 0, 640)]
 
 
 def test_bytes_that_are_all_the_same_are_not_copied_but_found_next_to_others():

@@ -10,6 +10,11 @@ import pytest
 from hatch_romfs import LinkError, flash
 from hatch_romfs.board import flash as flashing
 from hatch_romfs.board import flashed
+from hatch_romfs.board.agent import attach
+from hatch_romfs.board.answers import RefusedError
+from hatch_romfs.board.channel import open_channel
+from hatch_romfs.board.copies import Copy, recipe
+from hatch_romfs.board.session import PortOptions, session
 from hatch_romfs.compile.cache import Cache
 from hatch_romfs.sim.board import SimulatedBoard
 from tests.board.boards import SIZE, assert_never_broken, coded, held, is_broken, options, put
@@ -211,3 +216,20 @@ def test_the_cache_is_private_and_keeps_the_latest_images_only(monkeypatch):
     monkeypatch.setattr(flashed, "MOST_BYTES", 1300)
     flashed.remember(b"x" * 600)
     assert {entry.read_bytes()[-1] for entry in folder.iterdir()} == {4, ord("x")}
+
+
+def test_a_board_writes_nothing_that_is_not_what_it_should_be(tmp_path):
+    """And says so, with the flash unchanged."""
+    with SimulatedBoard(options("rp2", put(tmp_path / "rom.bin", OLD.ljust(SIZE, b"\xff")))) as board:
+        with session(PortOptions(board.port)) as found:
+            attach(found.repl, found.board, found.board.partitions[0])
+            channel = open_channel(found.repl, found.board, copies=True)
+            right = recipe([Copy(32_768, 4096, 512)], 32_768, OLD[4096:4608])
+            wrong = recipe([Copy(32_768, 4097, 512)], 32_768, OLD[4096:4608])
+            for bad in (wrong.data, wrong.data[:4]):
+                with pytest.raises(RefusedError, match="ValueError"):
+                    channel.assemble(32_768, 512, bad)
+            assert held(board)[32_768:33_280] == b"\xff" * 512
+            channel.assemble(32_768, 512, right.data)
+            channel.close()
+        assert held(board)[32_768:33_280] == OLD[4096:4608]
