@@ -1,0 +1,57 @@
+"""The cells of the data of a file: the sections of a module, the cells of a nested image, or one cell."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from hatch_romfs.errors import ImageError
+from hatch_romfs.formats import MAGICS
+from hatch_romfs.paths import join
+from hatch_romfs.report.cells import Cell
+from hatch_romfs.report.mpy import mpy_sections
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hatch_romfs.formats.image import Image
+
+_MAX_NESTED: Final = 2
+"""Images inside one another whose content is shown, at most: each level takes stack, and no real image has two."""
+
+
+def content_cells(
+    data: bytes, offset: int, path: str, depth: int, image_cells: Callable[[Image, int], tuple[Cell, ...]]
+) -> list[Cell]:
+    """Return the cells of a file's ``data`` at ``offset``; ``image_cells`` returns those of an image in it."""
+    if path.endswith(".mpy") and (sections := mpy_sections(data)) is not None:
+        return [
+            Cell(offset + section.start, section.size, section.kind, path, section.part, section.memory)
+            for section in sections
+        ]
+    image = _open(data) if depth < _MAX_NESTED else None
+    if image is not None:
+        with image:
+            inner = [
+                cell._replace(offset=offset + cell.offset, path=join(path, cell.path) if cell.path else path)
+                for cell in image_cells(image, depth + 1)
+            ]
+            rest = len(data) - image.size
+        return [*inner, Cell(offset + len(data) - rest, rest, "unused", path)] if rest else inner
+    if not data:
+        return []
+    is_source = path.endswith(".py")
+    return [Cell(offset, len(data), "source" if is_source else "data", path, memory="" if is_source else "flash")]
+
+
+def _open(data: bytes) -> Image | None:
+    """Return the image that the data is, or None. It can be followed by erased flash."""
+    from hatch_romfs.formats.linux.image import LinuxImage  # noqa: PLC0415 - few files are images
+    from hatch_romfs.formats.micropython.image import RomImage  # noqa: PLC0415
+
+    for magic, kind in ((MAGICS["micropython"], RomImage), (MAGICS["linux"], LinuxImage)):
+        if data.startswith(magic):
+            try:
+                return kind(data)
+            except ImageError:
+                return None
+    return None
