@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hatch_romfs.cli.command import Parser, Version, add_common_options, print_json, run, say, tell
+from hatch_romfs.cli.report_options import add_diff_options, add_map_options
 from hatch_romfs.errors import BuildError, ImageError, SettingsError
 
 if TYPE_CHECKING:
@@ -71,6 +72,8 @@ def parser() -> Parser:
     what = running.add_mutually_exclusive_group()
     what.add_argument("-m", dest="module", metavar="MODULE", help="import this module")
     what.add_argument("-c", dest="code", metavar="CODE", help="run this code; without -m and -c, start a prompt")
+    add_map_options(add("map", show_map, "show what fills an image: files, folders, modules, and padding", image=False))
+    add_diff_options(add("diff", show_diff, "show what differs between two images", image=False))
     add("scan", scan, "list the images inside a dump or another file: offset, size, format, and name")
     add("settings", settings, "print the reference of [tool.romfs], or of one key", image=False).add_argument(
         "key", nargs="?", metavar="KEY", help="a key, such as alignment or mpy.arch"
@@ -308,6 +311,20 @@ def run_code(options: argparse.Namespace) -> None:
             f"the code from {options.image} ended with status {status}",
             hint="If an import failed: 'romfs-image tree' lists the files; native code cannot run here.",
         )
+
+
+def show_map(options: argparse.Namespace) -> None:
+    """Show what fills an image."""
+    from hatch_romfs.cli.map import run_map
+
+    run_map(options)
+
+
+def show_diff(options: argparse.Namespace) -> None:
+    """Show what differs between two images."""
+    from hatch_romfs.cli.diff import run_diff
+
+    run_diff(options)
 
 
 def settings(options: argparse.Namespace) -> None:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from hatch_romfs.board.probe import Board
+    from hatch_romfs.builder.build import BuildResult
+    from hatch_romfs.formats.image import Image
 
 # What a command needs is imported when it runs: a plain image needs none of it.
 # ruff: noqa: PLC0415
@@ -54,21 +56,27 @@ def open_source(options: argparse.Namespace, source: Path) -> Iterator[Source]:
     if not source.is_dir():
         yield Source(source, None, options.partition or 0, [])
         return
-    import tempfile
-
-    from hatch_romfs.builder.api import build
-    from hatch_romfs.cli import show
-
     check_folder(source, plain=options.folder)
-    with tempfile.TemporaryDirectory(prefix="hatch-romfs-") as folder:
-        with show.progress(quiet=options.quiet or options.json) as on_progress:
-            out = Path(folder) / "image.romfs"
-            built = build(source, out, image=options.image or "", on_progress=on_progress)
+    with build_temporarily(source, options.image, quiet=options.quiet or options.json) as built:
         partition = built.partition if options.partition is None else options.partition
         image = Source(built.path, built.board, partition, [])
         for warning in built.warnings:
             image.warn(warning)
         yield image
+
+
+@contextmanager
+def build_temporarily(source: Path, image: str | None, *, quiet: bool) -> Iterator[BuildResult]:
+    """Build the image of a project or folder, or one of several, into a file that is removed at the end."""
+    import tempfile
+
+    from hatch_romfs.builder.api import build
+    from hatch_romfs.cli import show
+
+    with tempfile.TemporaryDirectory(prefix="hatch-romfs-") as folder:
+        with show.progress(quiet=quiet) as on_progress:
+            built = build(source, Path(folder) / "image.romfs", image=image or "", on_progress=on_progress)
+        yield built
 
 
 def check_folder(folder: Path, *, plain: bool) -> None:
@@ -107,3 +115,30 @@ def check_content(path: Path, shown: object) -> None:
                 f"{shown}: the image contains no files",
                 hint="Check the sources of the project. --erase clears a partition; --force writes an empty image.",
             )
+
+
+class ReportSource(NamedTuple):
+    """An image to report on, and the size of its partition in bytes, if the project says it."""
+
+    image: Image
+    partition_size: int | None
+    partition: int
+
+
+@contextmanager
+def open_report_source(source: Path, name: str | None, *, quiet: bool) -> Iterator[ReportSource]:
+    """Open an image file, or build the image of a project or of any folder, whose warnings are printed."""
+    from hatch_romfs.formats import open_image
+
+    if not source.is_dir():
+        if name is not None:
+            raise SettingsError(f"--image names one of a project's images, and {source} is not a project")
+        with open_image(source) as image:
+            yield ReportSource(image, None, 0)
+        return
+    with build_temporarily(source, name, quiet=quiet) as built:
+        for warning in () if quiet else built.warnings:
+            warn(warning)
+        with open_image(built.path) as image:
+            image.origin = str(source)
+            yield ReportSource(image, built.limit, built.partition)

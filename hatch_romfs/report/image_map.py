@@ -119,12 +119,15 @@ def map_document(found: ImageMap) -> MapDocument:
 
 
 class Entry:
-    """A file or a folder of a map: its bytes by kind, with everything inside it; ``own`` is without that."""
+    """A file, a folder, or a function of a map.
 
-    __slots__ = ("children", "kinds", "name", "own", "path")
+    ``kinds`` are its bytes by kind, with everything inside it, and ``own`` without that.
+    """
 
-    def __init__(self, name: str, path: str) -> None:
-        self.name, self.path = name, path
+    __slots__ = ("children", "is_function", "kinds", "name", "own", "path")
+
+    def __init__(self, name: str, path: str, *, is_function: bool = False) -> None:
+        self.name, self.path, self.is_function = name, path, is_function
         self.own: Counter[str] = Counter()
         self.kinds: Counter[str] = Counter()
         self.children: dict[str, Entry] = {}
@@ -146,8 +149,8 @@ class Entry:
             yield from child.walk()
 
 
-def entries(cells: Iterable[Cell]) -> Entry:
-    """Return the tree of files and folders that cells belong to."""
+def entries(cells: Iterable[Cell], *, functions: bool = False) -> Entry:
+    """Return the tree of files and folders that cells belong to; ``functions`` adds those of modules below them."""
     root = Entry("", "")
     for cell in cells:
         entry = root
@@ -157,8 +160,19 @@ def entries(cells: Iterable[Cell]) -> Entry:
             path = f"{path}/{name}" if path else name
             entry = entry.children.setdefault(name, Entry(name, path))
             entry.kinds[cell.kind] += cell.size
+        if functions and cell.part:
+            entry = entry.children.setdefault(cell.part, Entry(cell.part, f"{path}:{cell.part}", is_function=True))
+            entry.kinds[cell.kind] += cell.size
         entry.own[cell.kind] += cell.size
     return root
+
+
+def own_sizes(cells: Iterable[Cell]) -> Counter[str]:
+    """Return the bytes of each path, without what is inside it; the path of the image itself is ``""``."""
+    sizes: Counter[str] = Counter()
+    for cell in cells:
+        sizes[cell.path] += cell.size
+    return sizes
 
 
 def by_kind(cells: Iterable[Cell]) -> Counter[str]:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 _LAYOUT_MULTIPLE: Final = 64
 """The smallest multiple at which the padding of a layout ends."""
+_LARGE: Final = 8 << 10
+"""Bytes of the smallest file that begins at a multiple."""
 _EVEN_PADDING: Final = 3
 """Bytes of the record that makes the size of an image even."""
 
@@ -74,9 +76,10 @@ class _Walk:
     def directory(self, at: int, end: int, path: str) -> None:
         before = path
         found = [_Record(*record) for record in read_records(self.view, at, end)]
-        for record, following in zip(found, [*found[1:], None], strict=False):
-            if record.kind not in (records.DIRECTORY, records.FILE):
-                self.other(record, following, path, before)
+        following = _following(found)
+        for record, named in zip(found, following, strict=True):
+            if record is not named:
+                self.other(record, named, path, before)
                 continue
             name, inside = self.name(record.payload, record.end)
             before = join(path, name)
@@ -127,11 +130,23 @@ class _Walk:
             return "metadata" if is_metadata else "comment", path
         if record.end == self.size and record.end - record.start <= _EVEN_PADDING:
             return "size padding", ""
+        is_file = following is not None and following.kind == records.FILE
+        after = join(path, self.name(following.payload, following.end)[0]) if following and is_file else before
         if record.end % _LAYOUT_MULTIPLE == 0:
-            return "layout padding", before
-        if following is not None and following.kind == records.FILE:
-            return "alignment padding", join(path, self.name(following.payload, following.end)[0])
-        return "padding", before
+            is_large = following is not None and following.end - following.start >= _LARGE
+            return "layout padding", after if is_large else before
+        return "alignment padding" if is_file else "padding", after
+
+
+def _following(found: list[_Record]) -> list[_Record | None]:
+    """Return for each record the next one with a name, or itself if it has one."""
+    following: list[_Record | None] = []
+    last = None
+    for record in reversed(found):
+        if record.kind in (records.DIRECTORY, records.FILE):
+            last = record
+        following.append(last)
+    return following[::-1]
 
 
 _SMALL_KINDS: Final = {records.POINTER: "pointer", records.PADDING: "padding"}
