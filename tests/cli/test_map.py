@@ -9,7 +9,7 @@ from hatch_romfs import build, image_map, open_image
 from tests.commands import on_a_terminal, romfs_image
 from tests.projects import make_project
 
-FILES = {
+FILES: dict[str, str | bytes] = {
     "app.py": "def start(value):\n    return [value + n for n in range(3)]\n",
     "lib/driver.py": "class Sensor:\n    def read(self):\n        return 'a string constant that is stored once'\n",
     "models/a.tflite": bytes(range(256)) * 40,
@@ -69,7 +69,8 @@ def test_lines_in_a_pipe_name_every_file_with_its_size(image):
 
 def test_files_are_sorted_as_asked(image):
     def paths(order):
-        rows = re.findall(r"^ +(\d+) +[\d.]+  (.*\.\w+)$", romfs_image("map", image, "--sort", order).stdout, re.M)
+        shown = romfs_image("map", image, "--sort", order).stdout
+        rows = re.findall(r"^ +(\d+) +[\d.]+  (.*\.\w+)$", shown, re.MULTILINE)
         return [path for _, path in rows], [int(size) for size, _ in rows]
 
     assert paths("size")[1] == sorted(paths("size")[1], reverse=True)
