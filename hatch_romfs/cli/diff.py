@@ -52,6 +52,10 @@ def _check(options: argparse.Namespace) -> None:
     """Refuse options that exclude each other, and to overwrite a file that is not a page of this command."""
     if (options.b is None) == (options.port is None):
         raise SettingsError("name either a second image to compare with, or a board with --port")
+    if options.image is not None and not any(
+        source is not None and source.is_dir() for source in (options.a, options.b)
+    ):
+        raise SettingsError("--image names one of a project's images, and there is no project")
     if options.partition is not None and options.port is None:
         raise SettingsError("--partition is for --port")
     if options.json and options.markdown:

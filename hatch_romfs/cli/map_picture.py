@@ -8,11 +8,10 @@ from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.text import Text
 
-from hatch_romfs.cli.map_text import block_paths
 from hatch_romfs.errors import one_line
 from hatch_romfs.report.cells import GROUP_OF, GROUPS
 from hatch_romfs.report.image_map import blocks, by_group, by_kind, entries
-from hatch_romfs.report.rows import Row, notes, title, tree_rows
+from hatch_romfs.report.rows import Row, block_paths, notes, title, tree_rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

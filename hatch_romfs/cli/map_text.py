@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from hatch_romfs.cli.command import say
 from hatch_romfs.paths import show_name
 from hatch_romfs.report.image_map import blocks, by_kind, entries
-from hatch_romfs.report.rows import notes, shown_name, sort_key, title
+from hatch_romfs.report.rows import block_paths, notes, shown_name, sort_key, title
 
 if TYPE_CHECKING:
     import argparse
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 _MOST_GROWN = 20
 """The number of paths that have grown that are listed."""
-_MOST_PATHS = 4
-"""The number of files that are named in the line of an erase block."""
 
 
 def print_map(found: ImageMap, options: argparse.Namespace) -> None:
@@ -39,16 +37,10 @@ def print_map(found: ImageMap, options: argparse.Namespace) -> None:
         _print_blocks(found, options.blocks)
 
 
-def block_paths(paths: tuple[str, ...]) -> str:
-    """Return the files in an erase block as text."""
-    more = f" and {len(paths) - _MOST_PATHS} more" if len(paths) > _MOST_PATHS else ""
-    return ", ".join(map(show_name, paths[:_MOST_PATHS])) + more
-
-
 def _print_files(found: ImageMap, order: str, *, functions: bool) -> None:
     root = entries(found.cells, functions=functions)
-    say(f"\n{'size':>10} {'%':>6}  path".removeprefix("\n"))
-    rows = [(entry, folder) for entry, folder in _walk(root, "")]
+    say(f"{'size':>10} {'%':>6}  path")
+    rows = list(_walk(root, ""))
     key = sort_key(order)
     for entry, folder in rows if order == "path" else sorted(rows, key=lambda row: (key(row[0]), row[1])):
         say(f"{entry.size:>10} {_percent(entry.size, found.size):>6}  {show_name(folder)}{shown_name(entry)}")

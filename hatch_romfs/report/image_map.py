@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Iterable, Iterator
 
-    from hatch_romfs.formats.image import Image
+    from hatch_romfs.formats.image import Image, ImageContent
 
 
 class ImageMap(NamedTuple):
@@ -88,8 +88,8 @@ def make_map(image: Image, partition: int | None = None) -> ImageMap:
 
 
 def _image_cells(image: Image, depth: int) -> tuple[Cell, ...]:
-    def contents(data: bytes, offset: int, path: str) -> list[Cell]:
-        return content_cells(data, offset, path, depth, _image_cells)
+    def contents(content: ImageContent, path: str) -> list[Cell]:
+        return content_cells(content, path, depth, _image_cells)
 
     return (linux_cells if image.format == "linux" else micropython_cells)(image, contents)
 
@@ -195,7 +195,7 @@ def by_memory(cells: Iterable[Cell]) -> Counter[str]:
     """Return the bytes of modules that stay in flash, and those that are copied to RAM, when they are imported."""
     sizes: Counter[str] = Counter()
     for cell in cells:
-        if cell.path.endswith(".mpy"):
+        if GROUP_OF[cell.kind] in ("code", "constants"):
             sizes[cell.memory] += cell.size
     return sizes
 

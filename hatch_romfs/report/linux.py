@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hatch_romfs.formats.image import ImageContent
 from hatch_romfs.formats.linux import headers
 from hatch_romfs.formats.linux.reader import Reader
 from hatch_romfs.paths import decode_name, join
@@ -15,11 +16,11 @@ if TYPE_CHECKING:
     from hatch_romfs.formats.image import Image
     from hatch_romfs.report.cells import Cell
 
-    ContentCells = Callable[[bytes, int, str], list[Cell]]
+    ContentCells = Callable[[ImageContent, str], list[Cell]]
 
 
 def linux_cells(image: Image, content_cells: ContentCells) -> tuple[Cell, ...]:
-    """Return the cells of a valid image; ``content_cells`` returns those of data, by its offset and path."""
+    """Return the cells of a valid image; ``content_cells`` returns those of the data of a path."""
     walk = _Walk(image, content_cells)
     walk.structure(0, len(walk.reader.name(headers.UNIT)), "header", "")
     if walk.reader.first < walk.reader.size:
@@ -66,8 +67,7 @@ class _Walk:
         if header.kind == headers.SYMLINK:
             self.cells.add(header.data, header.end, "link target", path)
         else:
-            content = bytes(self.view[header.data : header.end])
-            self.cells.extend(self.content_cells(content, header.data, path))
+            self.cells.extend(self.content_cells(ImageContent(self.view, header.data, header.size), path))
         end = min(headers.padded(header.end), self.reader.size)
         self.cells.add(header.end, end, "alignment padding", path)
         self.used.append((header.data, end, path))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from hatch_romfs.formats.image import image_content
+from hatch_romfs.formats.image import ImageContent, image_content
 from hatch_romfs.formats.micropython import metadata, records
 from hatch_romfs.formats.micropython.walk import read_number, read_records
 from hatch_romfs.paths import join
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from hatch_romfs.formats.image import Image
     from hatch_romfs.report.cells import Cell
 
-    ContentCells = Callable[[bytes, int, str], list[Cell]]
+    ContentCells = Callable[[ImageContent, str], list[Cell]]
 
 _LAYOUT_MULTIPLE: Final = 64
 """The smallest multiple at which the padding of a layout ends."""
@@ -29,7 +29,7 @@ _EVEN_PADDING: Final = 3
 
 
 def micropython_cells(image: Image, content_cells: ContentCells) -> tuple[Cell, ...]:
-    """Return the cells of a valid image; ``content_cells`` returns those of data, by its offset and path."""
+    """Return the cells of a valid image; ``content_cells`` returns those of the data of a path."""
     walk = _Walk(image, content_cells)
     magic = len(records.MAGIC)
     walk.cells.add(0, magic, "header", "")
@@ -99,8 +99,8 @@ class _Walk:
         for record in (_Record(*record) for record in read_records(self.view, at, end)):
             if record.kind == records.VERBATIM:
                 self.head(record, path)
-                data = bytes(self.view[record.payload : record.end])
-                self.cells.extend(self.content_cells(data, record.payload, path))
+                content = ImageContent(self.view, record.payload, record.end - record.payload)
+                self.cells.extend(self.content_cells(content, path))
             else:
                 self.cells.add(record.start, record.end, _SMALL_KINDS.get(record.kind, "unused"), path)
 
@@ -112,8 +112,8 @@ class _Walk:
         first, after = (bisect_left(self.data, (offset,)) for offset in (record.payload, record.end))
         for data in self.data[first:after]:
             self.cells.add(at, data.start, kind, owner)
-            content = bytes(self.view[data.start : data.end])
-            self.cells.extend(self.content_cells(content, data.start, data.path))
+            content = ImageContent(self.view, data.start, data.end - data.start)
+            self.cells.extend(self.content_cells(content, data.path))
             at = data.end
         self.cells.add(at, record.end, kind, owner)
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 _SMALL: Final = 200
 """A file smaller than this part of the image is shown together with others."""
+_MOST_PATHS: Final = 4
+"""The number of files that are named in the line of an erase block."""
 _ORDER: Final = {group: number for number, group in enumerate(GROUPS)}
 
 
@@ -99,3 +101,9 @@ def notes(found: ImageMap) -> Iterator[str]:
 def blocks_sentence(diff: ImageDiff) -> str:
     """Return how many erase blocks a flash would write."""
     return f"{len(diff.changed_blocks):,} of {diff.blocks:,} erase blocks of {diff.block_size:,} bytes would be written"
+
+
+def block_paths(paths: tuple[str, ...]) -> str:
+    """Return the files in an erase block as text."""
+    more = f" and {len(paths) - _MOST_PATHS} more" if len(paths) > _MOST_PATHS else ""
+    return ", ".join(map(show_name, paths[:_MOST_PATHS])) + more

@@ -50,7 +50,6 @@ class ImageModel {
     this.root = new Entry("", "", null);
     this.entries = data.paths.map((path) => this.entry(path));
     this.byPath = new Map(this.entries.map((entry) => [entry.path, entry]));
-    this.data_offsets = new Map();
     let offset = 0;
     for (let at = 0; at < this.count; at++) {
       this.starts[at] = offset;
@@ -61,7 +60,6 @@ class ImageModel {
       offset += cell.size;
     }
     this.starts[this.count] = offset;
-    for (const entry of this.entries) this.byPath.set(entry.path, entry);
   }
   entry(path) {
     let entry = this.root;
