@@ -11,7 +11,7 @@ from rich.text import Text
 from hatch_romfs.errors import one_line
 from hatch_romfs.report.cells import GROUP_OF, GROUPS
 from hatch_romfs.report.image_map import blocks, by_group, by_kind, entries
-from hatch_romfs.report.rows import Row, block_paths, notes, title, tree_rows
+from hatch_romfs.report.rows import Row, block_paths, notes, title, top_entries, tree_rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -108,7 +108,7 @@ class _Picture:
         """Print folders and files as a tree with bars."""
         root = entries(self.found.cells, functions=everything)
         rows = list(tree_rows(root, root.size, order, everything=everything))
-        largest = max((child.size for child in root.children.values()), default=0)
+        largest = max((child.size for child in top_entries(root)), default=0)
         widths = self.columns([cell_len(row.guide + one_line(row.name)) for row in rows], largest)
         if rows:
             heading = f"{'':{widths[0]}}  {'size':>{widths[2]}} {'%':>6}"
@@ -120,7 +120,7 @@ class _Picture:
         """Return the columns of names, bars, and sizes."""
         size = max(len(f"{largest:,}"), 4)
         rest = min(self.width, _WIDEST) - size - 7 - 4
-        name = min(max(names, default=0), max(rest - max(rest // 2, _SHORTEST_BAR), _SHORTEST_NAME))
+        name = min(max(names, default=0), max(rest - max(rest // 3, _SHORTEST_BAR), _SHORTEST_NAME))
         bar = rest - name
         return name, bar if bar >= _SHORTEST_BAR else 0, size
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from hatch_romfs.cli.command import say
 from hatch_romfs.paths import show_name
 from hatch_romfs.report.image_map import blocks, by_kind, entries
-from hatch_romfs.report.rows import block_paths, notes, shown_name, sort_key, title
+from hatch_romfs.report.rows import block_paths, notes, shown_name, sort_key, title, top_entries
 
 if TYPE_CHECKING:
     import argparse
@@ -47,7 +47,8 @@ def _print_files(found: ImageMap, order: str, *, functions: bool) -> None:
 
 
 def _walk(entry: Entry, folder: str) -> Iterator[tuple[Entry, str]]:
-    for _, child in sorted(entry.children.items()):
+    children = top_entries(entry) if not entry.path else entry.children.values()
+    for child in sorted(children, key=lambda child: child.name):
         yield child, folder
         yield from _walk(child, f"{child.path}{':' if child.path.endswith('.mpy') else '/'}")
 
@@ -84,6 +85,6 @@ def print_budgets(budgets: list[Budget], grown: list[Growth]) -> None:
         say("")
         say(f"{'size':>10} {'growth':>10}  path (grown since the baseline)")
     for row in grown[:_MOST_GROWN]:
-        say(f"{row.after:>10} {row.after - row.before:>+10}  {row.path or '(the image itself)'}")
+        say(f"{row.after:>10} {row.after - row.before:>+10}  {row.path or '(image)'}")
     if len(grown) > _MOST_GROWN:
         say(f"and {len(grown) - _MOST_GROWN} more")

@@ -9,7 +9,7 @@ from hatch_romfs.errors import one_line
 from hatch_romfs.paths import show_name
 from hatch_romfs.report.image_diff import STATUSES
 from hatch_romfs.report.image_map import by_group, by_kind, entries
-from hatch_romfs.report.rows import blocks_sentence, notes, shown_name, sort_key, title
+from hatch_romfs.report.rows import blocks_sentence, notes, shown_name, sort_key, title, top_entries
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -31,9 +31,9 @@ def map_markdown(found: ImageMap, budgets: Sequence[Budget] = (), grown: Sequenc
     if budgets:
         lines += ["", *_table(("", "budget", "size", "limit", "used"), map(_budget_row, budgets))]
     if grown:
-        rows = ((code(row.path or "/"), _bytes(row.after), f"{row.after - row.before:+,}") for row in grown)
+        rows = ((code(row.path or "(image)"), _bytes(row.after), f"{row.after - row.before:+,}") for row in grown)
         lines += ["", *_table(("grown since the baseline", "size", "growth"), rows)]
-    top = sorted(root.children.values(), key=sort_key(sort))
+    top = sorted(top_entries(root), key=sort_key(sort))
     lines += ["", *_table(("path", "size", "share"), (_entry_row(entry, "", found.size) for entry in top))]
     lines += ["", *_table(("part", "size", "share"), (_row(*part, found.size) for part in groups.most_common()))]
     lines += ["", *(f"- {note}" for note in notes(found))]

@@ -49,7 +49,7 @@ def shown_name(entry: Entry) -> str:
 
 def tree_rows(entry: Entry, total: int, order: str, *, everything: bool, guide: str = "") -> Iterator[Row]:
     """Yield the rows below an entry. Unless ``everything`` is wanted, small ones of a folder are one row."""
-    children = sorted(entry.children.values(), key=sort_key(order))
+    children = sorted(top_entries(entry) if not entry.path else entry.children.values(), key=sort_key(order))
     small = [] if everything else [child for child in children if child.size * _SMALL < total]
     if len(small) > 1:
         children = [child for child in children if child not in small] + [_together(small)]
@@ -58,6 +58,13 @@ def tree_rows(entry: Entry, total: int, order: str, *, everything: bool, guide: 
         yield Row(f"{guide}{'└── ' if is_last else '├── '}", shown_name(child), child)
         inner = f"{guide}{'    ' if is_last else '│   '}"
         yield from tree_rows(child, total, order, everything=everything, guide=inner)
+
+
+def top_entries(root: Entry) -> list[Entry]:
+    """Return what is in the root, and an entry for the bytes of the image itself, so that all sizes add up."""
+    itself = Entry("(image)", "(image)")
+    itself.kinds.update(root.own)
+    return [*root.children.values(), *([itself] if itself.size else [])]
 
 
 def _together(small: list[Entry]) -> Entry:

@@ -67,6 +67,14 @@ def test_lines_in_a_pipe_name_every_file_with_its_size(image):
     assert "equal files are stored once, which saves 10,240 bytes" in shown
 
 
+def test_the_sizes_at_the_top_add_up_to_the_image(image):
+    rows = re.findall(
+        r"^ +(\d+) +[\d.]+  ([^/\n]+/?)$", romfs_image("map", image).stdout.split("kind")[0], re.MULTILINE
+    )
+    assert {path for _, path in rows} == {"app.mpy", "lib/", "models/", "small/", "(image)"}
+    assert sum(int(size) for size, _ in rows) == image.stat().st_size
+
+
 def test_files_are_sorted_as_asked(image):
     def paths(order):
         shown = romfs_image("map", image, "--sort", order).stdout
