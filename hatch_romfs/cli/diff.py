@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from hatch_romfs.builder.output import check_replaceable, write_output
-from hatch_romfs.cli.command import print_json, tell
+from hatch_romfs.cli.command import print_json, say, tell
 from hatch_romfs.cli.source import open_report_source
 from hatch_romfs.errors import ImageError, SettingsError
 from hatch_romfs.report.image_diff import BLOCK, compare, diff_document
@@ -32,12 +32,13 @@ _EMPTY = b"\xd2\xcd\x31\x00"
 def run_diff(options: argparse.Namespace) -> None:
     """Show what differs; exit with 1 if anything does."""
     _check(options)
-    quiet = options.quiet or options.json
+    progress = not options.json
     with ExitStack() as stack:
-        first = stack.enter_context(open_report_source(options.a, _name(options, options.a), quiet=quiet))
+        first = stack.enter_context(open_report_source(options.a, _name(options, options.a), progress=progress))
         if options.port is None:
             before = first.image
-            after = stack.enter_context(open_report_source(options.b, _name(options, options.b), quiet=quiet)).image
+            second = stack.enter_context(open_report_source(options.b, _name(options, options.b), progress=progress))
+            after = second.image
             diff = compare(before, after, options.blocks or BLOCK)
         else:
             partition = first.partition if options.partition is None else options.partition
@@ -52,10 +53,6 @@ def _check(options: argparse.Namespace) -> None:
     """Refuse options that exclude each other, and to overwrite a file that is not a page of this command."""
     if (options.b is None) == (options.port is None):
         raise SettingsError("name either a second image to compare with, or a board with --port")
-    if options.image is not None and not any(
-        source is not None and source.is_dir() for source in (options.a, options.b)
-    ):
-        raise SettingsError("--image names one of a project's images, and there is no project")
     if options.partition is not None and options.port is None:
         raise SettingsError("--partition is for --port")
     if options.json and options.markdown:
@@ -69,7 +66,8 @@ def _check(options: argparse.Namespace) -> None:
 def _name(options: argparse.Namespace, source: Path) -> str | None:
     """Return the name of one of several images, for a source that can have several."""
     name: str | None = options.image
-    return name if source.is_dir() else None
+    sources = [one for one in (options.a, options.b) if one is not None]
+    return name if source.is_dir() or not any(one.is_dir() for one in sources) else None
 
 
 @contextmanager
@@ -81,9 +79,8 @@ def _board_image(options: argparse.Namespace, partition: int) -> Iterator[tuple[
     from hatch_romfs.cli import show
     from hatch_romfs.formats.micropython.image import RomImage
 
-    quiet = options.quiet or options.json
-    port = PortOptions(options.port, on_message=ignore_message if quiet else tell)
-    with show.progress(quiet=quiet) as on_event:
+    port = PortOptions(options.port, on_message=ignore_message if options.json else tell)
+    with show.progress(quiet=options.json) as on_event:
         target, data = read_partition(port, partition=partition, on_event=on_event)
     try:
         image = RomImage(data or _EMPTY)
@@ -105,7 +102,9 @@ def _write(options: argparse.Namespace, diff: ImageDiff) -> None:
         from hatch_romfs.report.markdown import diff_markdown
 
         sys.stdout.write(diff_markdown(diff))
-    elif not options.quiet:
+    elif options.html:
+        say(f"{options.html}: {'equal' if diff.is_equal else 'different'}")
+    else:
         from hatch_romfs.cli.diff_text import print_diff
 
         print_diff(diff, everything=options.verbose)

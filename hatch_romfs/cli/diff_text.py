@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Final
 
-from hatch_romfs.cli.command import say
+from hatch_romfs.cli.command import print_line
 from hatch_romfs.errors import one_line
 from hatch_romfs.paths import show_name
 from hatch_romfs.report.image_diff import STATUSES
@@ -77,7 +77,7 @@ class _Printer:
 
     def line(self, text: str, style: str = "") -> None:
         if self.console is None:
-            say(text)
+            print_line(text)
             return
         from rich.text import Text  # noqa: PLC0415
 

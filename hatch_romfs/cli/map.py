@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from hatch_romfs.builder.output import check_replaceable, write_output
-from hatch_romfs.cli.command import print_json, warn
+from hatch_romfs.cli.command import print_json, say, warn
 from hatch_romfs.cli.source import open_report_source
 from hatch_romfs.errors import BuildError, SettingsError
 from hatch_romfs.report.budget import (
@@ -35,8 +35,7 @@ def run_map(options: argparse.Namespace) -> None:
     _check_outputs(options)
     limits = read_budgets(options.budget) if options.budget else {}
     before = read_baseline(options.baseline) if options.baseline else None
-    quiet = options.quiet or options.json
-    with open_report_source(options.source, options.image, quiet=quiet) as source:
+    with open_report_source(options.source, options.image, progress=not options.json) as source:
         found = make_map(source.image, options.partition_size or source.partition_size)
     budgets = check_budgets(found, limits)
     for budget in budgets:
@@ -85,13 +84,14 @@ def _write(options: argparse.Namespace, found: ImageMap, budgets: list[Budget], 
         from hatch_romfs.report.markdown import map_markdown
 
         sys.stdout.write(map_markdown(found, budgets, grown, sort=options.sort))
-    elif not options.quiet:
-        from hatch_romfs.cli.map_text import print_map
+    else:
+        from hatch_romfs.cli.map_text import print_budgets, print_map
 
-        print_map(found, options)
-        if budgets or options.baseline:
-            from hatch_romfs.cli.map_text import print_budgets
-
+        if options.html:
+            say(f"{options.html}: the map of {found.size:,} bytes")
+        else:
+            print_map(found, options)
+        if budgets or grown:
             print_budgets(budgets, grown)
 
 

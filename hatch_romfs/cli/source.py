@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from hatch_romfs.cli.command import warn
-from hatch_romfs.errors import SettingsError
+from hatch_romfs.errors import ImageError, SettingsError
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
+    from pathlib import Path
 
     from hatch_romfs.board.probe import Board
     from hatch_romfs.builder.build import BuildResult
@@ -57,7 +57,7 @@ def open_source(options: argparse.Namespace, source: Path) -> Iterator[Source]:
         yield Source(source, None, options.partition or 0, [])
         return
     check_folder(source, plain=options.folder)
-    with build_temporarily(source, options.image, quiet=options.quiet or options.json) as built:
+    with build_temporarily(source, options.image, progress=not options.json) as built:
         partition = built.partition if options.partition is None else options.partition
         image = Source(built.path, built.board, partition, [])
         for warning in built.warnings:
@@ -66,17 +66,34 @@ def open_source(options: argparse.Namespace, source: Path) -> Iterator[Source]:
 
 
 @contextmanager
-def build_temporarily(source: Path, image: str | None, *, quiet: bool) -> Iterator[BuildResult]:
+def build_temporarily(source: Path, image: str | None, *, progress: bool) -> Iterator[BuildResult]:
     """Build the image of a project or folder, or one of several, into a file that is removed at the end."""
-    import tempfile
-
     from hatch_romfs.builder.api import build
     from hatch_romfs.cli import show
+    from romfs_manifest.shared.temporary import TemporaryFolder
 
-    with tempfile.TemporaryDirectory(prefix="hatch-romfs-") as folder:
-        with show.progress(quiet=quiet) as on_progress:
-            built = build(source, Path(folder) / "image.romfs", image=image or "", on_progress=on_progress)
+    with TemporaryFolder() as folder:
+        with show.progress(quiet=not progress) as on_progress:
+            built = build(source, folder / "image.romfs", image=image or "", on_progress=on_progress)
         yield built
+
+
+def open_image_file(path: Path, name: str | None = None, offset: int | None = None) -> Image:
+    """Open an image file, a part of a dump, or an image inside a wheel, of which ``name`` can name one of several."""
+    from hatch_romfs.formats import open_image
+
+    try:
+        image = open_image(path, offset=offset)
+    except ImageError:
+        from hatch_romfs.images.wheel import is_wheel, open_in_wheel
+
+        if offset is not None or not is_wheel(path):
+            raise
+        return open_in_wheel(path, name)
+    if name is not None:
+        image.close()
+        raise SettingsError(f"--image names one of a wheel's images, and {path} is not a wheel")
+    return image
 
 
 def check_folder(folder: Path, *, plain: bool) -> None:
@@ -126,19 +143,15 @@ class ReportSource(NamedTuple):
 
 
 @contextmanager
-def open_report_source(source: Path, name: str | None, *, quiet: bool) -> Iterator[ReportSource]:
+def open_report_source(source: Path, name: str | None, *, progress: bool) -> Iterator[ReportSource]:
     """Open an image file, or build the image of a project or of any folder, whose warnings are printed."""
-    from hatch_romfs.formats import open_image
-
     if not source.is_dir():
-        if name is not None:
-            raise SettingsError(f"--image names one of a project's images, and {source} is not a project")
-        with open_image(source) as image:
+        with open_image_file(source, name) as image:
             yield ReportSource(image, None, 0)
         return
-    with build_temporarily(source, name, quiet=quiet) as built:
-        for warning in () if quiet else built.warnings:
+    with build_temporarily(source, name, progress=progress) as built:
+        for warning in built.warnings:
             warn(warning)
-        with open_image(built.path) as image:
+        with open_image_file(built.path) as image:
             image.origin = str(source)
             yield ReportSource(image, built.limit, built.partition)

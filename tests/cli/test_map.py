@@ -209,5 +209,5 @@ def test_no_other_file_is_overwritten(image, tmp_path):
 
 def test_options_that_exclude_each_other_are_refused(image):
     assert "--json and --markdown" in romfs_image("map", image, "--json", "--markdown", status=2).stderr
-    assert "--image names one" in romfs_image("map", image, "--image", "x", status=2).stderr
+    assert "is not a wheel" in romfs_image("map", image, "--image", "x", status=2).stderr
     assert "must be a size" in romfs_image("map", image, "--blocks", "4Q", status=2).stderr
