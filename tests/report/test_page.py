@@ -40,7 +40,7 @@ def browser():
     executable = judges.command("chromium")
     playwright = pytest.importorskip("playwright.sync_api")
     with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=executable, args=["--no-sandbox"])
+        browser = started.chromium.launch(executable_path=executable, args=["--no-sandbox"], timeout=120_000)
         yield browser
         browser.close()
 

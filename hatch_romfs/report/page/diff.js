@@ -17,7 +17,7 @@ function showDiff(data) {
     ]);
     return { model, treemap, strip, section };
   });
-  const filter = controls("Filter changes", statuses, () => fill());
+  const filter = controls("Filter changes", "all changes", statuses, () => fill());
   const size = (value) => (value === null ? "" : bytes(value));
   const growth = (row) => (row.after ?? 0) - (row.before ?? 0);
   const signed = (value) => (value > 0 ? `+${bytes(value)}` : bytes(value).replace("-", "\u2212"));

@@ -14,7 +14,7 @@ function showMap(data) {
   const strip = new Strip(model, {
     ...view, block: data.block, label: "The partition, record by record. Arrow keys move, Enter opens the file.",
   });
-  const filter = controls("Filter files", [...model.root.kinds.keys()].sort(), () => fill());
+  const filter = controls("Filter files", "all kinds", [...model.root.kinds.keys()].sort(), () => fill());
   const link = (entry) => make("button", { type: "button", text: entry.path || "(image)", onclick: () => go(entry.path) });
   const bar = (row) => make("span", { class: "bar", style: {
     background: colorOf(row, row.mainKind), width: `${Math.max(1, (100 * row.size) / largest)}%`,

@@ -46,10 +46,10 @@ class Table {
   }
 }
 
-function controls(label, kinds, onChange) {
+function controls(label, all, kinds, onChange) {
   const text = make("input", { type: "search", placeholder: "part of a path", "aria-label": label, oninput: onChange });
-  const options = ["", ...kinds].map((kind) => make("option", { value: kind, text: kind || "all kinds" }));
-  const kind = make("select", { "aria-label": "Kind", onchange: onChange }, options);
+  const options = ["", ...kinds].map((kind) => make("option", { value: kind, text: kind || all }));
+  const kind = make("select", { "aria-label": all, onchange: onChange }, options);
   const count = make("p", { class: "count", role: "status" });
   const element = make("div", { class: "controls" }, [text, kind, count]);
   return { element, count, text: () => text.value.toLowerCase(), kind: () => kind.value };
