@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 from hatch_romfs.compile.header import read_header
 from hatch_romfs.errors import ImageError
 from hatch_romfs.formats.micropython.walk import read_number
+from hatch_romfs.report.bytecode import stored_names
 from hatch_romfs.report.cells import Memory, Section
 from hatch_romfs.report.static_names import static_name
 from romfs_manifest.shared.mpy import MPY_VERSION
@@ -156,10 +157,20 @@ class _Reader:
         flags = self.native_data(kind, part) if kind in (_VIPER, _ASM) else 0
         children = self.number() if first & _HAS_CHILDREN else 0
         self.end("record", part)
-        for number in range(1, children + 1):
-            self.function(_qualified("" if part == _MODULE else part, f"<function {number}>"), depth + 1)
+        names = self.child_names(prelude.code, stop) if prelude is not None and kind == _BYTECODE else {}
+        for number in range(children):
+            name = names.get(number) or f"<function {number + 1}>"
+            self.function(_qualified("" if part == _MODULE else part, name), depth + 1)
         if flags & _RELOCATES:
             self.relocations(part)
+
+    def child_names(self, start: int, end: int) -> dict[int, str]:
+        """Return the names that bytecode stores the functions inside it under."""
+        try:
+            stored = stored_names(self.data[start:end])
+        except (ImageError, IndexError):
+            return {}
+        return {child: self.names[name] for child, name in stored.items() if name < len(self.names)}
 
     def native_data(self, kind: int, part: str) -> int:
         """Read the numbers and the data after the code of a viper or assembler function; return its flags."""

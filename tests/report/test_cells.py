@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hatch_romfs.errors import ImageError
 from hatch_romfs.formats.linux import headers
 from hatch_romfs.formats.linux.image import LinuxImage
 from hatch_romfs.formats.linux.layout import lay_out as lay_out_linux
@@ -171,3 +172,22 @@ def test_erase_blocks_add_up_to_the_image_and_the_rest_of_the_last_block(root, b
     assert [inside.number for inside in listed] == list(range(-(-found.size // block)))
     assert all(inside.groups.total() == block for inside in listed)
     assert sum(inside.groups["free"] for inside in listed) == -found.size % block
+
+
+SEEDS = [
+    bytes(rom_image(tree({"a/x": b"x" * 90, "n.romfs": MAGIC + b"\x00", "e": None}), metadata=METADATA).view),
+    bytes(rom_image(tree({"b": b"x" * 70, "c": b"x" * 70}), same={"c": "b"}, align=lambda _: 16, stable=True).view),
+]
+
+
+@given(seed=st.sampled_from(SEEDS), changes=st.lists(st.tuples(st.integers(0, 600), st.integers(0, 255)), max_size=4))
+@settings(deadline=None, max_examples=200)
+def test_cells_tile_every_damaged_image_that_the_reader_accepts(seed, changes):
+    data = bytearray(seed)
+    for at, value in changes:
+        data[at % len(data)] = value
+    try:
+        image = RomImage(bytes(data))
+    except ImageError:
+        return
+    assert_tiled(make_map(image))

@@ -119,9 +119,31 @@ def test_native_code_of_every_architecture_adds_up(arch, tmp_path, disassemble):
     data = compiled(NATIVE, tmp_path, f"-march={arch}")
     sections = mpy_sections(data)
     assert_complete(sections, data)
-    assert {"total", "<function 2>"} <= sizes(sections, "native code").keys()
+    assert {"total", "total.<lambda>", "fill"} == sizes(sections, "native code").keys()
     if disassemble is not None:
         assert_agrees(sections, disassemble(tmp_path / "module.mpy"))
+
+
+def test_a_function_without_a_name_of_its_own_has_that_under_which_it_is_stored(tmp_path):
+    source = (
+        "def outer(flag):\n"
+        "    while flag and outer(flag - 1) > 10000000:\n"
+        "        for n in range(1000): outer(n)\n"
+        "    @micropython.viper\n"
+        "    def local(a: int) -> int:\n"
+        "        return a\n"
+        "    return local\n"
+        "class Timer:\n"
+        "    @property\n"
+        "    @micropython.viper\n"
+        "    def ticks(self) -> int:\n"
+        "        return 1\n"
+        "    @micropython.viper\n"
+        "    def stop(self, after: int = 3) -> int:\n"
+        "        return 2\n"
+    )
+    sections = mpy_sections(compiled(source, tmp_path, "-march=armv7m"))
+    assert list(sizes(sections, "native code")) == ["outer.<function 1>", "Timer.ticks", "Timer.stop"]
 
 
 def test_architecture_flags_are_part_of_the_header(tmp_path):
