@@ -314,11 +314,26 @@ def read(
 ) -> bytes:
     """Return the image that a partition holds, or with ``whole`` all of its bytes, held against the board's hash."""
     options = port if isinstance(port, PortOptions) else PortOptions(port)
+    data = read_partition(options, partition=partition, whole=whole, on_event=on_event, trace=trace)[1]
+    if not data:
+        raise BoardError(f"partition {partition} holds no image", hint="--whole reads it all the same.")
+    return data
+
+
+def read_partition(
+    options: PortOptions,
+    *,
+    partition: int = 0,
+    whole: bool = False,
+    on_event: Report = ignore_progress,
+    trace: Trace | None = None,
+) -> tuple[Partition, bytes]:
+    """Return a partition and the image in it, as ``read`` does; the image is empty if there is none."""
     with session(options, trace) as found:
         target = checks.choose_partition(found.board, partition)
-        if not whole and target.image_size is None:
-            raise BoardError(f"partition {partition} holds no image", hint="--whole reads it all the same.")
         size = target.geometry.size if whole else target.image_size or 0
+        if not size:
+            return target, b""
         attach(found.repl, found.board, target)
         data = bytearray()
         for piece in fetch(found.repl, 0, size):
@@ -327,7 +342,7 @@ def read(
         how = algorithm(found.board)
         if how != "bytes" and partition_hash(found.repl, found.board, size) != HASHES[how](bytes(data)):
             raise VerifyError("the data that arrived is not what the board holds", hint="Run the same command again.")
-        return bytes(data)
+        return target, bytes(data)
 
 
 def erase(
