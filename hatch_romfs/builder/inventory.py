@@ -40,7 +40,7 @@ def describe(image: Image, tree: Directory, settings: Settings, root: Path) -> b
         "mpy_cross": release(compilers.pop()) if compilers else None,
         "lock_sha256": hashlib.sha256((root / LOCK).read_bytes()).hexdigest() if settings.dependencies else None,
         "files": [
-            {"path": path, "source": sources[path].source, **facts, "compiled": _compiled(sources[path], settings.mpy)}
+            {**_provenance(path, sources[path]), **facts, "compiled": _compiled(sources[path], settings.mpy)}
             for path, facts in _file_facts(image).items()
         ],
     }
@@ -85,6 +85,11 @@ def _file_facts(image: Image) -> dict[str, dict[str, object]]:
         place = {"offset": data.offset, "size": data.size, "alignment": data.alignment}
         facts[path] = {**place, "sha256": digest.hexdigest()}
     return facts
+
+
+def _provenance(path: str, file: File) -> dict[str, object]:
+    """Return where a file comes from."""
+    return {"path": path, "from": file.layer, "package": file.package, "source": file.source}
 
 
 def _compiled(file: File, mpy: Mpy | None) -> dict[str, object] | None:

@@ -81,9 +81,11 @@ def package_files(settings: Settings, root: Path, warnings: list[str]) -> Iterat
         check_lock(lock, settings.dependencies)
         index = os.environ.get(INDEX_VARIABLE)
         found = fetch(lock, user_cache(), root=root, index=index, on_warning=warnings.append)
-    origins = {file.target: f"{package} of {LOCK}" for package in lock.packages for file in package.files}
+    packages = {file.target: str(package) for package in lock.packages for file in package.files}
     for target, data in found.items():
-        yield target, File(MemoryContent(data), origins[target], verbatim=target.endswith(".mpy"))
+        package = packages[target]
+        origin, is_compiled = f"{package} of {LOCK}", target.endswith(".mpy")
+        yield target, File(MemoryContent(data), origin, verbatim=is_compiled, layer="package", package=package)
 
 
 def _evaluate(path: Path, source: ManifestSource, root: Path) -> Manifest:
@@ -123,7 +125,8 @@ def _file(entry: Entry, trusted: list[Path]) -> File:
             content = MemoryContent(read_entry(entry))
     root = trusted[0]
     source = real.relative_to(root).as_posix() if real.is_relative_to(root) else None
-    return File(content, origin, optimize=entry.opt, verbatim=entry.kind != "mpy", source=source)
+    verbatim = entry.kind != "mpy"
+    return File(content, origin, optimize=entry.opt, verbatim=verbatim, source=source, layer="manifest")
 
 
 def _disk_content(path: Path, real: Path, trusted: list[Path]) -> DiskContent:

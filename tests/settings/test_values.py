@@ -41,6 +41,8 @@ def test_an_empty_table_means_the_defaults():
         board=None,
         partition=0,
         layout="compact",
+        base=None,
+        base_exclude=(),
     )
 
 
@@ -100,6 +102,8 @@ GOOD = [
     ("partition", 1, 1),
     ("layout", "compact", "compact"),
     ("layout", "stable", "stable"),
+    ("base", "vendor/v1.romfs", "vendor/v1.romfs"),
+    ("base-exclude", ["models/", "!models/a"], ("models/", "!models/a")),
     # keys of rooms that are not built yet may say what is so anyway
     ("inventory", False, False),
     ("embed", False, False),
@@ -136,6 +140,9 @@ WRONG_TYPES = [
     ("share", dt.time(1), "true or false, not a date or time"),
     # 0 is no stand-in for false where a key may only have its default
     ("inventory", 0, "true or false, not an integer"),
+    ("base", "", "the path of a file"),
+    ("base", ["a"], "a file, not an array"),
+    ("base-exclude", "x", "an array, each item a gitignore pattern, not a string"),
 ]
 
 BAD = [
