@@ -122,7 +122,8 @@ class File(NamedTuple):
     ``.mpy`` that is verbatim was compiled elsewhere. ``source`` is the path of the file on disk, relative to the
     project and with ``/``, or None if there is none or it depends on the machine. ``alignment``, in bytes, is what the
     content itself needs, in addition to what the settings ask for. ``layer`` is what it was taken from, and
-    ``package`` the name and the version of a mip package. A file of a base is never changed.
+    ``package`` the name and the version of a mip package, whose ``license`` is an SPDX expression if the file states
+    one. A file of a base is never changed.
     """
 
     content: Content
@@ -134,6 +135,7 @@ class File(NamedTuple):
     alignment: int = 1
     layer: Layer = "source"
     package: str | None = None
+    license: str | None = None
 
     @property
     def size(self) -> int:

@@ -67,7 +67,7 @@ NESTED = "image.alignment image.layout image.metadata image.mpy image.share " + 
 SOURCE = f"path to include exclude image {NESTED}"
 TABLE = (
     "format sources lib lib-dir exclude alignment mpy manifest dependencies filename size metadata share linux images"
-    " inventory embed board partition directory backend layout base base-exclude"
+    " inventory embed board partition directory backend layout base base-exclude sbom"
 )
 INNER = {
     "sources": SOURCE,

@@ -53,6 +53,7 @@ class BuildResult(NamedTuple):
     inventory: Path | None = None
     excluded: tuple[str, ...] = ()
     layout_cost: int = 0
+    sbom: Path | None = None
 
 
 def build_image(
@@ -84,6 +85,7 @@ def build_image(
         inventory=job.inventory,
         excluded=collected.excluded,
         layout_cost=image.size - image.compact_size,
+        sbom=job.sbom,
     )
 
 
@@ -101,6 +103,11 @@ def _check_outputs(job: Job) -> None:
         from hatch_romfs.builder.inventory import START  # noqa: PLC0415 - few builds write one
 
         check_replaceable(job.inventory, "inventory", START)
+    if job.sbom:
+        from hatch_romfs.builder import sbom  # noqa: PLC0415
+
+        sbom.check_installed(job.settings.where("sbom"))
+        check_replaceable(job.sbom, "software bill of materials", sbom.START)
 
 
 def _check_size(image: PackedImage, settings: Settings) -> None:
@@ -139,19 +146,25 @@ def _write_outputs(job: Job, image: PackedImage, on_progress: Report) -> str:
             chunks = c_source(chunks, image.size, job.emit, image.alignment)
         with replace_output(job.out) as temporary:
             write_new(temporary, chunks)
-            if job.inventory:
-                # The image is what gets flashed, so it is replaced last. If the build is interrupted in between, the
-                # hashes differ.
-                write_output(job.inventory, [_inventory(job, temporary, image.tree)])
+            # The image is what gets flashed, so it is replaced last. If the build is interrupted in between, the hashes
+            # differ.
+            for out, document in _documents(job, temporary, image.tree):
+                write_output(out, [document])
         return digest.hexdigest()
 
 
-def _inventory(job: Job, path: Path, tree: Directory) -> bytes:
-    """Return the inventory of an image that was written to ``path``."""
-    from hatch_romfs.builder.inventory import describe  # noqa: PLC0415 - few builds write one
+def _documents(job: Job, path: Path, tree: Directory) -> list[tuple[Path, bytes]]:
+    """Return the path and the content of each document about an image that was written to ``path``."""
+    documents = []
+    if job.inventory or job.sbom:
+        from hatch_romfs.builder import inventory, sbom  # noqa: PLC0415 - few builds write any
 
-    with open_image(path) as image:
-        return describe(image, tree, job.settings, job.root)
+        with open_image(path) as image:
+            if job.inventory:
+                documents.append((job.inventory, inventory.describe(image, tree, job.settings, job.root)))
+            if job.sbom:
+                documents.append((job.sbom, sbom.describe(image, tree, job)))
+    return documents
 
 
 def _gather(chunks: Chunks) -> Iterator[bytes | memoryview]:

@@ -42,9 +42,14 @@ class Job(NamedTuple):
         return self.out.with_name(f"{self.out.name}.json") if self.settings.inventory and not self.emit else None
 
     @property
+    def sbom(self) -> Path | None:
+        """The path of the software bill of materials, if the settings ask for one; C source has none."""
+        return self.out.with_name(f"{self.out.name}.cdx.json") if self.settings.sbom and not self.emit else None
+
+    @property
     def outputs(self) -> tuple[Path, ...]:
         """Every file that the build writes."""
-        return tuple(filter(None, (self.out, self.inventory)))
+        return tuple(filter(None, (self.out, self.inventory, self.sbom)))
 
 
 def project_jobs(project: Project, directory: Path, find_version: Callable[[], str]) -> dict[str, Job]:

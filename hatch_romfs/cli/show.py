@@ -69,6 +69,7 @@ def result_document(built: BuildResult) -> dict[str, object]:
         "inventory": built.inventory and str(built.inventory),
         "excluded": list(built.excluded),
         "layout_cost": built.layout_cost,
+        "sbom": built.sbom and str(built.sbom),
     }
 
 

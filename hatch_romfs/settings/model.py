@@ -362,3 +362,9 @@ class Settings(Model):
     base_exclude: tuple[str, ...] = key(
         ListOf(PATTERN), "Patterns, matched against paths inside `base`, of what does not stay.", default=[]
     )
+    sbom: bool = key(
+        Bool(),
+        "Whether to write a software bill of materials (CycloneDX) beside the image, `{filename}.cdx.json`; with"
+        " `embed`, also into the wheel. It needs the extra `sbom`.",
+        default=False,
+    )
