@@ -49,6 +49,7 @@ OPTIONS = {
     "romfs-image verify": f"--inventory {COMMON}",
     "romfs-image run": f"-m -c {COMMON}",
     "romfs-image settings": COMMON,
+    "romfs-image import-openmv": COMMON,
     "romfs-flash": "--version --installed --image --port --partition --query --verify --read --erase --list-ports"
     f" --files --whole --dry-run --full --force --no-reset --baudrate --dtr --rts"
     f" --wait --folder --serve --no-boot --watch --run --monitor --autostart --yes -vv {COMMON}",

@@ -71,6 +71,8 @@ def parser() -> Parser:
     what = running.add_mutually_exclusive_group()
     what.add_argument("-m", dest="module", metavar="MODULE", help="import this module")
     what.add_argument("-c", dest="code", metavar="CODE", help="run this code; without -m and -c, start a prompt")
+    openmv = add("import-openmv", import_openmv, "print a romfs_config.json of OpenMV as [tool.romfs]", image=False)
+    openmv.add_argument("file", type=Path, metavar="FILE", help="the file, in the folder of its board")
     add("scan", scan, "list the images inside a dump or another file: offset, size, format, and name")
     add("settings", settings, "print the reference of [tool.romfs], or of one key", image=False).add_argument(
         "key", nargs="?", metavar="KEY", help="a key, such as alignment or mpy.arch"
@@ -308,6 +310,13 @@ def run_code(options: argparse.Namespace) -> None:
             f"the code from {options.image} ended with status {status}",
             hint="If an import failed: 'romfs-image tree' lists the files; native code cannot run here.",
         )
+
+
+def import_openmv(options: argparse.Namespace) -> None:
+    """Print the table that an OpenMV configuration becomes."""
+    from hatch_romfs.cli.settings import import_openmv as show_table
+
+    show_table(options)
 
 
 def settings(options: argparse.Namespace) -> None:
