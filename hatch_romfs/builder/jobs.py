@@ -115,6 +115,7 @@ def _check_distinct(jobs: dict[str, Job]) -> None:
         places = [str(path) for path in job.outputs]
         if job.settings.embed:
             places.append(f"{embedded_path(job)} in the wheel")
+            places += [f"sboms/{job.sbom.name} in the wheel"] if job.sbom else []
         for place in places:
             other = owners.setdefault(place.casefold(), image)
             if other != image:

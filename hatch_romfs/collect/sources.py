@@ -215,7 +215,8 @@ def _warnings(tree: Directory) -> Iterator[str]:
     if not tree.entries:
         yield _EMPTY
     for name in ("boot.py", "main.py", "boot.mpy", "main.mpy"):
-        if isinstance(tree.entries.get(name), File):
+        file = tree.entries.get(name)
+        if isinstance(file, File) and file.layer != "base":
             yield (
                 f"{name} at the root of an image does not run at boot: boards look for it in their writable filesystem"
             )

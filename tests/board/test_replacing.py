@@ -5,6 +5,7 @@ import pty
 import subprocess
 import sys
 
+import pexpect
 import pytest
 
 from hatch_romfs import flash
@@ -15,8 +16,9 @@ from hatch_romfs.formats.micropython.layout import lay_out
 from hatch_romfs.formats.micropython.metadata import Metadata
 from hatch_romfs.formats.micropython.writer import image_chunks
 from hatch_romfs.sim.board import SimulatedBoard
-from tests import foreign
+from tests import foreign, judges
 from tests.board.boards import FAMILIES, held, options, put
+from tests.projects import make_project
 from tests.trees import tree
 
 FILES = {f"firmware/{number:02}.bin": bytes([number]) * (300 + number * 7) for number in range(38)}
@@ -28,6 +30,7 @@ def image_of(files, name="app", version="1.0"):
     return b"".join(image_chunks(lay_out(tree(files), metadata=Metadata(name, version) if name else None)))
 
 
+PYPROJECT = '[project]\nname = "app"\nversion = "1.0"\n[tool.romfs]\n'
 VENDOR_IMAGE = image_of(VENDOR, "openmv", "4.7")
 
 
@@ -188,6 +191,35 @@ def test_nobody_is_asked_about_an_image_of_the_same_name_or_with_yes(ours, tmp_p
             assert status == 0
             assert "[y/N]" not in shown
         assert held(board).startswith(ours.read_bytes())
+
+
+def test_watch_replaces_no_other_image_on_a_terminal_unless_it_may(tmp_path):
+    app = make_project(tmp_path / "app", {"pyproject.toml": PYPROJECT, "src/shared.txt": "1"})
+    with board_with(VENDOR_IMAGE, tmp_path) as board:
+        for more, expected in (
+            ([], "error: partition 0: the image openmv 4.7 has 39 files"),
+            (["--yes"], r"wrote [1-9]\d* of"),
+            ([], r"wrote 0 of"),
+        ):
+            arguments = [str(app), "--watch", "--port", str(board.port), *more]
+            child = pexpect.spawn(judges.command("romfs-flash"), arguments, encoding="utf-8", timeout=60, echo=False)
+            child.expect(expected)
+            kept = held(board).startswith(VENDOR_IMAGE)
+            assert kept == expected.startswith("error")
+            child.close(force=True)
+
+
+def test_an_image_read_from_a_board_can_be_the_base_of_the_next_one(tmp_path, romfs_flash):
+    app = make_project(
+        tmp_path / "app", {"pyproject.toml": f'{PYPROJECT}base = "vendor.romfs"\n', "src/a.py": "x = 1\n"}
+    )
+    with board_with(VENDOR_IMAGE, tmp_path) as board:
+        assert romfs_flash("--read", app / "vendor.romfs", "--port", board.port).status == 0
+        assert (app / "vendor.romfs").read_bytes() == VENDOR_IMAGE
+        ran = romfs_flash(app, "--port", board.port)
+        assert ran.err == "partition 0: the image openmv 4.7 will be replaced; the new one has all of its files\n"
+        listed = romfs_flash("--query", "--files", "--json", "--port", board.port).document["partitions"][0]["entries"]
+    assert {entry["path"] for entry in listed if entry["type"] == "file"} == {*VENDOR, "a.mpy"}
 
 
 def test_yes_is_for_writing(romfs_flash):

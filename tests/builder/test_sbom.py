@@ -231,6 +231,17 @@ def test_hatch_writes_it_beside_the_image_and_cleans_it(tmp_path):
     read(root / "dist/My.app.romfs.cdx.json")
 
 
+def test_two_images_cannot_have_one_place_in_the_wheel(tmp_path):
+    images = "".join(f'[tool.romfs.images.{name}]\ndirectory = "{name}"\nembed = "app/{name}.romfs"\n' for name in "ab")
+    table = f'{HEAD}sbom = true\nfilename = "x.romfs"\nsources = ["src"]\n{images}'.replace(
+        'base = "vendor.romfs"\n', ""
+    )
+    head = '[build-system]\nrequires = ["hatch-romfs"]\nbuild-backend = "hatch_romfs.plugins.setuptools"\n'
+    root = make_project(tmp_path / "project", {"pyproject.toml": head + table, "src/app.py": "x = 1\n"})
+    with pytest.raises(SettingsError, match=r"a and b would both be written to sboms/x.romfs.cdx.json in the wheel"):
+        build_all(root)
+
+
 def test_an_embedded_one_goes_where_pep_770_says(tmp_path, wheelhouse):
     for system in SYSTEMS:
         root = make(tmp_path / system, system)
