@@ -18,7 +18,7 @@ FUNCTIONS = {
     "build": "source out overrides cache emit image on_progress",
     "build_all": "source overrides cache on_progress",
     "erase": "port partition on_event trace",
-    "flash": "image port partition force full dry_run reset on_board on_event on_flashed trace",
+    "flash": "image port partition force full dry_run reset on_board on_event on_replace on_flashed trace",
     "image_diff": "a b block",
     "image_map": "image",
     "installed_image": "name image",
@@ -54,9 +54,10 @@ OPTIONS = {
     "romfs-image diff": f"--image --port --partition --blocks --html --markdown {COMMON}",
     "romfs-image run": f"-m -c {COMMON}",
     "romfs-image settings": COMMON,
+    "romfs-image import-openmv": COMMON,
     "romfs-flash": "--version --print-completion --installed --image --port --partition --query --verify --read --erase"
     f" --list-ports --files --whole --dry-run --full --force --no-reset --baudrate --dtr --rts"
-    f" --wait --folder --serve --no-boot --watch --run --monitor --autostart -vv {COMMON}",
+    f" --wait --folder --serve --no-boot --watch --run --monitor --autostart --yes -vv {COMMON}",
     "romfs-manifest": "-h --help --version --print-completion",
     "romfs-manifest show": f"--var --library {COMMON}",
     "romfs-manifest lock": f"--upgrade --form --index --cache {COMMON}",
@@ -72,7 +73,7 @@ NESTED = "image.alignment image.layout image.metadata image.mpy image.share " + 
 SOURCE = f"path to include exclude image {NESTED}"
 TABLE = (
     "format sources lib lib-dir exclude alignment mpy manifest dependencies filename size metadata share linux images"
-    " inventory embed board partition directory backend layout"
+    " inventory embed board partition directory backend layout base base-exclude sbom"
 )
 INNER = {
     "sources": SOURCE,

@@ -55,6 +55,7 @@ class BuildResult(NamedTuple):
     excluded: tuple[str, ...] = ()
     layout_cost: int = 0
     c_files: CFiles | None = None
+    sbom: Path | None = None
 
     def __repr__(self) -> str:
         content = f"{self.size:,} bytes, {self.files:,} files, {len(self.warnings):,} warnings"
@@ -94,6 +95,7 @@ def build_image(
         excluded=collected.excluded,
         layout_cost=image.size - image.compact_size,
         c_files=c_files,
+        sbom=job.sbom,
     )
 
 
@@ -111,6 +113,11 @@ def _check_outputs(job: Job) -> None:
         from hatch_romfs.builder.inventory import START  # noqa: PLC0415 - few builds write one
 
         check_replaceable(job.inventory, "inventory", START)
+    if job.sbom:
+        from hatch_romfs.builder import sbom  # noqa: PLC0415
+
+        sbom.check_installed(job.settings.where("sbom"))
+        check_replaceable(job.sbom, "software bill of materials", sbom.START)
 
 
 def _check_size(image: PackedImage, settings: Settings) -> None:
@@ -147,19 +154,25 @@ def _write_outputs(job: Job, image: PackedImage, chunks: Chunks) -> CFiles | Non
         return write_c_files(job.out, chunks, image.size, job.emit, image.alignment)
     with replace_output(job.out) as temporary:
         write_new(temporary, chunks)
-        if job.inventory:
-            # The image is what gets flashed, so it is replaced last. If the build is interrupted in between, the hashes
-            # differ.
-            write_output(job.inventory, [_inventory(job, temporary, image.tree)])
+        # The image is what gets flashed, so it is replaced last. If the build is interrupted in between, the hashes
+        # differ.
+        for out, document in _documents(job, temporary, image.tree):
+            write_output(out, [document])
     return None
 
 
-def _inventory(job: Job, path: Path, tree: Directory) -> bytes:
-    """Return the inventory of an image that was written to ``path``."""
-    from hatch_romfs.builder.inventory import describe  # noqa: PLC0415 - few builds write one
+def _documents(job: Job, path: Path, tree: Directory) -> list[tuple[Path, bytes]]:
+    """Return the path and the content of each document about an image that was written to ``path``."""
+    documents = []
+    if job.inventory or job.sbom:
+        from hatch_romfs.builder import inventory, sbom  # noqa: PLC0415 - few builds write any
 
-    with open_image(path) as image:
-        return describe(image, tree, job.settings, job.root)
+        with open_image(path) as image:
+            if job.inventory:
+                documents.append((job.inventory, inventory.describe(image, tree, job.settings, job.root)))
+            if job.sbom:
+                documents.append((job.sbom, sbom.describe(image, tree, job)))
+    return documents
 
 
 def _gather(chunks: Chunks) -> Iterator[bytes | memoryview]:

@@ -82,6 +82,7 @@ def result_document(built: BuildResult) -> dict[str, object]:
         "inventory": built.inventory and str(built.inventory),
         "excluded": list(built.excluded),
         "layout_cost": built.layout_cost,
+        "sbom": built.sbom and str(built.sbom),
     }
     if built.c_files:
         array, size, header = built.c_files
