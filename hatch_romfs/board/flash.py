@@ -11,6 +11,8 @@ from hatch_romfs.board import checks
 from hatch_romfs.board.agent import attach, fetch, partition_hash, scan
 from hatch_romfs.board.autostart import read_main
 from hatch_romfs.board.channel import open_channel
+from hatch_romfs.board.delta import is_possible, make_copying_plan, memory_for
+from hatch_romfs.board.flashed import find_old_image, remember
 from hatch_romfs.board.hashes import HASHES, algorithm, fast_algorithm
 from hatch_romfs.board.mperrno import EINVAL, describe
 from hatch_romfs.board.plan import Block, digests, make_plan, spans
@@ -56,7 +58,8 @@ class FlashResult:
 
     ``size`` is the image's in bytes, ``sent`` and ``received`` are bytes on the wire. ``rewritten`` counts how often a
     block had to be written again, ``resent`` how many frames the line lost. ``mounted`` says whether the board was seen
-    to mount the image after its reset, None where that was left out.
+    to mount the image after its reset, None where that was left out. ``copied`` bytes of those that were written were
+    on the board already, at another place.
     """
 
     board: Board
@@ -68,6 +71,11 @@ class FlashResult:
     rewritten: int
     mounted: bool | None
     resent: int = 0
+    copied: int = 0
+
+    def __repr__(self) -> str:
+        where = f"partition {self.partition.number} of {self.board!r}"
+        return f"<{type(self).__name__}: {self.size:,} bytes in {where}, {self.plan!r}, mounted={self.mounted}>"
 
 
 def query(port: str | PortOptions | None = None, *, trace: Trace | None = None) -> Board:
@@ -91,6 +99,7 @@ def flash(  # noqa: PLR0913 - the options of a command
     on_replace: OnReplace | None = None,
     on_flashed: OnFlashed = ignore_result,
     trace: Trace | None = None,
+    name: str = "",
 ) -> FlashResult:
     """Write an image file into a partition of a board, so that a cut at any moment leaves nothing broken that mounts.
 
@@ -98,9 +107,9 @@ def flash(  # noqa: PLR0913 - the options of a command
     firmware refuses, ``full`` also the blocks that are right already, ``dry_run`` nothing at all. ``on_board`` is
     told what board was found, before anything is checked or erased; ``on_event`` what is being done, how much of it,
     and of how much, in bytes. ``on_replace`` is called before anything is erased if the partition holds another image;
-    the write does not begin if it raises an exception. Without it, nobody asks the board for the files of that image.
-    ``on_flashed`` is called while the board is still at its prompt, after a reset without
-    ``boot.py``.
+    the write does not begin if it raises an exception. Without it, the board is not asked for the files of that image.
+    ``on_flashed`` is called while the board is still at its prompt, after a reset without ``boot.py``. ``name`` is what
+    messages call the image instead of its path.
 
     Raises ImageError, LinkError, BoardError before anything is erased, and VerifyError.
     """
@@ -108,7 +117,7 @@ def flash(  # noqa: PLR0913 - the options of a command
     with open_image(image) as opened:
         opened.check()
         if opened.format != "micropython":
-            raise BoardError(f"{image} is no MicroPython image", hint="No board mounts it as its ROMFS.")
+            raise BoardError(f"{name or image} is not a MicroPython image", hint="Boards do not mount Linux romfs.")
         with session(options, trace) as found:
             found.reset = reset
             on_board(found.board)
@@ -155,8 +164,8 @@ def flash_on(  # noqa: PLR0913 - the options of a command
     plan, writer = _write(found, target, data, full=full, dry_run=dry_run, on_event=on_event, before_write=before_write)
     mounted = _reset(found, data, on_event) if found.reset and not dry_run and partition == 0 else None
     sent, received = found.link.sent, found.link.received
-    rewritten, resent = (writer.rewritten, writer.channel.resent) if writer else (0, 0)
-    return FlashResult(found.board, target, plan, len(data), sent, received, rewritten, mounted, resent)
+    rewritten, resent, copied = (writer.rewritten, writer.channel.resent, writer.copied) if writer else (0, 0, 0)
+    return FlashResult(found.board, target, plan, len(data), sent, received, rewritten, mounted, resent, copied)
 
 
 def _copied(image: Image) -> memoryview:
@@ -189,13 +198,15 @@ def _write(  # noqa: PLR0913 - what flash was asked for
     if not plan.writes:
         # The comparison was a quick one: this is the proof.
         if partition_hash(found.repl, found.board, len(image)) == hash_of(image):
+            remember(bytes(image))
             return plan, None
         plan = _full_plan(image, target.geometry)
-    with _channel(found) as channel:
+    with _channel(found, copies=bool(plan.copies)) as channel:
         writer = Writer(channel, image, target.geometry, hash_of, on_event, target.head)
         with _reporting_state(writer, target.number):
             writer.carry_out(plan, partial(_full_plan, image))
     _complete(found, target.number)
+    remember(bytes(image))
     return plan, writer
 
 
@@ -209,7 +220,12 @@ def _compare(
     there = scan(found.repl, target, len(image), how)
     on_event(Progress("comparing", len(image), len(image)))
     equal = [want == block.digest for want, block in zip(wanted, there, strict=True)]
-    return make_plan(len(image), wanted, there, target.geometry, full=full), equal
+    geometry, memory = target.geometry, memory_for(found.board.free)
+    if not full and memory and is_possible(geometry):
+        old = find_old_image(found.repl, found.board, target, there, len(image))
+        if old is not None:
+            return make_copying_plan(old, bytes(image), wanted, there, geometry, memory), equal
+    return make_plan(len(image), wanted, there, geometry, full=full), equal
 
 
 def _full_plan(image: memoryview, geometry: Geometry) -> Plan:
@@ -255,8 +271,8 @@ def _complete(found: Session, partition: int) -> None:
 
 
 @contextmanager
-def _channel(found: Session) -> Iterator[Channel]:
-    channel = open_channel(found.repl, found.board)
+def _channel(found: Session, *, copies: bool = False) -> Iterator[Channel]:
+    channel = open_channel(found.repl, found.board, copies=copies)
     try:
         yield channel
     except LinkError:
@@ -293,8 +309,12 @@ def verify(  # noqa: PLR0913 - the options of a command
     on_board: OnBoard = ignore_board,
     on_event: Report = ignore_progress,
     trace: Trace | None = None,
+    name: str = "",
 ) -> Board:
-    """Compare a partition with an image file; raises VerifyError that names the first block that differs."""
+    """Compare a partition with an image file; raises VerifyError that names the first block that differs.
+
+    ``name`` is what messages call the image instead of its path.
+    """
     options = port if isinstance(port, PortOptions) else PortOptions(port)
     with open_image(image) as opened:
         opened.check()
@@ -312,8 +332,8 @@ def verify(  # noqa: PLR0913 - the options of a command
     if differing:
         first = f"block {differing[0]} at {differing[0] * target.geometry.block:#x}"
         raise VerifyError(
-            f"{len(differing)} of {len(wanted)} blocks differ from {image}, the first of them {first}",
-            hint="'romfs-flash IMAGE' writes what differs.",
+            f"{len(differing)} of {len(wanted)} blocks differ from {name or image}, the first of them {first}",
+            hint=f"'romfs-flash {name or image}' writes what differs.",
         )
     return found.board
 
@@ -328,11 +348,26 @@ def read(
 ) -> bytes:
     """Return the image that a partition holds, or with ``whole`` all of its bytes, held against the board's hash."""
     options = port if isinstance(port, PortOptions) else PortOptions(port)
+    data = read_partition(options, partition=partition, whole=whole, on_event=on_event, trace=trace)[1]
+    if not data:
+        raise BoardError(f"partition {partition} holds no image", hint="--whole reads it all the same.")
+    return data
+
+
+def read_partition(
+    options: PortOptions,
+    *,
+    partition: int = 0,
+    whole: bool = False,
+    on_event: Report = ignore_progress,
+    trace: Trace | None = None,
+) -> tuple[Partition, bytes]:
+    """Return a partition and the image in it, as ``read`` does; the image is empty if there is none."""
     with session(options, trace) as found:
         target = checks.choose_partition(found.board, partition)
-        if not whole and target.image_size is None:
-            raise BoardError(f"partition {partition} holds no image", hint="--whole reads it all the same.")
         size = target.geometry.size if whole else target.image_size or 0
+        if not size:
+            return target, b""
         attach(found.repl, found.board, target)
         data = bytearray()
         for piece in fetch(found.repl, 0, size):
@@ -341,7 +376,7 @@ def read(
         how = algorithm(found.board)
         if how != "bytes" and partition_hash(found.repl, found.board, size) != HASHES[how](bytes(data)):
             raise VerifyError("the data that arrived is not what the board holds", hint="Run the same command again.")
-        return bytes(data)
+        return target, bytes(data)
 
 
 def erase(

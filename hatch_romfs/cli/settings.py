@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hatch_romfs.cli.command import print_json, say, warn
+from hatch_romfs.cli.command import print_json, print_line, warn
 from hatch_romfs.errors import SettingsError
 from hatch_romfs.settings.boards import boards
 from hatch_romfs.settings.openmv import MAX_BYTES, import_config
@@ -48,4 +48,4 @@ def import_openmv(options: argparse.Namespace) -> None:
 
 def _say_lines(text: str) -> None:
     for line in text.split("\n"):
-        say(line)
+        print_line(line)
