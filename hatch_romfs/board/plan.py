@@ -81,6 +81,9 @@ class Plan:
     kept: int
     copies: tuple[Copy, ...] = ()
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {len(self.steps):,} steps, {self.writes:,} bytes to write, {self.kept:,} kept>"
+
     @property
     def writes(self) -> int:
         """The number of bytes of the image that will be written."""
