@@ -306,7 +306,8 @@ def run_code(options: argparse.Namespace) -> None:
         show_error(
             f"the code from {options.image} ended with status {result.status}", hint if result.import_failed else None
         )
-    sys.exit(result.status)
+    if result.status:
+        sys.exit(result.status)
 
 
 def settings(options: argparse.Namespace) -> None:
