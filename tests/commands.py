@@ -33,7 +33,7 @@ def finished(
     return done
 
 
-def on_a_terminal(*arguments: object, columns: int = 100) -> str:
+def on_a_terminal(*arguments: object, columns: int = 100, status: int = 0) -> str:
     """Run the command with a terminal for its output, and return what that showed."""
     inside, outside = pty.openpty()
     env = os.environ | {"TERM": "xterm-256color", "COLUMNS": str(columns)}
@@ -51,7 +51,7 @@ def on_a_terminal(*arguments: object, columns: int = 100) -> str:
             break
         shown += part
     os.close(inside)
-    assert process.wait(30) == 0
+    assert process.wait(30) == status
     return shown.decode()
 
 

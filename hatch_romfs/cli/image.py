@@ -20,6 +20,7 @@ from hatch_romfs.cli.command import (
     tell,
 )
 from hatch_romfs.cli.emit import add_emit_options, read_array
+from hatch_romfs.cli.report_options import add_diff_options, add_map_options
 from hatch_romfs.errors import ImageError, SettingsError
 
 if TYPE_CHECKING:
@@ -85,6 +86,8 @@ def parser() -> Parser:
     what = running.add_mutually_exclusive_group()
     what.add_argument("-m", dest="module", metavar="MODULE", help="import this module")
     what.add_argument("-c", dest="code", metavar="CODE", help="run this code; without -m and -c, start a prompt")
+    add_map_options(add("map", show_map, "show what fills an image: files, folders, modules, and padding", image=False))
+    add_diff_options(add("diff", show_diff, "show what differs between two images", image=False))
     add("scan", scan, "list the images inside a dump or another file: offset, size, format, and name")
     add("settings", settings, "print the reference of [tool.romfs], or of one key", image=False).add_argument(
         "key", nargs="?", metavar="KEY", help="a key, such as alignment or mpy.arch"
@@ -310,6 +313,20 @@ def run_code(options: argparse.Namespace) -> None:
         sys.exit(result.status)
 
 
+def show_map(options: argparse.Namespace) -> None:
+    """Show what fills an image."""
+    from hatch_romfs.cli.map import run_map
+
+    run_map(options)
+
+
+def show_diff(options: argparse.Namespace) -> None:
+    """Show what differs between two images."""
+    from hatch_romfs.cli.diff import run_diff
+
+    run_diff(options)
+
+
 def settings(options: argparse.Namespace) -> None:
     """Print the reference of the settings."""
     from hatch_romfs.cli.settings import settings as show_settings
@@ -327,21 +344,12 @@ def _offset(text: str) -> int:
 
 def _open_named(options: argparse.Namespace) -> Image:
     """Open the image that the options name: a file, a part of a dump, or one inside a wheel."""
-    try:
-        image = _open(options.image, options.offset)
-    except ImageError:
-        from hatch_romfs.images.wheel import is_wheel, open_in_wheel
+    from hatch_romfs.cli.source import open_image_file
 
-        if options.offset is not None or not is_wheel(options.image):
-            raise
-        return open_in_wheel(options.image, options.name)
-    if options.name is not None:
-        image.close()
-        raise SettingsError(f"--image names one of a wheel's images, and {options.image} is not a wheel")
-    return image
+    return open_image_file(options.image, options.name, options.offset)
 
 
-def _open(path: Path, offset: int | None = None) -> Image:
+def _open(path: Path) -> Image:
     from hatch_romfs.formats import open_image
 
-    return open_image(path, offset=offset)
+    return open_image(path)
