@@ -27,6 +27,7 @@ def check_replaceable(out: Path, what: str, *magics: bytes) -> None:
     """
     try:
         target = resolve_output(out)
+        check_output_folder(out.parent)
         if not target.exists():
             return
         if not target.is_file():
@@ -39,6 +40,16 @@ def check_replaceable(out: Path, what: str, *magics: bytes) -> None:
         article = "an" if what[0].lower() in "aeiou" else "a"
         raise SettingsError(
             f"{out} already exists and is not {article} {what}", hint="Choose another output, or remove this file."
+        )
+
+
+def check_output_folder(folder: Path) -> None:
+    """Raise SettingsError if a file is where a folder for output should be, or where one above it should be."""
+    existing = next((path for path in (folder, *folder.parents) if os.path.lexists(path)), None)
+    if existing is not None and not existing.is_dir():
+        raise SettingsError(
+            f"{existing} is not a folder, so nothing can be written into it",
+            hint="Remove or rename it, or choose another output.",
         )
 
 

@@ -12,12 +12,11 @@ from io import TextIOWrapper
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 from hatch_romfs.cli.completion import PrintCompletion
-from hatch_romfs.errors import ImageError, RomfsError, SettingsError, one_line
+from hatch_romfs.errors import INTERRUPTED, ImageError, RomfsError, SettingsError, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-INTERRUPTED = 130
 RED, YELLOW, CYAN = 31, 33, 36
 
 
@@ -60,6 +59,15 @@ class Parser(argparse.ArgumentParser):
             suggestion = next(filter(None, (did_you_mean(word, self._option_string_actions) for word in options)), "")
             self.error(f"unrecognized arguments: {' '.join(unknown)}{suggestion}")
         return parsed, []
+
+
+def add_command(
+    commands: argparse._SubParsersAction[Parser], name: str, action: Callable[[argparse.Namespace], None], help_: str
+) -> Parser:
+    """Add one of a program's commands, and return its parser; ``action`` runs it."""
+    added = commands.add_parser(name, help=help_, description=f"{help_[0].upper()}{help_[1:]}.")
+    added.set_defaults(run=action)
+    return added
 
 
 class Version(argparse.Action):
@@ -193,12 +201,16 @@ def _fail(error: RomfsError, arguments: Sequence[str]) -> int:
         print_json({"error": body})
     if {"-v", "--verbose"} & set(arguments):
         _show_traceback(error)
-    # Errors have escaped their text themselves.
-    sys.stderr.write(f"{label('error', RED, sys.stderr)} {error.message}\n")
-    if error.hint:
-        start = f"\n{label('hint', CYAN, sys.stderr)} " if sys.stderr.isatty() else ""
-        sys.stderr.write(f"{start}{error.hint}\n")
+    show_error(error.message, error.hint)
     return error.status
+
+
+def show_error(message: str, hint: str | None) -> None:
+    """Print an error on standard error; both texts can be printed as they are, like those of a RomfsError."""
+    sys.stderr.write(f"{label('error', RED, sys.stderr)} {message}\n")
+    if hint:
+        start = f"\n{label('hint', CYAN, sys.stderr)} " if sys.stderr.isatty() else ""
+        sys.stderr.write(f"{start}{hint}\n")
 
 
 def _show_traceback(error: BaseException) -> None:

@@ -121,6 +121,7 @@ def flash(options: argparse.Namespace) -> None:
             on_event=on_event,
             on_flashed=lambda found, done: _after(options, found, done),
             trace=_trace(options),
+            name=str(source),
         )
     if not options.run:
         _show_result(options, done, image.warnings)
@@ -228,6 +229,7 @@ def verify(options: argparse.Namespace) -> None:
             on_board=image.check_board,
             on_event=on_event,
             trace=_trace(options),
+            name=str(options.verify),
         )
     if options.json:
         document = {"board": board.machine, "partition": image.partition, "verified": True, "warnings": image.warnings}

@@ -9,16 +9,18 @@ from typing import TYPE_CHECKING
 
 from hatch_romfs.cli.command import (
     Parser,
+    add_command,
     add_common_options,
     add_program_options,
     print_json,
     print_line,
     run,
     say,
+    show_error,
     tell,
 )
 from hatch_romfs.cli.emit import add_emit_options, read_array
-from hatch_romfs.errors import BuildError, ImageError, SettingsError
+from hatch_romfs.errors import ImageError, SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -55,13 +57,16 @@ def parser() -> Parser:
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True, prog=top.prog)
 
     def add(name: str, action: Callable[[argparse.Namespace], None], help_: str, *, image: bool = True) -> Parser:
-        added: Parser = commands.add_parser(name, help=help_, description=f"{help_[0].upper()}{help_[1:]}.")
-        added.set_defaults(run=action)
+        added = add_command(commands, name, action, help_)
         if image:
-            added.add_argument("image", type=Path, metavar="IMAGE", help="an image file")
+            or_wheel = ", or a wheel that contains one" if name in _WITH_OFFSET else ""
+            added.add_argument("image", type=Path, metavar="IMAGE", help=f"an image file{or_wheel}")
         if name in _WITH_OFFSET:
             added.add_argument(
                 "--offset", type=_offset, metavar="BYTES", help="where the image begins in a dump, such as 0x1000"
+            )
+            added.add_argument(
+                "--image", dest="name", metavar="NAME", help="which image of a wheel that contains several"
             )
         add_common_options(added)
         return added
@@ -189,7 +194,7 @@ def info(options: argparse.Namespace) -> None:
     """Print what an image is."""
     from hatch_romfs.cli import show
 
-    with _open(options.image, options.offset) as image:
+    with _open_named(options) as image:
         document = show.info_document(image)
     if options.json:
         print_json(document)
@@ -220,7 +225,7 @@ def tree(options: argparse.Namespace) -> None:
     """List the files of an image."""
     from hatch_romfs.cli import show
 
-    with _open(options.image, options.offset) as image:
+    with _open_named(options) as image:
         if options.json:
             print_json(show.tree_document(image))
         else:
@@ -229,7 +234,7 @@ def tree(options: argparse.Namespace) -> None:
 
 def cat(options: argparse.Namespace) -> None:
     """Write one file to standard output."""
-    with _open(options.image, options.offset) as image:
+    with _open_named(options) as image:
         file = image.file(options.path)
         if options.json:
             import base64
@@ -247,7 +252,7 @@ def extract(options: argparse.Namespace) -> None:
     from hatch_romfs.images.extract import extract as extract_to
 
     out = options.output or Path(options.image.stem)
-    with _open(options.image, options.offset) as image:
+    with _open_named(options) as image:
         image.check()
         extracted = extract_to(image, out)
     if options.json:
@@ -260,7 +265,7 @@ def extract(options: argparse.Namespace) -> None:
 
 def verify(options: argparse.Namespace) -> None:
     """Check an image."""
-    with _open(options.image, options.offset) as image:
+    with _open_named(options) as image:
         image.check()
         has_hash = image.content_sha256 is not None
         size = image.size
@@ -293,15 +298,16 @@ def run_code(options: argparse.Namespace) -> None:
         size = image.size
         if image.format != "micropython":
             raise SettingsError(f"{options.image} is not a MicroPython image, so nothing can run from it")
-    status, output = run_image(options.image, size, code, capture=options.json)
+    result = run_image(options.image, size, code, capture=options.json)
     if options.json:
-        print_json({"status": status, "output": output})
-        sys.exit(BuildError.status if status else 0)
-    if status:
-        raise BuildError(
-            f"the code from {options.image} ended with status {status}",
-            hint="If an import failed: 'romfs-image tree' lists the files; native code cannot run here.",
+        print_json({"status": result.status, "output": result.output})
+    elif result.status:
+        hint = "'romfs-image tree' lists the files of the image; native code cannot run here."
+        show_error(
+            f"the code from {options.image} ended with status {result.status}", hint if result.import_failed else None
         )
+    if result.status:
+        sys.exit(result.status)
 
 
 def settings(options: argparse.Namespace) -> None:
@@ -317,6 +323,22 @@ def _offset(text: str) -> int:
     if number < 0:
         raise ValueError(text)
     return number
+
+
+def _open_named(options: argparse.Namespace) -> Image:
+    """Open the image that the options name: a file, a part of a dump, or one inside a wheel."""
+    try:
+        image = _open(options.image, options.offset)
+    except ImageError:
+        from hatch_romfs.images.wheel import is_wheel, open_in_wheel
+
+        if options.offset is not None or not is_wheel(options.image):
+            raise
+        return open_in_wheel(options.image, options.name)
+    if options.name is not None:
+        image.close()
+        raise SettingsError(f"--image names one of a wheel's images, and {options.image} is not a wheel")
+    return image
 
 
 def _open(path: Path, offset: int | None = None) -> Image:

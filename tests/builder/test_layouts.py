@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from hatch_romfs import BuildError, build, build_all, open_image
+from hatch_romfs import BuildError, build_all, open_image
 from hatch_romfs.builder.build import BuildResult
 from hatch_romfs.formats.image import image_content
 from tests import judges
 from tests.commands import romfs_image
+from tests.content import checked_build as build
 from tests.projects import make_project
 from tests.trees import contents
 
