@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 STOP_TIMEOUT = 1.0
 """Seconds in which a process must have stopped."""
-_MOMENT = 0.1  # seconds in which a program that does not only compute has called the system
+_MOMENT = 0.3  # seconds in which a program that does not only compute has called the system
 _PAUSE = 0.0002
 
 _START = (

@@ -139,9 +139,9 @@ class Relay:
 
     def cut(self) -> None:
         """Close the host's port for good."""
-        if self.host is not None:
-            self.host.close()
-            self.host = None
+        host, self.host = self.host, None  # others must not take it for open when it is closed
+        if host is not None:
+            host.close()
         self._returns_at = None
 
     def _open_port(self) -> str:
