@@ -44,6 +44,7 @@ def objects(tmp_path_factory):
         hatch_romfs.PartitionListing(partition, image.root),
         hatch_romfs.PortOptions("COM5"),
         hatch_romfs.Progress("writing", 1, 2),
+        hatch_romfs.Replacement(0, "a", "1.0", "b", TEXTS),
         image,
         hatch_romfs.RomfsError("text"),
         hatch_romfs.SettingsError([Problem("tool.romfs.size", "text")]),

@@ -42,6 +42,10 @@ class Replacement:
     removed: tuple[str, ...]
     problem: str = ""
 
+    def __repr__(self) -> str:
+        names = f"{self.name!r} {self.version!r} by {self.new_name!r}"
+        return f"<{type(self).__name__} of {names} in partition {self.partition}: {len(self.removed):,} files removed>"
+
     @property
     def is_other(self) -> bool:
         """Whether the two images have different names, so that one may be in the wrong place."""

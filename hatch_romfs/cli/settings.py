@@ -41,7 +41,7 @@ def import_openmv(options: argparse.Namespace) -> None:
         table = loads(imported.toml)["tool"]["romfs"]
         print_json({"toml": imported.toml, "table": table, "warnings": list(imported.warnings)})
         return
-    for warning in imported.warnings if not options.quiet else ():
+    for warning in imported.warnings:
         warn(warning)
     _say_lines(imported.toml.rstrip())
 

@@ -36,6 +36,7 @@ LISTINGS = {
     "romfs-image map": "app.romfs",
     "romfs-image diff": "app.romfs app.romfs",
     "romfs-image scan": "app.romfs",
+    "romfs-image import-openmv": "openmv.json",
     "romfs-image settings": "",
     "romfs-manifest outdated": "project --index INDEX",
     "romfs-manifest tree": "project",
@@ -45,6 +46,7 @@ LISTINGS = {
     "romfs-flash --dry-run": "app.romfs --port PORT",
 }
 """What answers a question, on standard output."""
+OPENMV = '{"0": {"size": "0x1800000", "entries": [{"type": "tflite", "path": "a.tflite"}]}}'
 ENDLESS = {"romfs-flash --watch", "romfs-flash --serve", "romfs-flash --monitor"}
 """What shows the output of a board, or the name of its port, until it is interrupted."""
 
@@ -65,6 +67,7 @@ def run(tmp_path, monkeypatch, capfd, index, board):
     build("app", "app.romfs", overrides={"mpy": False})
     table = 'dependencies = ["a"]\n'
     make_project(tmp_path, {"project/pyproject.toml": f'[project]\nname = "p"\n[tool.romfs]\n{table}'})
+    (tmp_path / "openmv.json").write_text(OPENMV)
     (tmp_path / "manifest.py").write_text('module("app.py", base_path="app")\n')
     index.add("a")
     assert command._status(manifest.command, ["lock", "project", "--index", index.url]) == 0
