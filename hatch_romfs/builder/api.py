@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from hatch_romfs.builder.backends import check_embed, generator_warnings
 from hatch_romfs.builder.build import BuildResult, build_image
-from hatch_romfs.builder.jobs import Job, project_jobs
-from hatch_romfs.builder.output import check_replaceable, write_output
+from hatch_romfs.builder.jobs import Emit, Job, project_jobs
+from hatch_romfs.builder.output import write_output
 from hatch_romfs.errors import SettingsError
 from hatch_romfs.events import ignore_progress
 from hatch_romfs.formats.image import ImageContent, image_content
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from hatch_romfs.events import Report
-    from hatch_romfs.formats.c_source import CArray
     from hatch_romfs.settings.layers import Options
 
     Overrides = Mapping[str, Any] | Options | None
@@ -33,7 +32,7 @@ def build(  # noqa: PLR0913 - the options of a command
     *,
     overrides: Overrides = None,
     cache: bool = True,
-    emit: CArray | None = None,
+    emit: Emit | None = None,
     image: str = "",
     on_progress: Report = ignore_progress,
 ) -> BuildResult:
@@ -43,22 +42,22 @@ def build(  # noqa: PLR0913 - the options of a command
     becomes the root of the image. ``out`` is the image file, by default in ``dist`` for a project and beside the
     folder for a plain one, or inside it if it is the current folder. ``overrides`` are keys of ``[tool.romfs]``, in
     TOML's terms, that outrank the table.
-    ``image`` names one of several images. With ``emit`` the image is written as C source, and ``source`` can also be
-    an image file.
+    ``image`` names one of several images. With ``emit`` the image is written as C source or as a file for a
+    partition, and ``source`` can also be an image file.
 
     Raises SettingsError for wrong arguments and settings, and BuildError for content that cannot be built; the file
     at ``out`` then stays as it was.
     """
-    if emit is not None:
-        emit.check()
-        if Path(source).is_file():
-            return _emit_image_file(Path(source), Path(out or Path(source).with_suffix(".c")), emit)
+    if emit is not None and Path(source).is_file():
+        return _emit_image_file(Path(source), None if out is None else Path(out), emit)
     jobs = _find_jobs(Path(source), overrides)
     if image not in jobs:
         raise _unknown_image(source, image, [name for name in jobs if name])
     job = jobs[image] if out is None else jobs[image]._replace(out=Path(out), replaces_any=True)
     if emit is not None:
-        job = job._replace(emit=emit, out=job.out if out else job.out.with_suffix(".c"))
+        from hatch_romfs.builder.emit import emit_suffix  # noqa: PLC0415 - few builds end in another file
+
+        job = job._replace(emit=emit, out=job.out if out else job.out.with_suffix(emit_suffix(emit)))
     return _build_job(job, cache, on_progress)
 
 
@@ -118,16 +117,18 @@ def _build_job(job: Job, cache: bool, on_progress: Report) -> BuildResult:  # no
     return result
 
 
-def _emit_image_file(path: Path, out: Path, array: CArray) -> BuildResult:
-    """Write an image file as C source; whatever follows the image in its file is left out."""
-    from hatch_romfs.formats import open_image  # noqa: PLC0415 - few builds end in C source
-    from hatch_romfs.formats.c_source import C_START, c_source  # noqa: PLC0415
+def _emit_image_file(path: Path, out: Path | None, emit: Emit) -> BuildResult:
+    """Write an image file as a file of another kind; whatever follows the image in its file is left out."""
+    from hatch_romfs.builder.emit import check_emit_output, emit_suffix, encode  # noqa: PLC0415 - few builds need it
+    from hatch_romfs.formats import open_image  # noqa: PLC0415
 
-    check_replaceable(out, "C array of an image", C_START)
+    emit.check()
+    out = path.with_suffix(emit_suffix(emit)) if out is None else out
+    check_emit_output(out, emit)
     with open_image(path) as image:
         image.check()
         contents = [image_content(file) for _, file in files(image.root)]
         alignment = min(max((content.alignment for content in contents), default=1), MAX_ALIGNMENT)
         whole = ImageContent(image.view, 0, image.size)
-        write_output(out, c_source(whole.chunks(), image.size, array, alignment))
+        write_output(out, encode(whole.chunks(), image.size, alignment, emit))
         return BuildResult(out, image.size, image.sha256(), len(contents), (), None)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from hatch_romfs.builder.bundle import BundleResult
     from hatch_romfs.builder.jobs import Job
     from hatch_romfs.builder.output import Chunks
     from hatch_romfs.builder.pack import PackedImage
@@ -39,7 +40,8 @@ class BuildResult(NamedTuple):
     ``size`` and ``limit``, the size of the partition, are in bytes; ``sha256`` is of the whole image; ``files`` is
     their number. ``board`` and ``partition`` are what the image is for. ``inventory`` is the path of the inventory, if
     the settings ask for one. ``excluded`` are the paths that built-in patterns excluded. ``layout_cost`` is how many
-    bytes a stable layout adds to the compact one.
+    bytes a stable layout adds to the compact one. ``bundle`` is the firmware with this image, if the settings ask for
+    that.
     """
 
     path: Path
@@ -53,6 +55,7 @@ class BuildResult(NamedTuple):
     inventory: Path | None = None
     excluded: tuple[str, ...] = ()
     layout_cost: int = 0
+    bundle: BundleResult | None = None
 
 
 def build_image(
@@ -71,28 +74,35 @@ def build_image(
     image = pack(compiled, settings, job.name, job.version)
     _check_size(image, settings)
     written = job if staging is None else job._replace(out=staging / job.out.name)
-    sha256 = _write_outputs(written, image, on_progress)
+    sha256, bundle = _write_outputs(job, written, image, on_progress)
     return BuildResult(
         path=job.out,
         size=image.size,
         sha256=sha256,
         files=sum(1 for _ in files(image.tree)),
-        warnings=(*job.notes, *collected.warnings, *warnings, *unused_patterns(compiled, settings)),
+        warnings=(
+            *job.notes,
+            *collected.warnings,
+            *warnings,
+            *unused_patterns(compiled, settings),
+            *(bundle.warnings if bundle else ()),
+        ),
         limit=settings.size,
         board=settings.board,
         partition=settings.partition,
         inventory=job.inventory,
         excluded=collected.excluded,
         layout_cost=image.size - image.compact_size,
+        bundle=bundle,
     )
 
 
 def _check_outputs(job: Job) -> None:
     """Refuse to overwrite files that no build has written."""
     if job.emit:
-        from hatch_romfs.formats.c_source import C_START  # noqa: PLC0415 - few builds end in C source
+        from hatch_romfs.builder.emit import check_emit  # noqa: PLC0415 - few builds end in another file
 
-        check_replaceable(job.out, "C array of an image", C_START)
+        check_emit(job)
     else:
         check_replaceable(job.out, "ROMFS image", *MAGICS.values())
         if job.name is not None and not job.replaces_any:
@@ -129,29 +139,44 @@ def _limit_source(settings: Settings) -> str:
     return f"of {source}"
 
 
-def _write_outputs(job: Job, image: PackedImage, on_progress: Report) -> str:
-    """Write the image, or its C source, and the inventory; return the SHA-256 of the image."""
+def _write_outputs(job: Job, written: Job, image: PackedImage, on_progress: Report) -> tuple[str, BundleResult | None]:
+    """Write the outputs of ``job`` to the places of ``written``; return the SHA-256 of the image, and the bundle."""
     with Digest() as digest:
         chunks = _watch(_gather(image.chunks()), digest, image.size, on_progress)
         if job.emit:
-            from hatch_romfs.formats.c_source import c_source  # noqa: PLC0415
-
-            chunks = c_source(chunks, image.size, job.emit, image.alignment)
-        with replace_output(job.out) as temporary:
+            chunks = _emit(chunks, job, image)
+        with replace_output(written.out) as temporary:
             write_new(temporary, chunks)
-            if job.inventory:
-                # The image is what gets flashed, so it is replaced last. If the build is interrupted in between, the
-                # hashes differ.
-                write_output(job.inventory, [_inventory(job, temporary, image.tree)])
-        return digest.hexdigest()
+            # The image is what gets flashed, so it is replaced last. If the build is interrupted in between, the
+            # hashes differ.
+            bundle = _write_bundle(job, written, temporary)
+            if written.inventory:
+                write_output(written.inventory, [_inventory(job, temporary, image.tree, bundle)])
+        return digest.hexdigest(), bundle
 
 
-def _inventory(job: Job, path: Path, tree: Directory) -> bytes:
+def _emit(chunks: Chunks, job: Job, image: PackedImage) -> Chunks:
+    """Return the chunks of the file that is written instead of the image."""
+    from hatch_romfs.builder.emit import emit_chunks  # noqa: PLC0415 - few builds end in another file
+
+    return emit_chunks(chunks, image.size, image.alignment, job)
+
+
+def _write_bundle(job: Job, written: Job, path: Path) -> BundleResult | None:
+    """Write the bundle with the image that is in the file ``path``, if the settings ask for one."""
+    if job.bundle is None or written.bundle is None:
+        return None
+    from hatch_romfs.builder.bundle import bundle_job  # noqa: PLC0415 - few builds write one
+
+    return bundle_job(job, written.bundle, path.read_bytes())
+
+
+def _inventory(job: Job, path: Path, tree: Directory, bundle: BundleResult | None) -> bytes:
     """Return the inventory of an image that was written to ``path``."""
     from hatch_romfs.builder.inventory import describe  # noqa: PLC0415 - few builds write one
 
     with open_image(path) as image:
-        return describe(image, tree, job.settings, job.root)
+        return describe(image, tree, job.settings, job.root, bundle)
 
 
 def _gather(chunks: Chunks) -> Iterator[bytes | memoryview]:

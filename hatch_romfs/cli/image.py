@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hatch_romfs.cli.command import Parser, Version, add_common_options, print_json, run, say, tell
-from hatch_romfs.errors import BuildError, ImageError, SettingsError
+from hatch_romfs.cli.firmware_options import add_bundle_options, add_emit_options, add_reading_options
+from hatch_romfs.errors import BuildError, ImageError, SettingsError, VerifyError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from hatch_romfs.formats.c_source import CArray
+    from hatch_romfs.firmware.model import Firmware
     from hatch_romfs.formats.image import Image
     from hatch_romfs.settings.layers import Options
 
@@ -25,6 +26,7 @@ _MAX_DIGITS = 9
 
 
 _WITH_OFFSET = ("info", "tree", "cat", "extract", "verify")
+"""Commands that also read an image inside another file: a dump, or firmware."""
 
 
 def main() -> None:
@@ -54,18 +56,26 @@ def parser() -> Parser:
             added.add_argument(
                 "--offset", type=_offset, metavar="BYTES", help="where the image begins in a dump, such as 0x1000"
             )
+            add_reading_options(added, choose=name != "info")
         add_common_options(added)
         return added
 
+    add_bundle_options(add("bundle", _bundle, "write one file with firmware and its images", image=False))
     _add_build_options(add("build", build, "build the image of a project, or of any folder", image=False))
-    add("info", info, "print what an image is: name, version, hashes, sizes")
+    add("info", info, "print what an image or firmware is: name, version, hashes, sizes, partitions")
     add("tree", tree, "list the files of an image: size, offset, and alignment of each")
     add("cat", cat, "write a file of an image to standard output").add_argument("path", metavar="PATH")
-    add("extract", extract, "write the files of an image to a new folder").add_argument(
-        "-o", "--output", type=Path, metavar="FOLDER", help="a new folder; by default named after the image"
+    add(
+        "extract", extract, "write the files of an image to a new folder, or the image in firmware to a file"
+    ).add_argument(
+        "-o", "--output", type=Path, metavar="PATH", help="a new folder, or a file; by default named after the image"
     )
-    add("verify", verify, "check that an image is valid, and check its content against its own hash").add_argument(
+    checking = add("verify", verify, "check that an image is valid, and check its content against its own hash")
+    checking.add_argument(
         "--inventory", type=Path, metavar="FILE", help="also check it against the inventory that the build wrote"
+    )
+    checking.add_argument(
+        "--against", type=Path, metavar="IMAGE", help="also check that it is the same as this image, byte for byte"
     )
     running = add("run", run_code, "mount an image at /rom in a real MicroPython on this machine, and run code from it")
     what = running.add_mutually_exclusive_group()
@@ -105,21 +115,20 @@ def _add_build_options(parser: Parser) -> None:
     add("--layout", choices=("compact", "stable"), help="stable adds padding, so that an edit changes few flash blocks")
     add("--volume", metavar="NAME", help="the name of the volume, in Linux romfs")
     add("--no-cache", action="store_true", help="compile every module again")
-    add("--emit", choices=("c",), help="write the image as an array in C; SOURCE can then also be an image file")
-    add("--symbol", metavar="NAME", help="the name of the array in C; by default romfs_image")
-    add("--section", metavar="NAME", help="the linker section of the array")
+    add_emit_options(parser)
 
 
 def build(options: argparse.Namespace) -> None:
     """Build an image."""
     from hatch_romfs.builder import api
     from hatch_romfs.cli import show
+    from hatch_romfs.cli.emit import read_emit
 
-    overrides, array, cache = _overrides(options), _array(options), not options.no_cache
+    overrides, emit, cache = _overrides(options), read_emit(options), not options.no_cache
     if options.source.is_file() and (overrides.table or options.image):
         raise SettingsError(f"{options.source} is an image file: options of a build do not apply to it")
     with show.progress(quiet=options.quiet or options.json) as on_progress:
-        if options.output is None and options.image is None and array is None:
+        if options.output is None and options.image is None and emit is None:
             results = api.build_all(options.source, overrides=overrides, cache=cache, on_progress=on_progress)
         else:
             name = options.image or ""
@@ -128,7 +137,7 @@ def build(options: argparse.Namespace) -> None:
                 options.output,
                 overrides=overrides,
                 cache=cache,
-                emit=array,
+                emit=emit,
                 image=name,
                 on_progress=on_progress,
             )
@@ -144,18 +153,6 @@ def build(options: argparse.Namespace) -> None:
             if options.verbose and not options.emit:
                 with _open(result.path) as image:
                     show.tree(image)
-
-
-def _array(options: argparse.Namespace) -> CArray | None:
-    """Return the C array that the options ask for, or None."""
-    named = {name: value for name in ("symbol", "section") if (value := getattr(options, name)) is not None}
-    if options.emit:
-        from hatch_romfs.formats.c_source import CArray
-
-        return CArray(**named)
-    if named:
-        raise SettingsError(f"--{next(iter(named))} needs --emit c")
-    return None
 
 
 def _overrides(options: argparse.Namespace) -> Options:
@@ -190,10 +187,23 @@ def _overrides(options: argparse.Namespace) -> Options:
     return Options(table, names)
 
 
+def _bundle(options: argparse.Namespace) -> None:
+    """Write firmware and images to one file."""
+    from hatch_romfs.cli.firmware import bundle
+
+    bundle(options)
+
+
 def info(options: argparse.Namespace) -> None:
     """Print what an image is."""
     from hatch_romfs.cli import show
 
+    firmware = _firmware(options)
+    if firmware:
+        from hatch_romfs.cli.firmware import info as show_firmware
+
+        show_firmware(firmware, options)
+        return
     with _open(options.image, options.offset) as image:
         document = show.info_document(image)
     if options.json:
@@ -225,7 +235,7 @@ def tree(options: argparse.Namespace) -> None:
     """List the files of an image."""
     from hatch_romfs.cli import show
 
-    with _open(options.image, options.offset) as image:
+    with _open_any(options) as image:
         if options.json:
             print_json(show.tree_document(image))
         elif not options.quiet:
@@ -234,7 +244,7 @@ def tree(options: argparse.Namespace) -> None:
 
 def cat(options: argparse.Namespace) -> None:
     """Write one file to standard output."""
-    with _open(options.image, options.offset) as image:
+    with _open_any(options) as image:
         file = image.file(options.path)
         if options.json:
             import base64
@@ -251,6 +261,12 @@ def extract(options: argparse.Namespace) -> None:
     from hatch_romfs.cli import show
     from hatch_romfs.images.extract import extract as extract_to
 
+    firmware = _firmware(options)
+    if firmware:
+        from hatch_romfs.cli.firmware import extract as extract_image
+
+        extract_image(firmware, options)
+        return
     out = options.output or Path(options.image.stem)
     with _open(options.image, options.offset) as image:
         image.check()
@@ -266,7 +282,7 @@ def extract(options: argparse.Namespace) -> None:
 
 def verify(options: argparse.Namespace) -> None:
     """Check an image."""
-    with _open(options.image, options.offset) as image:
+    with _open_any(options) as image:
         image.check()
         has_hash = image.content_sha256 is not None
         size = image.size
@@ -274,13 +290,27 @@ def verify(options: argparse.Namespace) -> None:
             from hatch_romfs.builder.inventory import check
 
             check(image, options.inventory)
+        if options.against:
+            _check_same(image, options.against)
     if options.json:
         checked = {"content_checked": has_hash, "inventory_checked": options.inventory is not None}
+        checked["against_checked"] = options.against is not None
         print_json({"path": str(options.image), "sound": True, **checked, "size": size})
     elif not options.quiet:
         content = "its content matches its SHA-256" if has_hash else "it contains no SHA-256 to check its content"
         inventory = f"; it matches {options.inventory}" if options.inventory else ""
-        say(f"{options.image}: valid, {size:,} bytes; {content}{inventory}")
+        same = f"; it is the same as {options.against}" if options.against else ""
+        say(f"{options.image}: valid, {size:,} bytes; {content}{inventory}{same}")
+
+
+def _check_same(image: Image, path: Path) -> None:
+    """Check that an image has the bytes of an image file. Raises VerifyError."""
+    with _open(path) as other:
+        if (image.size, image.sha256()) != (other.size, other.sha256()):
+            raise VerifyError(
+                f"{image.origin} is not the same as {path}: {image.size:,} bytes, sha256 {image.sha256():.16}…, instead"
+                f" of {other.size:,} bytes, sha256 {other.sha256():.16}…"
+            )
 
 
 def run_code(options: argparse.Namespace) -> None:
@@ -329,3 +359,24 @@ def _open(path: Path, offset: int | None = None) -> Image:
     from hatch_romfs.formats import open_image
 
     return open_image(path, offset=offset)
+
+
+def _open_any(options: argparse.Namespace) -> Image:
+    """Open an image file, an image at an offset, or the image inside firmware."""
+    firmware = _firmware(options)
+    if firmware is None:
+        return _open(options.image, options.offset)
+    from hatch_romfs.cli.firmware import open_image_in
+
+    return open_image_in(firmware, options)
+
+
+def _firmware(options: argparse.Namespace) -> Firmware | None:
+    """Return the firmware that a command is to read, or None if it is to read an image."""
+    from hatch_romfs.formats import is_image
+
+    if options.offset is not None or is_image(options.image):
+        return None
+    from hatch_romfs.cli.firmware import read
+
+    return read(options)

@@ -34,6 +34,12 @@ def check_inside(project: Project) -> None:
                     f"tool.romfs: {source.path} is outside the project, so an sdist cannot contain it",
                     hint="Move the folder into the project, or build only the wheel.",
                 )
+        for path in _bundle_files(settings):
+            if path.startswith("../") or Path(path).is_absolute():
+                raise SettingsError(
+                    f"tool.romfs.bundle: {path} is outside the project, so an sdist cannot contain it",
+                    hint="Move the file into the project, or build only the wheel.",
+                )
 
 
 def complete_sdist(archive: Path, project: Project) -> None:
@@ -86,7 +92,7 @@ def _needed(project: Project) -> dict[str, tuple[Path, Node | None]]:
     root = project.root.resolve()
     for settings in project.images.values():
         _add_sources(needed, settings, project.root)
-        others = manifest_sources(settings, root)
+        others = manifest_sources(settings, root) | {root / path for path in _bundle_files(settings)}
         if (root / LOCK).exists():
             others.add(root / LOCK)
         for path in sorted(others):
@@ -104,6 +110,13 @@ def _add_sources(needed: dict[str, tuple[Path, Node | None]], settings: Settings
                 raise BuildError(f"{node.origin} is a {kind_of(node)}, which an sdist cannot contain")
             here = join("" if folder == "." else folder, path).rstrip("/")
             needed[here] = root / os.fsdecode(encode_name(here)), node
+
+
+def _bundle_files(settings: Settings) -> list[str]:
+    """Return the paths of the files that the bundle is made of, relative to the project."""
+    bundle = settings.bundle
+    named = (bundle.firmware, bundle.partition_table) if bundle else ()
+    return [Path(os.path.normpath(path)).as_posix() for path in named if path]
 
 
 def _folder(source: Source) -> str:

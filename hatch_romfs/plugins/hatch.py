@@ -186,8 +186,9 @@ def _build(job: Job, app: Application) -> str:
     """Build an image and return its path."""
     with abort_on_failure(app.abort):
         path = str(build_job(job, app.display_warning, app.display_info, app.display_debug).path)
-    if job.inventory:
-        _show(app, str(job.root), str(job.inventory))
+    for output in job.outputs:
+        if output != job.out:
+            _show(app, str(job.root), str(output))
     return path
 
 

@@ -28,6 +28,7 @@ MODEL_ALIGNMENT = 16
 """The alignment of models in bytes, if nothing else is known: readers of FlatBuffers need it."""
 MAX_SIZE = 0xFFFF_FFFF
 MAX_PARTITION = 255
+MAX_ADDRESS = 0xFFFF_FFFF
 MAX_VOLUME = 127
 _MAX_MAJOR = 4095
 _MAX_DEVICE = 0xFFFF
@@ -38,6 +39,7 @@ IMAGE_NAME = "[A-Za-z0-9_-]{1,50}"
 _DEVICE = "[bc] [0-9]{1,5} [0-9]{1,5}"
 _UNITS = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20}
 _SIZE = "([1-9][0-9]{0,9}) ?(B|KiB|MiB)"
+FILENAME = r'^[^/\\:*?"<>|]+$'
 _PLACEHOLDER = r"\{([^{}]*)\}"
 
 
@@ -83,6 +85,11 @@ def filename_problem(text: str) -> str | None:
     if not plain or plain in (".", "..") or re.search(r'[/\\:*?"<>|{}\0]', plain):
         return f"must be the name of a file, without folders, not {text!r}"
     return None
+
+
+def path_of_file_problem(text: str) -> str | None:
+    """Return why a text cannot be the path of a file, or None."""
+    return "must be the path of a file" if not text or "\0" in text or text.endswith("/") else None
 
 
 def _folder_problem(text: str) -> str | None:

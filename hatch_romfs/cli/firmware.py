@@ -1,0 +1,159 @@
+"""Firmware files in ``romfs-image``: bundles, and the images in them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hatch_romfs.cli import show
+from hatch_romfs.cli.command import print_json, say, warn
+from hatch_romfs.errors import SettingsError
+from hatch_romfs.firmware.content import image_bytes, open_partition, readable_partitions
+from hatch_romfs.firmware.describe import describe
+from hatch_romfs.firmware.files import Hints, is_firmware, read_firmware
+from hatch_romfs.firmware.model import Partition
+
+if TYPE_CHECKING:
+    import argparse
+
+    from hatch_romfs.firmware.model import Firmware
+    from hatch_romfs.formats.micropython.image import RomImage
+
+_MAX_RANGES = 8
+"""The number of a firmware's ranges that are listed, at most."""
+
+
+def bundle(options: argparse.Namespace) -> None:
+    """Write a bundle."""
+    from hatch_romfs.builder.bundle import bundle as write  # noqa: PLC0415 - only this command builds
+
+    written = write(
+        options.firmware,
+        options.images,
+        options.output,
+        partitions=_pairs(options),
+        board=options.board,
+        base=options.base,
+        partition_table=options.partition_table,
+        add_partition=options.add_partition,
+        erase_fs=options.erase_fs,
+    )
+    images = [
+        {"path": str(options.images[number]), "partition": number, "address": address}
+        for number, address in written.addresses.items()
+    ]
+    if options.json:
+        print_json(show.bundle_document(written) | {"images": images})
+        return
+    for warning in written.warnings:
+        warn(warning)
+    if not options.quiet:
+        show.show_bundle(written)
+        for image in images:
+            say(f"  {image['path']} at {image['address']:#x}")
+
+
+def hints(options: argparse.Namespace) -> Hints:
+    """Return what the options say about a firmware file. Raises SettingsError."""
+    from hatch_romfs.builder.bundle import board_partitions  # noqa: PLC0415 - few files need it
+
+    stated = tuple(Partition("romfs", *pair, "--address") for pair in _pairs(options))
+    if options.board:
+        stated = board_partitions(options.board)
+    return Hints(stated, options.base, options.partition_table)
+
+
+def _pairs(options: argparse.Namespace) -> list[tuple[int, int]]:
+    if len(options.address) != len(options.size):
+        raise SettingsError("each --address needs the --size of its partition, and the other way round")
+    return list(zip(options.address, options.size, strict=True))
+
+
+def read(options: argparse.Namespace) -> Firmware | None:
+    """Return the firmware in the file that a command is to read, or None if it is not firmware. Raises RomfsError."""
+    found = hints(options)
+    return read_firmware(options.image, found) if is_firmware(options.image, found) else None
+
+
+def open_image_in(firmware: Firmware, options: argparse.Namespace) -> RomImage:
+    """Open the image in the partition that the options name, or in the only one that has an image."""
+    partitions = readable_partitions(firmware)
+    if options.partition is not None:
+        if options.partition >= len(partitions):
+            raise SettingsError(f"{options.image} has {len(partitions)} ROMFS partitions, not {options.partition + 1}")
+        return _open(firmware, partitions[options.partition], options)
+    segments = firmware.file.segments
+    used = [partition for partition in partitions if image_bytes(segments, partition)]
+    if len(used) > 1:
+        listed = ", ".join(f"{partition.address:#x}" for partition in used)
+        raise SettingsError(f"{options.image} has images at {listed}", hint="Choose a partition with --partition.")
+    if not partitions:
+        raise SettingsError(
+            f"{options.image} contains no image at a known place", hint="Say where it is, with --address and --size."
+        )
+    return _open(firmware, (used or partitions)[0], options)
+
+
+def _open(firmware: Firmware, partition: Partition, options: argparse.Namespace) -> RomImage:
+    image = open_partition(firmware, partition)
+    image.origin = f"{options.image}, partition {partition.name}"
+    return image
+
+
+def info(firmware: Firmware, options: argparse.Namespace) -> None:
+    """Print what firmware is."""
+    document = describe(firmware)
+    if options.json:
+        print_json(document)
+    elif not options.quiet:
+        _show(document)
+
+
+def _show(document: dict[str, Any]) -> None:
+    say(f"kind:        {document['kind']}")
+    if document["family"] not in (None, document["kind"]):
+        say(f"family:      {document['family']}")
+    for place in document["ranges"][:_MAX_RANGES]:
+        say(f"content:     {_place(place)}")
+    if len(document["ranges"]) > _MAX_RANGES:
+        say(f"             and {len(document['ranges']) - _MAX_RANGES:,} more ranges")
+    for number, partition in enumerate(document["partitions"]):
+        say(f"partition {number}: {_place(partition)}  {partition['name']}, from: {partition['source']}")
+        say(f"             {_content(partition['content'])}")
+    if not document["partitions"]:
+        say("partitions:  none known")
+    if document["filesystem"]:
+        say(f"filesystem:  {_place(document['filesystem'])}")
+    if document["supports_romfs"] is False:
+        say("ROMFS:       not supported: this MicroPython was built without VfsRom")
+
+
+def _place(place: dict[str, int]) -> str:
+    return f"{place['address']:#010x}-{place['address'] + place['size']:#010x}  {place['size']:,} bytes"
+
+
+def _content(content: dict[str, Any] | None) -> str:
+    if content is None:
+        return "empty"
+    if "problem" in content:
+        return str(content["problem"])
+    named = " ".join(filter(None, (content["name"], content["version"]))) or "image"
+    return f"{named}, {content['size']:,} bytes, sha256 {content['sha256']}"
+
+
+def extract(firmware: Firmware, options: argparse.Namespace) -> None:
+    """Write the image in firmware to a file."""
+    from hatch_romfs.builder.output import check_replaceable, write_output  # noqa: PLC0415 - only this command writes
+    from hatch_romfs.formats import MAGICS  # noqa: PLC0415
+    from hatch_romfs.formats.image import ImageContent  # noqa: PLC0415
+
+    out = options.output or Path(f"{options.image.stem}.romfs")
+    with open_image_in(firmware, options) as image:
+        image.check()
+        check_replaceable(out, "ROMFS image", *MAGICS.values())
+        write_output(out, ImageContent(image.view, 0, image.size).chunks())
+        size, sha256 = image.size, image.sha256()
+    if options.json:
+        print_json({"path": str(out), "size": size, "sha256": sha256})
+    elif not options.quiet:
+        say(f"{out}  {size:,} bytes, sha256 {sha256}")
