@@ -40,8 +40,8 @@ def build(  # noqa: PLR0913 - the options of a command
 
     ``source`` is a folder: a project if its ``pyproject.toml`` has a ``[tool.romfs]`` table, otherwise its content
     becomes the root of the image. ``out`` is the image file, by default in ``dist`` for a project and beside the
-    folder for a plain one, or inside it if it is the current folder. ``overrides`` are keys of ``[tool.romfs]``, in
-    TOML's terms, that outrank the table.
+    folder for a plain one, or inside it if it is the current folder. With ``out`` no bundle is written. ``overrides``
+    are keys of ``[tool.romfs]``, in TOML's terms, that outrank the table.
     ``image`` names one of several images. With ``emit`` the image is written as C source or as a file for a
     partition, and ``source`` can also be an image file.
 
@@ -53,7 +53,7 @@ def build(  # noqa: PLR0913 - the options of a command
     jobs = _find_jobs(Path(source), overrides)
     if image not in jobs:
         raise _unknown_image(source, image, [name for name in jobs if name])
-    job = jobs[image] if out is None else jobs[image]._replace(out=Path(out), replaces_any=True)
+    job = jobs[image] if out is None else _redirect(jobs[image], Path(out))
     if emit is not None:
         from hatch_romfs.builder.emit import emit_suffix  # noqa: PLC0415 - few builds end in another file
 
@@ -71,6 +71,11 @@ def build_all(
     """Build every image of a project, and return the results by name; the name of a single image is ``""``."""
     jobs = _find_jobs(Path(source), overrides)
     return {name: _build_job(job, cache, on_progress) for name, job in jobs.items()}
+
+
+def _redirect(job: Job, out: Path) -> Job:
+    """Return a job for the image alone, written to ``out``: a board that is flashed needs no bundle for a factory."""
+    return job._replace(out=out, replaces_any=True, settings=job.settings.replace(bundle=None))
 
 
 def _find_jobs(root: Path, overrides: Overrides) -> dict[str, Job]:

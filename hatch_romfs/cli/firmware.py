@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hatch_romfs.cli import show
 from hatch_romfs.cli.command import print_json, say, warn
-from hatch_romfs.errors import SettingsError
-from hatch_romfs.firmware.content import image_bytes, open_partition, readable_partitions
+from hatch_romfs.errors import ImageError, SettingsError
+from hatch_romfs.firmware.content import check_partitions, image_bytes, open_partition, readable_partitions
 from hatch_romfs.firmware.describe import describe
 from hatch_romfs.firmware.files import Hints, is_firmware, read_firmware
 from hatch_romfs.firmware.model import Partition
@@ -107,6 +108,12 @@ def info(firmware: Firmware, options: argparse.Namespace) -> None:
         print_json(document)
     elif not options.quiet:
         _show(document)
+    try:
+        check_partitions(firmware)
+    except ImageError:
+        if options.json:
+            sys.exit(ImageError.status)
+        raise
 
 
 def _show(document: dict[str, Any]) -> None:

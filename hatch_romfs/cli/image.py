@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from hatch_romfs.cli.command import Parser, Version, add_common_options, print_json, run, say, tell
 from hatch_romfs.cli.firmware_options import add_bundle_options, add_emit_options, add_reading_options
-from hatch_romfs.errors import BuildError, ImageError, SettingsError, VerifyError
+from hatch_romfs.errors import BuildError, ImageError, SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -282,35 +282,10 @@ def extract(options: argparse.Namespace) -> None:
 
 def verify(options: argparse.Namespace) -> None:
     """Check an image."""
+    from hatch_romfs.cli.verify import verify as check
+
     with _open_any(options) as image:
-        image.check()
-        has_hash = image.content_sha256 is not None
-        size = image.size
-        if options.inventory:
-            from hatch_romfs.builder.inventory import check
-
-            check(image, options.inventory)
-        if options.against:
-            _check_same(image, options.against)
-    if options.json:
-        checked = {"content_checked": has_hash, "inventory_checked": options.inventory is not None}
-        checked["against_checked"] = options.against is not None
-        print_json({"path": str(options.image), "sound": True, **checked, "size": size})
-    elif not options.quiet:
-        content = "its content matches its SHA-256" if has_hash else "it contains no SHA-256 to check its content"
-        inventory = f"; it matches {options.inventory}" if options.inventory else ""
-        same = f"; it is the same as {options.against}" if options.against else ""
-        say(f"{options.image}: valid, {size:,} bytes; {content}{inventory}{same}")
-
-
-def _check_same(image: Image, path: Path) -> None:
-    """Check that an image has the bytes of an image file. Raises VerifyError."""
-    with _open(path) as other:
-        if (image.size, image.sha256()) != (other.size, other.sha256()):
-            raise VerifyError(
-                f"{image.origin} is not the same as {path}: {image.size:,} bytes, sha256 {image.sha256():.16}…, instead"
-                f" of {other.size:,} bytes, sha256 {other.sha256():.16}…"
-            )
+        check(image, options)
 
 
 def run_code(options: argparse.Namespace) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from hatch_romfs.errors import BoardError, SettingsError
@@ -13,7 +14,7 @@ from hatch_romfs.firmware.model import SECTOR, Firmware
 from hatch_romfs.firmware.uf2 import Uf2File
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from hatch_romfs.firmware.model import FirmwareFile, Partition
 
@@ -64,6 +65,7 @@ def plan_bundle(
         start = _filesystem_start(firmware)
         cleared.append(start)
         added.append(Segment(start.address, ERASED * start.size))
+    _check_disjoint(cleared)
     return BundlePlan(firmware, tuple(cleared), tuple(sorted(added)), places, tuple(warnings))
 
 
@@ -81,12 +83,24 @@ def _partition(firmware: Firmware, number: int, size: int) -> Partition:
         raise BoardError(f"the image is {size:,} bytes, {excess} at {partition.address:#x}")
     if isinstance(firmware.file, Uf2File) and (partition.address % SECTOR or partition.size % SECTOR):
         raise BoardError(f"the partition at {partition.range} does not consist of whole sectors of {SECTOR:,} bytes")
+    if firmware.filesystem and partition.range.overlaps(firmware.filesystem):
+        raise BoardError(
+            f"the partition at {partition.range} overlaps the writable filesystem at {firmware.filesystem}",
+            hint=f"The address comes from: {partition.source}.",
+        )
     if not is_replaceable(firmware.file.segments, partition):
         raise BoardError(
             f"the partition at {partition.range} overlaps the firmware, or contains something else than an image",
             hint=f"The address comes from: {partition.source}.",
         )
     return partition
+
+
+def _check_disjoint(places: Sequence[Range]) -> None:
+    """Refuse partitions that overlap, as the user can state them. Raises SettingsError."""
+    for lower, upper in pairwise(sorted(places)):
+        if lower.overlaps(upper):
+            raise SettingsError(f"the partitions at {lower} and {upper} overlap", hint="Check --address and --size.")
 
 
 def missing_partition(file: FirmwareFile) -> BoardError:

@@ -57,6 +57,14 @@ def open_partition(firmware: Firmware, partition: Partition) -> RomImage:
     return image
 
 
+def check_partitions(firmware: Firmware) -> None:
+    """Check every image in the firmware. Raises ImageError for one that is damaged."""
+    for partition in readable_partitions(firmware):
+        if image_bytes(firmware.file.segments, partition) is not None:
+            with open_partition(firmware, partition) as image:
+                image.check()
+
+
 def is_replaceable(segments: Sequence[Segment], partition: Partition) -> bool:
     """Return whether a partition is blank, or contains an image and nothing else."""
     if is_blank(segments, partition):

@@ -3,9 +3,13 @@
 import hashlib
 import json
 import shutil
+import subprocess
+import sys
 from typing import NamedTuple
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hatch_romfs import BoardError, ImageError, SettingsError, build, bundle
 from hatch_romfs.firmware.binary_info import block_devices
@@ -15,6 +19,7 @@ from tests.commands import on_a_terminal
 from tests.firmware import support
 from tests.firmware.support import romfs_image
 from tests.projects import make_project
+from tests.settings.support import patient
 
 
 class Kind(NamedTuple):
@@ -233,6 +238,57 @@ def test_only_an_older_bundle_is_overwritten(kind, image, tmp_path):
     assert firmware.read_bytes() == kind.data
 
 
+def test_a_damaged_image_in_firmware_is_reported(image, tmp_path):
+    (tmp_path / "pico.uf2").write_bytes(KINDS[0].data)
+    bundle(tmp_path / "pico.uf2", [image], tmp_path / "out.uf2")
+    data = bytearray((tmp_path / "out.uf2").read_bytes())
+    data[-3 * 512 * 16 + 512 + 40] ^= 1
+    (tmp_path / "out.uf2").write_bytes(data)
+    for command in ("info", "verify", "extract"):
+        said = romfs_image(command, tmp_path / "out.uf2", status=3).stderr
+        assert "the image in the partition ROMFS" in said or "out.uf2, partition ROMFS" in said
+        assert "the content does not match the SHA-256 in the image" in said
+    assert not list(tmp_path.glob("*.romfs"))
+
+
+def test_a_partition_with_something_else_is_described_and_not_overwritten(image, tmp_path):
+    flash = support.rp2_flash().ljust(0x100000, b"\xff") + b"something else"
+    (tmp_path / "pico.bin").write_bytes(flash)
+    assert "not a ROMFS image" in romfs_image("info", tmp_path / "pico.bin").stdout
+    assert "contains no ROMFS image" in romfs_image("extract", tmp_path / "pico.bin", status=5).stderr
+    refuse(tmp_path, image, flash, BoardError, "contains something else than an image")
+
+
+def test_picotool_reads_a_bundle(image, tmp_path):
+    """No package registry has picotool, so this runs only where somebody has built it."""
+    if shutil.which("picotool") is None:
+        pytest.skip("picotool is not on this machine, and cannot be installed from a package registry")
+    for chip, family in (("rp2040", support.RP2040), ("rp2350", support.RP2350)):
+        (tmp_path / "in.uf2").write_bytes(support.uf2(support.rp2_flash(chip), family=family))
+        bundle(tmp_path / "in.uf2", [image], tmp_path / f"{chip}.uf2")
+        command = ["picotool", "info", "-a", tmp_path / f"{chip}.uf2"]
+        said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        assert "embedded drive:  0x10100000-0x10180000 (512K): ROMFS" in said
+
+
+def test_partitions_that_overlap_one_another_or_the_filesystem_are_refused(image, tmp_path):
+    (tmp_path / "stm32.hex").write_bytes(support.intel_hex(STM32))
+    overlapping = [(0x081E0000, 0x20000), (0x081F0000, 0x10000)]
+    with pytest.raises(SettingsError, match="the partitions at 0x81e0000-0x8200000 and 0x81f0000-0x8200000 overlap"):
+        bundle(tmp_path / "stm32.hex", [image, image], tmp_path / "out", partitions=overlapping)
+    stock = support.uf2(support.rp2_flash(romfs=None))
+    message = "the partition at 0x101c0000-0x10200000 overlaps the writable filesystem at 0x10180000-0x10200000"
+    refuse(tmp_path, image, stock, BoardError, message, partitions=[(support.FLASH + 0x1C0000, 0x40000)])
+
+
+def test_records_need_the_extra(image, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "bincopy", None)
+    error = refuse(tmp_path, image, support.intel_hex(STM32), SettingsError, "need the package bincopy")
+    assert error.hint == "pip install 'hatch-romfs[bundle]'"
+    (tmp_path / "pico.uf2").write_bytes(KINDS[0].data)
+    bundle(tmp_path / "pico.uf2", [image], tmp_path / "out.uf2")
+
+
 def test_binary_info_that_makes_no_sense_is_ignored():
     """Pointers out of the file, a table that never ends, names without an end: nothing is found, and nothing hangs."""
     flash = bytearray(support.rp2_flash())
@@ -250,77 +306,12 @@ def test_binary_info_that_makes_no_sense_is_ignored():
     ]
 
 
-PYPROJECT = """\
-[build-system]
-requires = ["hatchling", "hatch-romfs"]
-build-backend = "hatchling.build"
-
-[project]
-name = "app"
-version = "1.0"
-
-[tool.hatch.build.hooks.romfs]
-
-[tool.romfs]
-inventory = true
-
-[tool.romfs.bundle]
-firmware = "firmware/pico.uf2"
-filename = "{name}-{version}-factory.uf2"
-erase-fs = true
-"""
-PROJECT = {
-    "pyproject.toml": PYPROJECT,
-    "src/app/__init__.py": b"print('hello')\n",
-    "firmware/pico.uf2": KINDS[0].data,
-}
-
-
-def test_the_bundle_of_a_project_in_two_folders_has_one_hash(tmp_path):
-    hashes = set()
-    for name in ("a", "a longer name"):
-        root = make_project(tmp_path / name, PROJECT)
-        document = json.loads(romfs_image("build", root, "--json").stdout)
-        path = root / "dist/app-1.0-factory.uf2"
-        assert document["bundle"]["path"] == str(path)
-        assert document["bundle"]["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
-        romfs_image("verify", path, "--against", root / "dist/app.romfs")
-        hashes.add(document["bundle"]["sha256"])
-        shutil.rmtree(root / "dist")
-        build(root)
-        hashes.add(hashlib.sha256(path.read_bytes()).hexdigest())
-    assert len(hashes) == 1
-
-
-def test_the_inventory_lists_the_bundle(tmp_path):
-    root = make_project(tmp_path / "app", PROJECT)
-    built = build(root)
-    data = built.bundle.path.read_bytes()
-    assert json.loads(built.inventory.read_bytes())["bundle"] == {
-        "path": "app-1.0-factory.uf2",
-        "kind": "uf2",
-        "size": len(data),
-        "sha256": hashlib.sha256(data).hexdigest(),
-        "address": support.ROMFS[0],
-        "firmware": "firmware/pico.uf2",
-        "firmware_sha256": hashlib.sha256(KINDS[0].data).hexdigest(),
-    }
-    romfs_image("verify", built.bundle.path, "--inventory", built.inventory)
-
-
-def test_a_bundle_that_fails_leaves_everything_as_it_was(tmp_path):
-    root = make_project(tmp_path / "app", PROJECT)
-    build(root)
-    before = {path: path.read_bytes() for path in (root / "dist").iterdir()}
-    (root / "src/app/data.bin").write_bytes(bytes(i * 3 & 0xFF for i in range(0x80000)))
-    with pytest.raises(BoardError, match="more than the 524,288 of the partition"):
-        build(root)
-    assert {path: path.read_bytes() for path in (root / "dist").iterdir()} == before
-
-
-def test_the_default_name_is_that_of_the_image_with_the_suffix_of_the_firmware(tmp_path):
-    files = PROJECT | {"pyproject.toml": PYPROJECT.replace('filename = "{name}-{version}-factory.uf2"\n', "")}
-    assert build(make_project(tmp_path / "app", files)).bundle.path.name == "app.uf2"
-    files["pyproject.toml"] = files["pyproject.toml"].replace("inventory", 'filename = "app.uf2"\ninventory')
-    with pytest.raises(SettingsError, match="the bundle and the image would both be written to app.uf2"):
-        build(make_project(tmp_path / "same", files))
+@patient
+@given(st.integers(0x5F00, 0x6200), st.binary(max_size=64), st.binary(max_size=20))
+def test_any_binary_info_is_read_without_an_error(at, noise, header):
+    flash = bytearray(support.rp2_flash(in_ram=True))
+    flash[at : at + len(noise)] = noise
+    start = support.CHIPS["rp2040"].header + 4
+    flash[start : start + len(header)] = header
+    for device in block_devices((Segment(support.FLASH, bytes(flash)),)) or ():
+        assert support.FLASH <= device.range.address <= device.range.end <= support.FLASH + (32 << 20)
