@@ -194,8 +194,8 @@ def _checked(board: CountingBoard, image: Path, cost: Cost) -> Cost:
     """Return the cost once it is certain what it was for: a fast tool that writes nothing is no peer."""
     if not board.file.read_bytes().startswith(image.read_bytes()):
         raise RuntimeError(f"{image} is not in the partition")
-    if board.relay.dropped or board.violations:
-        raise RuntimeError(f"{board.relay.dropped} bytes lost, {board.violations}")
+    if board.relay.up.dropped or board.violations:
+        raise RuntimeError(f"{board.relay.up.dropped} bytes lost, {board.violations}")
     return cost
 
 
@@ -206,11 +206,11 @@ def median(costs: list[Cost]) -> Cost:
 
 def listed(board: SimulatedBoard) -> tuple[int, int, int]:
     """Return how many files a list of the board shows, and the bytes that it costs up and down the wire."""
-    up, down = board.relay.sent, board.relay.received
+    up, down = board.relay.up.sent, board.relay.down.received
     _, (found,) = list_files(board.port)
     if found.root is None:
         raise RuntimeError(found.problem)
-    return sum(1 for _ in files(found.root)), board.relay.sent - up, board.relay.received - down
+    return sum(1 for _ in files(found.root)), board.relay.up.sent - up, board.relay.down.received - down
 
 
 def table(rows: list[Row]) -> str:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 Text: TypeAlias = "str | Sequence[str]"
 """A line of text, or several."""
+INTERRUPTED = 130
+"""The exit status after Ctrl-C, as in a shell."""
 _BYTES = 0xDC00
 """What Python adds to a byte of a name that it cannot decode."""
 
@@ -66,6 +68,9 @@ class Problem:
     def __init__(self, key: str, text: str) -> None:
         self.key = key
         self.text = text
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.key!r}, {self.text!r})"
 
     def __str__(self) -> str:
         return one_line(f"{self.key}: {self.text}")

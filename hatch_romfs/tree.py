@@ -42,6 +42,9 @@ class MemoryContent(NamedTuple):
     data: bytes
     compiler: Path | None = None
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {self.size:,} bytes>"
+
     @property
     def size(self) -> int:
         """The length in bytes."""
@@ -159,6 +162,9 @@ class Directory:
     def __init__(self, entries: dict[str, Node] | None = None, *, executable: bool = True) -> None:
         self.entries = {} if entries is None else entries
         self.executable = executable
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {len(self.entries):,} entries>"
 
     def sorted(self) -> list[tuple[str, Node]]:
         """Return the entries by the bytes of their names."""

@@ -3,6 +3,8 @@
 import os
 import pty
 import subprocess
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 from tests import judges
@@ -52,6 +54,14 @@ def run(*command: object, cwd: Path, status: int = 0) -> str:
     said = done.stdout + done.stderr
     assert done.returncode == status, said
     return said
+
+
+def wait_for(happened: Callable[[], object], seconds: float = 60) -> None:
+    """Wait until something has happened, and fail if it takes longer than even a busy machine needs."""
+    deadline = time.monotonic() + seconds
+    while not happened():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def unmeasured() -> dict[str, str]:

@@ -13,7 +13,7 @@ import hatch_romfs
 from hatch_romfs.settings.schema import tool_schema
 
 FUNCTIONS = {
-    "CArray": "symbol section",
+    "CArray": "symbol section const header",
     "PortOptions": "port baudrate dtr rts wait origin on_message boot",
     "build": "source out overrides cache emit image on_progress",
     "build_all": "source overrides cache on_progress",
@@ -41,9 +41,9 @@ STATUSES = {
 COMMON = "-h --help --json -q --quiet -v --verbose"
 PLACES = "--address --size --board --base --partition-table"
 OPTIONS = {
-    "romfs-image": "-h --help --version",
+    "romfs-image": "-h --help --version --print-completion",
     "romfs-image build": "-o --output --image --format --mpy --no-mpy --align --volume --no-cache --emit --symbol"
-    f" --section --address --family --firmware {COMMON}",
+    f" --section --no-const --header --address --family --firmware {COMMON}",
     "romfs-image bundle": f"-o --output --add-partition --erase-fs {PLACES} {COMMON}",
     "romfs-image info": f"{PLACES} {COMMON}",
     "romfs-image tree": f"--partition {PLACES} {COMMON}",
@@ -52,10 +52,10 @@ OPTIONS = {
     "romfs-image verify": f"--inventory --against --partition {PLACES} {COMMON}",
     "romfs-image run": f"-m -c {COMMON}",
     "romfs-image settings": COMMON,
-    "romfs-flash": "--version --installed --image --port --partition --query --verify --read --erase --list-ports"
-    f" --files --whole --dry-run --full --force --no-reset --baudrate --dtr --rts"
+    "romfs-flash": "--version --print-completion --installed --image --port --partition --query --verify --read --erase"
+    f" --list-ports --files --whole --dry-run --full --force --no-reset --baudrate --dtr --rts"
     f" --wait --folder --serve --no-boot --watch --run --monitor --autostart -vv {COMMON}",
-    "romfs-manifest": "-h --help --version",
+    "romfs-manifest": "-h --help --version --print-completion",
     "romfs-manifest show": f"--var --library {COMMON}",
     "romfs-manifest lock": f"--upgrade --form --index --cache {COMMON}",
     "romfs-manifest check": COMMON,

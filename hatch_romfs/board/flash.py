@@ -66,6 +66,10 @@ class FlashResult:
     mounted: bool | None
     resent: int = 0
 
+    def __repr__(self) -> str:
+        where = f"partition {self.partition.number} of {self.board!r}"
+        return f"<{type(self).__name__}: {self.size:,} bytes in {where}, {self.plan!r}, mounted={self.mounted}>"
+
 
 def query(port: str | PortOptions | None = None, *, trace: Trace | None = None) -> Board:
     """Return what a board is, what its partitions hold, and whose ``main.py`` it has; raises LinkError."""
@@ -87,6 +91,7 @@ def flash(  # noqa: PLR0913 - the options of a command
     on_event: Report = ignore_progress,
     on_flashed: OnFlashed = ignore_result,
     trace: Trace | None = None,
+    name: str = "",
 ) -> FlashResult:
     """Write an image file into a partition of a board, so that a cut at any moment leaves nothing broken that mounts.
 
@@ -94,7 +99,7 @@ def flash(  # noqa: PLR0913 - the options of a command
     firmware refuses, ``full`` also the blocks that are right already, ``dry_run`` nothing at all. ``on_board`` is
     told what board was found, before anything is checked or erased; ``on_event`` what is being done, how much of it,
     and of how much, in bytes. ``on_flashed`` is called while the board is still at its prompt, after a reset without
-    ``boot.py``.
+    ``boot.py``. ``name`` is what messages call the image instead of its path.
 
     Raises ImageError, LinkError, BoardError before anything is erased, and VerifyError.
     """
@@ -102,7 +107,7 @@ def flash(  # noqa: PLR0913 - the options of a command
     with open_image(image) as opened:
         opened.check()
         if opened.format != "micropython":
-            raise BoardError(f"{image} is no MicroPython image", hint="No board mounts it as its ROMFS.")
+            raise BoardError(f"{name or image} is not a MicroPython image", hint="Boards do not mount Linux romfs.")
         with session(options, trace) as found:
             found.reset = reset
             on_board(found.board)
@@ -259,8 +264,12 @@ def verify(  # noqa: PLR0913 - the options of a command
     on_board: OnBoard = ignore_board,
     on_event: Report = ignore_progress,
     trace: Trace | None = None,
+    name: str = "",
 ) -> Board:
-    """Compare a partition with an image file; raises VerifyError that names the first block that differs."""
+    """Compare a partition with an image file; raises VerifyError that names the first block that differs.
+
+    ``name`` is what messages call the image instead of its path.
+    """
     options = port if isinstance(port, PortOptions) else PortOptions(port)
     with open_image(image) as opened:
         opened.check()
@@ -278,8 +287,8 @@ def verify(  # noqa: PLR0913 - the options of a command
     if differing:
         first = f"block {differing[0]} at {differing[0] * target.geometry.block:#x}"
         raise VerifyError(
-            f"{len(differing)} of {len(wanted)} blocks differ from {image}, the first of them {first}",
-            hint="'romfs-flash IMAGE' writes what differs.",
+            f"{len(differing)} of {len(wanted)} blocks differ from {name or image}, the first of them {first}",
+            hint=f"'romfs-flash {name or image}' writes what differs.",
         )
     return found.board
 

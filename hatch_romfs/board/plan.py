@@ -74,6 +74,9 @@ class Plan:
     steps: tuple[Step, ...]
     kept: int
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {len(self.steps):,} steps, {self.writes:,} bytes to write, {self.kept:,} kept>"
+
     @property
     def writes(self) -> int:
         """The number of bytes of the image that will be written."""

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hatch_romfs.builder.bundle import BundleResult
+    from hatch_romfs.builder.c_files import CFiles
     from hatch_romfs.builder.jobs import Job
     from hatch_romfs.builder.output import Chunks
     from hatch_romfs.builder.pack import PackedImage
@@ -40,8 +41,8 @@ class BuildResult(NamedTuple):
     ``size`` and ``limit``, the size of the partition, are in bytes; ``sha256`` is of the whole image; ``files`` is
     their number. ``board`` and ``partition`` are what the image is for. ``inventory`` is the path of the inventory, if
     the settings ask for one. ``excluded`` are the paths that built-in patterns excluded. ``layout_cost`` is how many
-    bytes a stable layout adds to the compact one. ``bundle`` is the firmware with this image, if the settings ask for
-    that.
+    bytes a stable layout adds to the compact one. ``c_files`` describes the C source, if the image was written as such.
+    ``bundle`` is the firmware with this image, if the settings ask for that.
     """
 
     path: Path
@@ -55,7 +56,12 @@ class BuildResult(NamedTuple):
     inventory: Path | None = None
     excluded: tuple[str, ...] = ()
     layout_cost: int = 0
+    c_files: CFiles | None = None
     bundle: BundleResult | None = None
+
+    def __repr__(self) -> str:
+        content = f"{self.size:,} bytes, {self.files:,} files, {len(self.warnings):,} warnings"
+        return f"<{type(self).__name__} {str(self.path)!r}: {content}, sha256 {self.sha256}>"
 
 
 def build_image(
@@ -74,7 +80,10 @@ def build_image(
     image = pack(compiled, settings, job.name, job.version)
     _check_size(image, settings)
     written = job if staging is None else job._replace(out=staging / job.out.name)
-    sha256, bundle = _write_outputs(job, written, image, on_progress)
+    with Digest() as digest:
+        chunks = _watch(_gather(image.chunks()), digest, image.size, on_progress)
+        c_files, bundle = _write_outputs(job, written, image, chunks)
+        sha256 = digest.hexdigest()
     return BuildResult(
         path=job.out,
         size=image.size,
@@ -93,6 +102,7 @@ def build_image(
         inventory=job.inventory,
         excluded=collected.excluded,
         layout_cost=image.size - image.compact_size,
+        c_files=c_files,
         bundle=bundle,
     )
 
@@ -100,9 +110,9 @@ def build_image(
 def _check_outputs(job: Job) -> None:
     """Refuse to overwrite files that no build has written."""
     if job.emit:
-        from hatch_romfs.builder.emit import check_emit  # noqa: PLC0415 - few builds end in another file
+        from hatch_romfs.builder.emit import check_emit, place_emit  # noqa: PLC0415 - few builds end in another file
 
-        check_emit(job)
+        check_emit(job.out, place_emit(job.emit, job.settings))
     else:
         check_replaceable(job.out, "ROMFS image", *MAGICS.values())
         if job.name is not None and not job.replaces_any:
@@ -139,32 +149,28 @@ def _limit_source(settings: Settings) -> str:
     return f"of {source}"
 
 
-def _write_outputs(job: Job, written: Job, image: PackedImage, on_progress: Report) -> tuple[str, BundleResult | None]:
-    """Write the outputs of ``job`` to the places of ``written``; return the SHA-256 of the image, and the bundle."""
-    with Digest() as digest:
-        chunks = _watch(_gather(image.chunks()), digest, image.size, on_progress)
-        if job.emit:
-            chunks = _emit(chunks, job, image)
-        with replace_output(written.out) as temporary:
-            write_new(temporary, chunks)
-            # The image is what gets flashed, so it is replaced last. If the build is interrupted in between, the
-            # hashes differ.
-            bundle = _write_bundle(job, written, temporary)
-            if written.inventory:
-                write_output(written.inventory, [_inventory(job, temporary, image.tree, bundle)])
-        return digest.hexdigest(), bundle
+def _write_outputs(
+    job: Job, written: Job, image: PackedImage, chunks: Chunks
+) -> tuple[CFiles | None, BundleResult | None]:
+    """Write the outputs of ``job`` to the places of ``written``; describe the C source and the bundle, if any."""
+    if job.emit:
+        from hatch_romfs.builder.emit import place_emit, write_emit  # noqa: PLC0415
 
-
-def _emit(chunks: Chunks, job: Job, image: PackedImage) -> Chunks:
-    """Return the chunks of the file that is written instead of the image."""
-    from hatch_romfs.builder.emit import emit_chunks  # noqa: PLC0415 - few builds end in another file
-
-    return emit_chunks(chunks, image.size, image.alignment, job)
+        emit = place_emit(job.emit, job.settings)
+        return write_emit(written.out, chunks, image.size, emit, image.alignment), None
+    with replace_output(written.out) as temporary:
+        write_new(temporary, chunks)
+        # The image is what gets flashed, so it is replaced last. If the build is interrupted in between, the hashes
+        # differ.
+        bundle = _write_bundle(job, written, temporary)
+        if written.inventory:
+            write_output(written.inventory, [_inventory(job, temporary, image.tree, bundle)])
+    return None, bundle
 
 
 def _write_bundle(job: Job, written: Job, path: Path) -> BundleResult | None:
     """Write the bundle with the image that is in the file ``path``, if the settings ask for one."""
-    if job.bundle is None or written.bundle is None:
+    if written.bundle is None:
         return None
     from hatch_romfs.builder.bundle import bundle_job  # noqa: PLC0415 - few builds write one
 

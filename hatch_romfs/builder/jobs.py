@@ -60,7 +60,8 @@ class Job(NamedTuple):
     @property
     def outputs(self) -> tuple[Path, ...]:
         """Every file that the build writes."""
-        return tuple(filter(None, (self.out, self.inventory, self.bundle)))
+        header = self.emit and self.emit.header_path(self.out)
+        return tuple(filter(None, (self.out, self.inventory, self.bundle, header)))
 
 
 def project_jobs(project: Project, directory: Path, find_version: Callable[[], str]) -> dict[str, Job]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hatch_romfs.cli import show
-from hatch_romfs.cli.command import print_json, say, warn
+from hatch_romfs.cli.command import print_json, print_line, say, warn
 from hatch_romfs.errors import ImageError, SettingsError
 from hatch_romfs.firmware.content import check_partitions, image_bytes, open_partition, readable_partitions
 from hatch_romfs.firmware.describe import describe
@@ -48,10 +48,9 @@ def bundle(options: argparse.Namespace) -> None:
         return
     for warning in written.warnings:
         warn(warning)
-    if not options.quiet:
-        show.show_bundle(written)
-        for image in images:
-            say(f"  {image['path']} at {image['address']:#x}")
+    show.show_bundle(written)
+    for image in images:
+        say(f"  {image['path']} at {image['address']:#x}")
 
 
 def hints(options: argparse.Namespace) -> Hints:
@@ -106,7 +105,7 @@ def info(firmware: Firmware, options: argparse.Namespace) -> None:
     document = describe(firmware)
     if options.json:
         print_json(document)
-    elif not options.quiet:
+    else:
         _show(document)
     try:
         check_partitions(firmware)
@@ -117,22 +116,22 @@ def info(firmware: Firmware, options: argparse.Namespace) -> None:
 
 
 def _show(document: dict[str, Any]) -> None:
-    say(f"kind:        {document['kind']}")
+    print_line(f"kind:        {document['kind']}")
     if document["family"] not in (None, document["kind"]):
-        say(f"family:      {document['family']}")
+        print_line(f"family:      {document['family']}")
     for place in document["ranges"][:_MAX_RANGES]:
-        say(f"content:     {_place(place)}")
+        print_line(f"content:     {_place(place)}")
     if len(document["ranges"]) > _MAX_RANGES:
-        say(f"             and {len(document['ranges']) - _MAX_RANGES:,} more ranges")
+        print_line(f"             and {len(document['ranges']) - _MAX_RANGES:,} more ranges")
     for number, partition in enumerate(document["partitions"]):
-        say(f"partition {number}: {_place(partition)}  {partition['name']}, from: {partition['source']}")
-        say(f"             {_content(partition['content'])}")
+        print_line(f"partition {number}: {_place(partition)}  {partition['name']}, from: {partition['source']}")
+        print_line(f"             {_content(partition['content'])}")
     if not document["partitions"]:
-        say("partitions:  none known")
+        print_line("partitions:  none known")
     if document["filesystem"]:
-        say(f"filesystem:  {_place(document['filesystem'])}")
+        print_line(f"filesystem:  {_place(document['filesystem'])}")
     if document["supports_romfs"] is False:
-        say("ROMFS:       not supported: this MicroPython was built without VfsRom")
+        print_line("ROMFS:       not supported: this MicroPython was built without VfsRom")
 
 
 def _place(place: dict[str, int]) -> str:
@@ -162,5 +161,5 @@ def extract(firmware: Firmware, options: argparse.Namespace) -> None:
         size, sha256 = image.size, image.sha256()
     if options.json:
         print_json({"path": str(out), "size": size, "sha256": sha256})
-    elif not options.quiet:
+    else:
         say(f"{out}  {size:,} bytes, sha256 {sha256}")

@@ -10,8 +10,6 @@ from hatch_romfs.cli import numbers
 if TYPE_CHECKING:
     from hatch_romfs.cli.command import Parser
 
-EMIT_KINDS = ("c", "uf2", "hex", "dfu")
-
 
 def add_bundle_options(parser: Parser) -> None:
     """Add the options of ``romfs-image bundle``."""
@@ -46,18 +44,3 @@ def add_place_options(parser: Parser) -> None:
     add("--board", metavar="NAME", help="the board, if the addresses of its partitions are known")
     add("--base", type=numbers.address, metavar="ADDRESS", help="the address of the first byte of a plain binary")
     add("--partition-table", type=Path, metavar="FILE", help="the table of an application for the ESP32")
-
-
-def add_emit_options(parser: Parser) -> None:
-    """Add the options of ``romfs-image build`` for files that are written instead of an image."""
-    add = parser.add_argument
-    add(
-        "--emit",
-        choices=EMIT_KINDS,
-        help="write the image as an array in C, or as a file for its partition; SOURCE can then also be an image file",
-    )
-    add("--symbol", metavar="NAME", help="the name of the array in C; by default romfs_image")
-    add("--section", metavar="NAME", help="the linker section of the array")
-    add("--address", type=numbers.address, help="where the partition is, for --emit uf2, hex, or dfu")
-    add("--family", metavar="NAME", help="the family of the chip, for --emit uf2")
-    add("--firmware", type=Path, metavar="FILE", help="firmware that says where the partition is, and the family")

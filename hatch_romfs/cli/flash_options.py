@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hatch_romfs.cli.command import Parser, Version, add_common_options
+from hatch_romfs.cli.command import Parser, add_common_options, add_program_options
 from hatch_romfs.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -72,8 +72,8 @@ def parser() -> Parser:
         description="Write a ROMFS image into a partition of a MicroPython board, verified, so that a cut at any"
         " moment leaves nothing broken that mounts. IMAGE is an image, or a project or folder, which is built first.",
     )
+    add_program_options(top)
     add = top.add_argument
-    add("--version", action=Version, nargs=0, help="print the version and exit")
     add("source", nargs="?", type=Path, metavar="IMAGE", help="an image, a project or a folder")
     add("--installed", metavar="NAME", help="write the image of this installed package")
     add("--image", metavar="NAME", help="which image of a project or package that has several")

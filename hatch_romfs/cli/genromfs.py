@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hatch_romfs.builder.output import write_output
-from hatch_romfs.cli.command import Parser, run, say
+from hatch_romfs.cli.command import Parser, print_line, run
 from hatch_romfs.collect.folder import Folder, Keep
 from hatch_romfs.errors import BuildError, SettingsError
 from hatch_romfs.formats.linux import headers
@@ -186,7 +186,7 @@ def _list(layout: Layout) -> None:
     for record in layout.records:
         header = record.header
         linked = f"  [link to {header.info:#x}]" if header.kind == headers.HARD_LINK else ""
-        say(f"{header.offset:#010x} {header.size:>10}  {decode_name(header.name)}{linked}")
+        print_line(f"{header.offset:#010x} {header.size:>10}  {decode_name(header.name)}{linked}")
 
 
 if __name__ == "__main__":

@@ -7,9 +7,20 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hatch_romfs.cli.command import Parser, Version, add_common_options, print_json, run, say, tell
-from hatch_romfs.cli.firmware_options import add_bundle_options, add_emit_options, add_reading_options
-from hatch_romfs.errors import BuildError, ImageError, SettingsError
+from hatch_romfs.cli.command import (
+    Parser,
+    add_common_options,
+    add_program_options,
+    print_json,
+    print_line,
+    run,
+    say,
+    show_error,
+    tell,
+)
+from hatch_romfs.cli.emit import add_emit_options, read_emit
+from hatch_romfs.cli.firmware_options import add_bundle_options, add_reading_options
+from hatch_romfs.errors import ImageError, SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -26,7 +37,7 @@ _MAX_DIGITS = 9
 
 
 _WITH_OFFSET = ("info", "tree", "cat", "extract", "verify")
-"""Commands that also read an image inside another file: a dump, or firmware."""
+"""Commands that also read an image inside another file: a dump, a wheel, or firmware."""
 
 
 def main() -> None:
@@ -43,7 +54,7 @@ def command(arguments: Sequence[str]) -> None:
 def parser() -> Parser:
     """Return the parser of ``romfs-image``."""
     top = Parser(prog="romfs-image", description="Build ROMFS images for MicroPython boards, inspect them, run them.")
-    top.add_argument("--version", action=Version, nargs=0, help="print the version and exit")
+    add_program_options(top)
     # Without prog, argparse would lay out a help text to find it.
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True, prog=top.prog)
 
@@ -51,23 +62,25 @@ def parser() -> Parser:
         added: Parser = commands.add_parser(name, help=help_, description=f"{help_[0].upper()}{help_[1:]}.")
         added.set_defaults(run=action)
         if image:
-            added.add_argument("image", type=Path, metavar="IMAGE", help="an image file")
+            or_wheel = ", or a wheel or firmware that contains one" if name in _WITH_OFFSET else ""
+            added.add_argument("image", type=Path, metavar="IMAGE", help=f"an image file{or_wheel}")
         if name in _WITH_OFFSET:
             added.add_argument(
                 "--offset", type=_offset, metavar="BYTES", help="where the image begins in a dump, such as 0x1000"
+            )
+            added.add_argument(
+                "--image", dest="name", metavar="NAME", help="which image of a wheel that contains several"
             )
             add_reading_options(added, choose=name != "info")
         add_common_options(added)
         return added
 
-    add_bundle_options(add("bundle", _bundle, "write one file with firmware and its images", image=False))
     _add_build_options(add("build", build, "build the image of a project, or of any folder", image=False))
+    add_bundle_options(add("bundle", _bundle, "write one file with firmware and its images", image=False))
     add("info", info, "print what an image or firmware is: name, version, hashes, sizes, partitions")
     add("tree", tree, "list the files of an image: size, offset, and alignment of each")
     add("cat", cat, "write a file of an image to standard output").add_argument("path", metavar="PATH")
-    add(
-        "extract", extract, "write the files of an image to a new folder, or the image in firmware to a file"
-    ).add_argument(
+    add("extract", extract, "write the files of an image to a folder, or the image in firmware to a file").add_argument(
         "-o", "--output", type=Path, metavar="PATH", help="a new folder, or a file; by default named after the image"
     )
     checking = add("verify", verify, "check that an image is valid, and check its content against its own hash")
@@ -122,12 +135,11 @@ def build(options: argparse.Namespace) -> None:
     """Build an image."""
     from hatch_romfs.builder import api
     from hatch_romfs.cli import show
-    from hatch_romfs.cli.emit import read_emit
 
     overrides, emit, cache = _overrides(options), read_emit(options), not options.no_cache
     if options.source.is_file() and (overrides.table or options.image):
         raise SettingsError(f"{options.source} is an image file: options of a build do not apply to it")
-    with show.progress(quiet=options.quiet or options.json) as on_progress:
+    with show.progress(quiet=options.json) as on_progress:
         if options.output is None and options.image is None and emit is None:
             results = api.build_all(options.source, overrides=overrides, cache=cache, on_progress=on_progress)
         else:
@@ -145,7 +157,7 @@ def build(options: argparse.Namespace) -> None:
     if options.json:
         documents = {name: show.result_document(result) for name, result in results.items()}
         print_json(documents.get("") or {"images": documents})
-    elif not options.quiet:
+    else:
         for result in results.values():
             show.result(result)
             if options.verbose:
@@ -195,7 +207,7 @@ def _bundle(options: argparse.Namespace) -> None:
 
 
 def info(options: argparse.Namespace) -> None:
-    """Print what an image is."""
+    """Print what an image or firmware is."""
     from hatch_romfs.cli import show
 
     firmware = _firmware(options)
@@ -204,11 +216,11 @@ def info(options: argparse.Namespace) -> None:
 
         show_firmware(firmware, options)
         return
-    with _open(options.image, options.offset) as image:
+    with _open_named(options) as image:
         document = show.info_document(image)
     if options.json:
         print_json(document)
-    elif not options.quiet:
+    else:
         show.fields(document)
     if document["content_matches"] is False:
         if options.json:
@@ -226,25 +238,25 @@ def scan(options: argparse.Namespace) -> None:
         return
     if not found:
         raise ImageError(f"{options.image} contains no valid image", offset=0)
-    for image in found if not options.quiet else ():
+    for image in found:
         named = " ".join(filter(None, (image.name, image.version)))
-        say(f"{image.offset:#010x} {image.size:>10}  {image.format:<11}  {named}".rstrip())
+        print_line(f"{image.offset:#010x} {image.size:>10}  {image.format:<11}  {named}".rstrip())
 
 
 def tree(options: argparse.Namespace) -> None:
     """List the files of an image."""
     from hatch_romfs.cli import show
 
-    with _open_any(options) as image:
+    with _open_named(options) as image:
         if options.json:
             print_json(show.tree_document(image))
-        elif not options.quiet:
+        else:
             show.tree(image)
 
 
 def cat(options: argparse.Namespace) -> None:
     """Write one file to standard output."""
-    with _open_any(options) as image:
+    with _open_named(options) as image:
         file = image.file(options.path)
         if options.json:
             import base64
@@ -268,23 +280,22 @@ def extract(options: argparse.Namespace) -> None:
         extract_image(firmware, options)
         return
     out = options.output or Path(options.image.stem)
-    with _open(options.image, options.offset) as image:
+    with _open_named(options) as image:
         image.check()
         extracted = extract_to(image, out)
     if options.json:
         print_json({"path": str(out), "files": extracted.files, "skipped": list(extracted.skipped)})
         return
-    if not options.quiet:
-        for skipped in extracted.skipped:
-            tell(f"skipped {skipped}")
-        say(f"{out}: {show.count(extracted.files, 'file')}")
+    for skipped in extracted.skipped:
+        tell(f"skipped {skipped}")
+    say(f"{out}: {show.count(extracted.files, 'file')}")
 
 
 def verify(options: argparse.Namespace) -> None:
     """Check an image."""
     from hatch_romfs.cli.verify import verify as check
 
-    with _open_any(options) as image:
+    with _open_named(options) as image:
         check(image, options)
 
 
@@ -304,15 +315,15 @@ def run_code(options: argparse.Namespace) -> None:
         size = image.size
         if image.format != "micropython":
             raise SettingsError(f"{options.image} is not a MicroPython image, so nothing can run from it")
-    status, output = run_image(options.image, size, code, capture=options.json)
+    result = run_image(options.image, size, code, capture=options.json)
     if options.json:
-        print_json({"status": status, "output": output})
-        sys.exit(BuildError.status if status else 0)
-    if status:
-        raise BuildError(
-            f"the code from {options.image} ended with status {status}",
-            hint="If an import failed: 'romfs-image tree' lists the files; native code cannot run here.",
+        print_json({"status": result.status, "output": result.output})
+    elif result.status:
+        hint = "'romfs-image tree' lists the files of the image; native code cannot run here."
+        show_error(
+            f"the code from {options.image} ended with status {result.status}", hint if result.import_failed else None
         )
+    sys.exit(result.status)
 
 
 def settings(options: argparse.Namespace) -> None:
@@ -330,20 +341,30 @@ def _offset(text: str) -> int:
     return number
 
 
+def _open_named(options: argparse.Namespace) -> Image:
+    """Open the image that the options name: a file, a part of a dump, or one inside firmware or a wheel."""
+    if firmware := _firmware(options):
+        from hatch_romfs.cli.firmware import open_image_in
+
+        return open_image_in(firmware, options)
+    try:
+        image = _open(options.image, options.offset)
+    except ImageError:
+        from hatch_romfs.images.wheel import is_wheel, open_in_wheel
+
+        if options.offset is not None or not is_wheel(options.image):
+            raise
+        return open_in_wheel(options.image, options.name)
+    if options.name is not None:
+        image.close()
+        raise SettingsError(f"--image names one of a wheel's images, and {options.image} is not a wheel")
+    return image
+
+
 def _open(path: Path, offset: int | None = None) -> Image:
     from hatch_romfs.formats import open_image
 
     return open_image(path, offset=offset)
-
-
-def _open_any(options: argparse.Namespace) -> Image:
-    """Open an image file, an image at an offset, or the image inside firmware."""
-    firmware = _firmware(options)
-    if firmware is None:
-        return _open(options.image, options.offset)
-    from hatch_romfs.cli.firmware import open_image_in
-
-    return open_image_in(firmware, options)
 
 
 def _firmware(options: argparse.Namespace) -> Firmware | None:

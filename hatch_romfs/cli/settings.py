@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hatch_romfs.cli.command import print_json, say
+from hatch_romfs.cli.command import print_json, print_line
 from hatch_romfs.settings.boards import boards
 from hatch_romfs.settings.reference import all_keys, describe, page
 
@@ -27,4 +27,4 @@ def settings(options: argparse.Namespace) -> None:
 
 def _say_lines(text: str) -> None:
     for line in text.split("\n"):
-        say(line)
+        print_line(line)

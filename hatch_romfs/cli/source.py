@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from hatch_romfs.cli.command import warn
@@ -12,6 +11,7 @@ from hatch_romfs.errors import SettingsError
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
+    from pathlib import Path
 
     from hatch_romfs.board.probe import Board
 
@@ -54,15 +54,14 @@ def open_source(options: argparse.Namespace, source: Path) -> Iterator[Source]:
     if not source.is_dir():
         yield Source(source, None, options.partition or 0, [])
         return
-    import tempfile
-
     from hatch_romfs.builder.api import build
     from hatch_romfs.cli import show
+    from romfs_manifest.shared.temporary import TemporaryFolder
 
     check_folder(source, plain=options.folder)
-    with tempfile.TemporaryDirectory(prefix="hatch-romfs-") as folder:
-        with show.progress(quiet=options.quiet or options.json) as on_progress:
-            out = Path(folder) / "image.romfs"
+    with TemporaryFolder() as folder:
+        with show.progress(quiet=options.json) as on_progress:
+            out = folder / "image.romfs"
             built = build(source, out, image=options.image or "", on_progress=on_progress)
         partition = built.partition if options.partition is None else options.partition
         image = Source(built.path, built.board, partition, [])

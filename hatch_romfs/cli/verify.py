@@ -34,7 +34,7 @@ def verify(image: Image, options: argparse.Namespace) -> None:
             "size": image.size,
         }
         print_json(document)
-    elif not options.quiet:
+    else:
         content = "its content matches its SHA-256" if has_hash else "it contains no SHA-256 to check its content"
         inventory = f"; it matches {options.inventory}" if options.inventory else ""
         same = f"; it is the same as {options.against}" if options.against else ""

@@ -9,16 +9,13 @@ from __future__ import annotations
 import gc
 import math
 import signal
-import tempfile
 import time
 from contextlib import ExitStack, suppress
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from hatch_romfs.board.autostart import write_main
 from hatch_romfs.board.flash import FlashResult, flash_on
-from hatch_romfs.board.link import ignore_message
 from hatch_romfs.board.repl import ANSWER_TIMEOUT, REOPEN_TIMEOUT
 from hatch_romfs.board.session import POLL, connection, session_on
 from hatch_romfs.builder.api import build
@@ -30,9 +27,11 @@ from hatch_romfs.cli.source import Source, check_content, check_folder
 from hatch_romfs.errors import FlashInterrupted, LinkError, LostLinkError, PortUnavailableError, RomfsError
 from hatch_romfs.formats import open_image
 from hatch_romfs.settings.project import has_table, load
+from romfs_manifest.shared.temporary import TemporaryFolder
 
 if TYPE_CHECKING:
     import argparse
+    from pathlib import Path
 
     from typing_extensions import Self
 
@@ -55,16 +54,16 @@ class _Image(NamedTuple):
 def watch(options: argparse.Namespace, port: PortOptions, trace: Trace | None) -> None:
     """Run the loop until Ctrl-C or Ctrl-], which leave the board running. Raises RomfsError if it cannot go on."""
     gc.enable()  # commands run without it, but this one has no end
-    screen = Screen(quiet=options.quiet)
-    port = replace(port, wait=0.0, on_message=ignore_message if options.quiet else screen.say)
+    screen = Screen()
+    port = replace(port, wait=0.0, on_message=screen.say)
     with (
-        tempfile.TemporaryDirectory(prefix="hatch-romfs-") as folder,
+        TemporaryFolder() as folder,
         Changes(watched_folders(options.source)) as changes,
         ExitStack() as stack,
         suppress(_LeaveError),
     ):
         keys = stack.enter_context(keyboard())
-        loop = _Loop(options, port, trace, screen, keys, Path(folder), stack)
+        loop = _Loop(options, port, trace, screen, keys, folder, stack)
         try:
             loop.build()
             while True:
@@ -123,7 +122,7 @@ class _Loop:
         self.screen.end()  # a bar would take the board's last line away
         try:
             check_folder(source, plain=self.options.folder)
-            with progress(quiet=self.options.quiet) as on_progress:
+            with progress() as on_progress:
                 built = build(
                     source,
                     out,
@@ -208,7 +207,7 @@ class _Loop:
         options = self.options
         with (
             open_image(image.source.path) as opened,
-            progress(quiet=options.quiet) as on_event,
+            progress() as on_event,
             session_on(link, boot=self.port.boot) as found,
         ):
             if difference := image.source.compare(found.board):

@@ -166,7 +166,7 @@ class Folder(NamedTuple):
         problem = name_problem(name, any_bytes=self.keep is not None)
         if problem and name_problem(name, any_bytes=True) is None:
             raise BuildError(
-                f"{self._where(path)}: the name {show_name(name)!r} is not valid UTF-8",
+                f"{self._where(path)}: the name '{show_name(name)}' is not valid UTF-8",
                 hint="Rename it, or exclude it.",
             )
         if problem is None and len(encode_name(path)) + len(encoded) > MAX_PATH:

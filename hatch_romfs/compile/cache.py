@@ -8,14 +8,14 @@ match, and counts as missing. The folder can be removed at any time.
 from __future__ import annotations
 
 import contextlib
+import errno
 import hmac
 import os
-import stat
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from romfs_manifest.shared.atomic import remove_leftovers, replace_atomically
-from romfs_manifest.shared.opening import read_regular
+from romfs_manifest.shared.private import create_private, protect, read_own
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,12 +23,10 @@ if TYPE_CHECKING:
 _DIGEST = 32
 _LIMIT = 32 << 20
 """Bytes of an entry, at most."""
-_OTHERS = 0o077
-"""The permissions of everybody but the owner."""
 
 
 class Cache:
-    """A cache in ``folder``; if that does not exist, or others can write to it, nothing is stored or read."""
+    """A cache in ``folder``; if that does not exist, or is somebody else's, nothing is stored or read."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -40,8 +38,8 @@ class Cache:
         from platformdirs import user_cache_path  # noqa: PLC0415 - not needed with --no-cache
 
         folder = user_cache_path("hatch-romfs", appauthor=False) / "mpy"
-        with contextlib.suppress(OSError):
-            folder.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(OSError):  # then it cannot be used
+            create_private(folder)
         return cls(folder)
 
     def get(self, key: str) -> bytes | None:
@@ -49,7 +47,7 @@ class Cache:
         if self._secret is None:
             return None
         try:
-            entry = read_regular(self._path(key), _LIMIT)
+            entry = read_own(self._path(key), _LIMIT)
         except OSError:
             return None
         data = entry[_DIGEST:]
@@ -64,7 +62,7 @@ class Cache:
             remove_leftovers(self.folder)
         with (
             contextlib.suppress(OSError),
-            replace_atomically(self._path(key)) as temporary,
+            replace_atomically(self._path(key), clean=False) as temporary,
             open(temporary, "wb", buffering=0) as file,  # noqa: PTH123 - Path.open takes twice as long
         ):
             file.write(self._digest(key, data) + data)
@@ -84,25 +82,18 @@ class Cache:
         return f"{self.folder}{os.sep}{key}"
 
 
-def _private_key(folder: Path) -> bytes | None:
-    """Return the key beside ``folder``, which is created if it is missing; None if others could have written either.
+def _private_key(folder: Path) -> bytes:
+    """Return the key beside ``folder``, which is created if it is missing.
 
-    Raises OSError.
+    Raises OSError, also if others could have written either.
     """
-    if os.name == "posix":
-        status = os.lstat(folder)
-        if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
-            return None
-        if status.st_mode & _OTHERS:
-            folder.chmod(0o700)  # an older version created it for all to read
+    protect(folder)
     path = folder.with_name(f"{folder.name}.key")
     with contextlib.suppress(FileExistsError):
         descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0), 0o600)
         with open(descriptor, "wb", buffering=0) as file:  # noqa: PTH123 - a descriptor
             file.write(os.urandom(_DIGEST))
-    if os.name == "posix":
-        status = os.lstat(path)
-        if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & _OTHERS:
-            return None
-    secret = read_regular(path, _DIGEST)
-    return secret if len(secret) == _DIGEST else None
+    secret = read_own(path, _DIGEST, secret=True)
+    if len(secret) != _DIGEST:
+        raise OSError(errno.EINVAL, "it is not a key", str(path))
+    return secret

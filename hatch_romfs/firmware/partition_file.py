@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from hatch_romfs.errors import BoardError, SettingsError
 from hatch_romfs.firmware import dfu, uf2
 from hatch_romfs.firmware.memory import MAX_ADDRESS, Segment
 from hatch_romfs.firmware.model import SECTOR
 from hatch_romfs.firmware.records import RecordFile, encode
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 STARTS = {"uf2": uf2.MAGIC, "hex": b":", "dfu": dfu.MAGIC}
 """The first bytes of each kind of file."""
@@ -25,13 +28,19 @@ class PartitionFile(NamedTuple):
     size: int | None = None
     family: int | None = None
 
+    def header_path(self, _file: Path) -> None:
+        """Return None: only C source has a header beside it."""
+
     def check(self) -> None:
-        """Raise SettingsError for what is missing, or what a file of this kind cannot have."""
+        """Raise SettingsError for a UF2 file without a family."""
         if self.kind == "uf2" and self.family is None:
             raise SettingsError(
                 "a UF2 file needs the family of the chip",
                 hint=f"--family with one of {', '.join(uf2.FAMILIES)}; or --firmware with the board's UF2 file.",
             )
+
+    def check_place(self) -> int:
+        """Return the address of the partition. Raises SettingsError if it is not known, or not possible."""
         if self.address is None:
             raise SettingsError(
                 "the address of the partition is not known",
@@ -39,11 +48,11 @@ class PartitionFile(NamedTuple):
             )
         if self.kind == "uf2" and self.address % SECTOR:
             raise SettingsError(f"--address: {self.address:#x} is not the start of a sector of {SECTOR:,} bytes")
+        return self.address
 
     def encode(self, image: bytes) -> bytes:
         """Return the bytes of the file. Raises SettingsError, and BoardError if the image is too large."""
-        self.check()
-        address = self.address or 0
+        address = self.check_place()
         limit = min(self.size or MAX_ADDRESS, MAX_ADDRESS - address)
         if len(image) > limit:
             raise BoardError(

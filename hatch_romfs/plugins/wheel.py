@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import csv
 import hashlib
 import io
@@ -11,7 +12,8 @@ import zipfile
 from typing import TYPE_CHECKING
 
 from hatch_romfs.errors import BuildError, ImageError, SettingsError
-from hatch_romfs.formats import MAGICS, open_image
+from hatch_romfs.formats import open_image, read_image
+from hatch_romfs.images.wheel import image_entries, read_entry
 from romfs_manifest.shared.atomic import replace_atomically
 
 if TYPE_CHECKING:
@@ -87,7 +89,7 @@ def _check_stale(wheel: zipfile.ZipFile, path: str, image: Path, own: set[str]) 
     """Refuse another image of the same name in the wheel, such as one that an earlier build left in the package."""
     with open_image(image) as opened:
         name = opened.name
-    stale = [other for other, found in _images(wheel, image.parent) if found == name and other not in own]
+    stale = [other for other, found in _image_names(wheel) if found == name and other not in own]
     if name is not None and stale:
         raise BuildError(
             f"the wheel already contains an image of {name}, {stale[0]}, beside the new one, {path}",
@@ -95,19 +97,9 @@ def _check_stale(wheel: zipfile.ZipFile, path: str, image: Path, own: set[str]) 
         )
 
 
-def _images(wheel: zipfile.ZipFile, folder: Path) -> Iterator[tuple[str, str | None]]:
-    """Yield the path and the name of each image in a wheel; ``folder`` is for temporary files."""
-    for info in wheel.infolist():
-        with wheel.open(info) as file:
-            start = file.read(max(map(len, MAGICS.values())))
-            if not start.startswith(MAGICS["micropython"]):
-                continue
-            copy = folder / "found"
-            copy.write_bytes(start + file.read())
-        try:
-            with open_image(copy) as image:
+def _image_names(wheel: zipfile.ZipFile) -> Iterator[tuple[str, str | None]]:
+    """Yield the path of each image in a wheel, and the name of its project."""
+    for info in image_entries(wheel):
+        with contextlib.suppress(ImageError, SettingsError), read_image(read_entry(wheel, info)) as image:
+            if image.format == "micropython":
                 yield info.filename, image.name
-        except ImageError:
-            continue
-        finally:
-            copy.unlink()

@@ -78,7 +78,7 @@ class Mpy(Model):
         default="bytecode",
     )
     micropython: str | None = key(
-        Text("a MicroPython release", check=release_problem, pattern=f"^{RELEASE}$"),
+        Text('a MicroPython release such as "1.27"', check=release_problem, pattern=f"^{RELEASE}$"),
         "The oldest MicroPython release that must be able to load the code; by default the code is what the newest"
         " `mpy-cross` emits.",
         default=None,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl
 
 from hatch_romfs.errors import Problem, SettingsError
-from romfs_manifest.shared.suggest import did_you_mean
+from romfs_manifest.shared.suggest import closest, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -179,7 +179,8 @@ def parse_sim_url(url: str) -> SimOptions:
     for name, text in parse_qsl(query, keep_blank_values=True):
         key = _OLD_NAMES.get(name, name)
         if key not in known:
-            suggestion = did_you_mean(key, known)
+            near = closest(key, [*known, *_OLD_NAMES])
+            suggestion = f"; did you mean {_OLD_NAMES.get(near, near)!r}?" if near else ""
             problems.append(Problem(f"sim: {key}", f"unknown key; there are {', '.join(known)}{suggestion}"))
             continue
         field = key.replace("-", "_")

@@ -26,7 +26,7 @@ def test_micropython_imports_files_as_the_lists_say(tmp_path):
     present = set(judges.micropython(IMPORT.format(names=names, test="__import__(name)")).split())
     image = build(make_project(tmp_path / "files", {f"{name}.py": "FROM_A_FILE = True\n" for name in names}))
     code = IMPORT.format(names=names, test="hasattr(__import__(name), 'FROM_A_FILE')")
-    status, output = run_image(image.path, image.size, code, capture=True)
+    status, output, _ = run_image(image.path, image.size, code, capture=True)
     assert status == 0, output
     assert set(output.split()) & present == EXTENSIBLE & present
     assert {"json", "math", "time", "gc"} <= present

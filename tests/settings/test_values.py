@@ -223,7 +223,10 @@ SOURCES = [
         ],
     ),
     ({"path": "a", "include": "x"}, [f"[0].include: must be {PATTERNS_TEXT}, not a string"]),
-    ({"path": "a", "exclude": ["x", 1]}, ["[0].exclude[1]: must be a gitignore pattern, not an integer"]),
+    (
+        {"path": "a", "exclude": ["x", 1]},
+        ["[0].exclude[1]: must be a gitignore pattern, not an integer: put it in quotes"],
+    ),
     ({"path": "a", "exclude": ["x", ""]}, ["[0].exclude[1]: must not be empty"]),
 ]
 
@@ -246,7 +249,7 @@ MPY = [
     ("micropython", "1", "a MicroPython release such as \"1.27\", not '1'"),
     ("micropython", "1.२", "a MicroPython release such as \"1.27\", not '1.२'"),
     ("micropython", "1.22\n", "a MicroPython release such as \"1.27\", not '1.22\\n'"),
-    ("micropython", 1.22, "a MicroPython release, not a float"),
+    ("micropython", 1.22, 'a MicroPython release such as "1.27", not a float: put it in quotes'),
     ("exclude", "boot.py", f"{PATTERNS_TEXT}, not a string"),
 ]
 
