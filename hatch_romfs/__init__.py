@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from hatch_romfs.formats.linux.image import LinuxImage
     from hatch_romfs.formats.micropython.image import RomImage
     from hatch_romfs.images.installed import installed_image
+    from hatch_romfs.report.image_diff import image_diff
+    from hatch_romfs.report.image_map import image_map
 
 __all__ = [
     "BoardError",
@@ -53,6 +55,8 @@ __all__ = [
     "bundle",
     "erase",
     "flash",
+    "image_diff",
+    "image_map",
     "installed_image",
     "list_files",
     "open_image",
@@ -73,6 +77,8 @@ _MODULES = {
     "CArray": "formats.c_source",
     "LinuxImage": "formats.linux.image",
     "RomImage": "formats.micropython.image",
+    "image_diff": "report.image_diff",
+    "image_map": "report.image_map",
     "installed_image": "images.installed",
 }
 

@@ -20,6 +20,8 @@ FUNCTIONS = {
     "bundle": "firmware images out partitions board base partition_table add_partition erase_fs",
     "erase": "port partition on_event trace",
     "flash": "image port partition force full dry_run reset on_board on_event on_flashed trace",
+    "image_diff": "a b block",
+    "image_map": "image",
     "installed_image": "name image",
     "list_files": "port trace",
     "open_image": "path",
@@ -50,6 +52,9 @@ OPTIONS = {
     "romfs-image cat": f"--partition {PLACES} {COMMON}",
     "romfs-image extract": f"-o --output --partition {PLACES} {COMMON}",
     "romfs-image verify": f"--inventory --against --partition {PLACES} {COMMON}",
+    "romfs-image map": "--image --sort --blocks --partition-size --html --markdown --budget --baseline --save-baseline"
+    f" {COMMON}",
+    "romfs-image diff": f"--image --port --partition --blocks --html --markdown {COMMON}",
     "romfs-image run": f"-m -c {COMMON}",
     "romfs-image settings": COMMON,
     "romfs-flash": "--version --print-completion --installed --image --port --partition --query --verify --read --erase"

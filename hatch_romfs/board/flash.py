@@ -11,6 +11,8 @@ from hatch_romfs.board import checks
 from hatch_romfs.board.agent import attach, fetch, partition_hash, scan
 from hatch_romfs.board.autostart import read_main
 from hatch_romfs.board.channel import open_channel
+from hatch_romfs.board.delta import is_possible, make_copying_plan, memory_for
+from hatch_romfs.board.flashed import find_old_image, remember
 from hatch_romfs.board.hashes import HASHES, algorithm, fast_algorithm
 from hatch_romfs.board.mperrno import EINVAL, describe
 from hatch_romfs.board.plan import Block, digests, make_plan, spans
@@ -53,7 +55,8 @@ class FlashResult:
 
     ``size`` is the image's in bytes, ``sent`` and ``received`` are bytes on the wire. ``rewritten`` counts how often a
     block had to be written again, ``resent`` how many frames the line lost. ``mounted`` says whether the board was seen
-    to mount the image after its reset, None where that was left out.
+    to mount the image after its reset, None where that was left out. ``copied`` bytes of those that were written were
+    on the board already, at another place.
     """
 
     board: Board
@@ -65,6 +68,7 @@ class FlashResult:
     rewritten: int
     mounted: bool | None
     resent: int = 0
+    copied: int = 0
 
     def __repr__(self) -> str:
         where = f"partition {self.partition.number} of {self.board!r}"
@@ -141,8 +145,8 @@ def flash_on(  # noqa: PLR0913 - the options of a command
     plan, writer = _write(found, target, data, full=full, dry_run=dry_run, on_event=on_event)
     mounted = _reset(found, data, on_event) if found.reset and not dry_run and partition == 0 else None
     sent, received = found.link.sent, found.link.received
-    rewritten, resent = (writer.rewritten, writer.channel.resent) if writer else (0, 0)
-    return FlashResult(found.board, target, plan, len(data), sent, received, rewritten, mounted, resent)
+    rewritten, resent, copied = (writer.rewritten, writer.channel.resent, writer.copied) if writer else (0, 0, 0)
+    return FlashResult(found.board, target, plan, len(data), sent, received, rewritten, mounted, resent, copied)
 
 
 def _copied(image: Image) -> memoryview:
@@ -163,13 +167,15 @@ def _write(  # noqa: PLR0913 - what flash was asked for
     if not plan.writes:
         # The comparison was a quick one: this is the proof.
         if partition_hash(found.repl, found.board, len(image)) == hash_of(image):
+            remember(bytes(image))
             return plan, None
         plan = _full_plan(image, target.geometry)
-    with _channel(found) as channel:
+    with _channel(found, copies=bool(plan.copies)) as channel:
         writer = Writer(channel, image, target.geometry, hash_of, on_event, target.head)
         with _reporting_state(writer, target.number):
             writer.carry_out(plan, partial(_full_plan, image))
     _complete(found, target.number)
+    remember(bytes(image))
     return plan, writer
 
 
@@ -180,7 +186,12 @@ def _compare(found: Session, target: Partition, image: memoryview, *, full: bool
     wanted = digests(image, target.geometry.block, HASHES[how])
     there = scan(found.repl, target, len(image), how)
     on_event(Progress("comparing", len(image), len(image)))
-    return make_plan(len(image), wanted, there, target.geometry, full=full)
+    geometry, memory = target.geometry, memory_for(found.board.free)
+    if not full and memory and is_possible(geometry):
+        old = find_old_image(found.repl, found.board, target, there, len(image))
+        if old is not None:
+            return make_copying_plan(old, bytes(image), wanted, there, geometry, memory)
+    return make_plan(len(image), wanted, there, geometry, full=full)
 
 
 def _full_plan(image: memoryview, geometry: Geometry) -> Plan:
@@ -226,8 +237,8 @@ def _complete(found: Session, partition: int) -> None:
 
 
 @contextmanager
-def _channel(found: Session) -> Iterator[Channel]:
-    channel = open_channel(found.repl, found.board)
+def _channel(found: Session, *, copies: bool = False) -> Iterator[Channel]:
+    channel = open_channel(found.repl, found.board, copies=copies)
     try:
         yield channel
     except LinkError:
@@ -303,11 +314,26 @@ def read(
 ) -> bytes:
     """Return the image that a partition holds, or with ``whole`` all of its bytes, held against the board's hash."""
     options = port if isinstance(port, PortOptions) else PortOptions(port)
+    data = read_partition(options, partition=partition, whole=whole, on_event=on_event, trace=trace)[1]
+    if not data:
+        raise BoardError(f"partition {partition} holds no image", hint="--whole reads it all the same.")
+    return data
+
+
+def read_partition(
+    options: PortOptions,
+    *,
+    partition: int = 0,
+    whole: bool = False,
+    on_event: Report = ignore_progress,
+    trace: Trace | None = None,
+) -> tuple[Partition, bytes]:
+    """Return a partition and the image in it, as ``read`` does; the image is empty if there is none."""
     with session(options, trace) as found:
         target = checks.choose_partition(found.board, partition)
-        if not whole and target.image_size is None:
-            raise BoardError(f"partition {partition} holds no image", hint="--whole reads it all the same.")
         size = target.geometry.size if whole else target.image_size or 0
+        if not size:
+            return target, b""
         attach(found.repl, found.board, target)
         data = bytearray()
         for piece in fetch(found.repl, 0, size):
@@ -316,7 +342,7 @@ def read(
         how = algorithm(found.board)
         if how != "bytes" and partition_hash(found.repl, found.board, size) != HASHES[how](bytes(data)):
             raise VerifyError("the data that arrived is not what the board holds", hint="Run the same command again.")
-        return bytes(data)
+        return target, bytes(data)
 
 
 def erase(

@@ -61,6 +61,15 @@ class Parser(argparse.ArgumentParser):
         return parsed, []
 
 
+def add_command(
+    commands: argparse._SubParsersAction[Parser], name: str, action: Callable[[argparse.Namespace], None], help_: str
+) -> Parser:
+    """Add one of a program's commands, and return its parser; ``action`` runs it."""
+    added = commands.add_parser(name, help=help_, description=f"{help_[0].upper()}{help_[1:]}.")
+    added.set_defaults(run=action)
+    return added
+
+
 class Version(argparse.Action):
     """``--version``, which looks the version up only if it is needed."""
 

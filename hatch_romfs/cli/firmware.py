@@ -11,7 +11,7 @@ from hatch_romfs.cli.command import print_json, print_line, say, warn
 from hatch_romfs.errors import ImageError, SettingsError
 from hatch_romfs.firmware.content import check_partitions, image_bytes, open_partition, readable_partitions
 from hatch_romfs.firmware.describe import describe
-from hatch_romfs.firmware.files import Hints, is_firmware, read_firmware
+from hatch_romfs.firmware.files import NO_HINTS, Hints, is_firmware, read_firmware
 from hatch_romfs.firmware.model import Partition
 
 if TYPE_CHECKING:
@@ -71,33 +71,41 @@ def _pairs(options: argparse.Namespace) -> list[tuple[int, int]]:
 
 def read(options: argparse.Namespace) -> Firmware | None:
     """Return the firmware in the file that a command is to read, or None if it is not firmware. Raises RomfsError."""
-    found = hints(options)
-    return read_firmware(options.image, found) if is_firmware(options.image, found) else None
+    return read_path(options.image, hints(options))
 
 
-def open_image_in(firmware: Firmware, options: argparse.Namespace) -> RomImage:
-    """Open the image in the partition that the options name, or in the only one that has an image."""
-    partitions = readable_partitions(firmware)
-    if options.partition is not None:
-        if options.partition >= len(partitions):
-            raise SettingsError(f"{options.image} has {len(partitions)} ROMFS partitions, not {options.partition + 1}")
-        return _open(firmware, partitions[options.partition], options)
-    segments = firmware.file.segments
-    used = [partition for partition in partitions if image_bytes(segments, partition)]
-    if len(used) > 1:
-        listed = ", ".join(f"{partition.address:#x}" for partition in used)
-        raise SettingsError(f"{options.image} has images at {listed}", hint="Choose a partition with --partition.")
+def read_path(path: Path, found: Hints = NO_HINTS) -> Firmware | None:
+    """Return the firmware in a file, or None if it is not firmware. Raises RomfsError."""
+    return read_firmware(path, found) if is_firmware(path, found) else None
+
+
+def open_image_in(firmware: Firmware, path: Path, number: int | None) -> RomImage:
+    """Open the image in a partition of the firmware from ``path``; None means the only one that has an image."""
+    partition = readable_partitions(firmware)[choose_partition(firmware, path, number)]
+    image = open_partition(firmware, partition)
+    image.origin = f"{path}, partition {partition.name}"
+    return image
+
+
+def choose_partition(firmware: Firmware, path: Path, number: int | None) -> int:
+    """Return the number of a partition: the one that the user names, or the only one that has an image.
+
+    Raises SettingsError if there is none, or several.
+    """
+    partitions, segments = readable_partitions(firmware), firmware.file.segments
+    if number is not None:
+        if not 0 <= number < len(partitions):
+            raise SettingsError(f"{path} has no ROMFS partition {number}; 'romfs-image info' lists its partitions")
+        return number
     if not partitions:
         raise SettingsError(
-            f"{options.image} contains no image at a known place", hint="Say where it is, with --address and --size."
+            f"{path} contains no image at a known place", hint="Say where it is, with --address and --size."
         )
-    return _open(firmware, (used or partitions)[0], options)
-
-
-def _open(firmware: Firmware, partition: Partition, options: argparse.Namespace) -> RomImage:
-    image = open_partition(firmware, partition)
-    image.origin = f"{options.image}, partition {partition.name}"
-    return image
+    used = [index for index, partition in enumerate(partitions) if image_bytes(segments, partition)]
+    if len(used) > 1:
+        listed = ", ".join(f"{partitions[index].address:#x}" for index in used)
+        raise SettingsError(f"{path} has images at {listed}", hint="Choose a partition with --partition.")
+    return (used or [0])[0]
 
 
 def info(firmware: Firmware, options: argparse.Namespace) -> None:
@@ -154,7 +162,7 @@ def extract(firmware: Firmware, options: argparse.Namespace) -> None:
     from hatch_romfs.formats.image import ImageContent  # noqa: PLC0415
 
     out = options.output or Path(f"{options.image.stem}.romfs")
-    with open_image_in(firmware, options) as image:
+    with open_image_in(firmware, options.image, options.partition) as image:
         image.check()
         check_replaceable(out, "ROMFS image", *MAGICS.values())
         write_output(out, ImageContent(image.view, 0, image.size).chunks())

@@ -155,6 +155,7 @@ def _show_result(options: argparse.Namespace, done: FlashResult, warnings: list[
                 "dry_run": options.dry_run,
                 "steps": steps,
                 "written": 0 if options.dry_run else done.plan.writes,
+                "copied": done.copied,
                 "blocks_kept": done.plan.kept,
                 "rewritten": done.rewritten,
                 "resent": done.resent,
@@ -178,7 +179,8 @@ def _summary(done: FlashResult, *, dry_run: bool = False) -> str:
     if dry_run:
         return f"{where}: {done.plan.writes:,} of {done.size:,} bytes would be written"
     mounted = ", mounted at /rom" if done.mounted else ""
-    return f"{where}: {done.size:,} bytes verified, {done.plan.writes:,} of them written{mounted}"
+    copied = f" ({done.copied:,} copied on the board)" if done.copied else ""
+    return f"{where}: {done.size:,} bytes verified, {done.plan.writes:,} of them written{copied}{mounted}"
 
 
 def watch(options: argparse.Namespace) -> None:

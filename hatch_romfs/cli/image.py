@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from hatch_romfs.cli.command import (
     Parser,
+    add_command,
     add_common_options,
     add_program_options,
     print_json,
@@ -20,6 +21,7 @@ from hatch_romfs.cli.command import (
 )
 from hatch_romfs.cli.emit import add_emit_options, read_emit
 from hatch_romfs.cli.firmware_options import add_bundle_options, add_reading_options
+from hatch_romfs.cli.report_options import add_diff_options, add_map_options
 from hatch_romfs.errors import ImageError, SettingsError
 
 if TYPE_CHECKING:
@@ -59,8 +61,7 @@ def parser() -> Parser:
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True, prog=top.prog)
 
     def add(name: str, action: Callable[[argparse.Namespace], None], help_: str, *, image: bool = True) -> Parser:
-        added: Parser = commands.add_parser(name, help=help_, description=f"{help_[0].upper()}{help_[1:]}.")
-        added.set_defaults(run=action)
+        added = add_command(commands, name, action, help_)
         if image:
             or_wheel = ", or a wheel or firmware that contains one" if name in _WITH_OFFSET else ""
             added.add_argument("image", type=Path, metavar="IMAGE", help=f"an image file{or_wheel}")
@@ -94,6 +95,8 @@ def parser() -> Parser:
     what = running.add_mutually_exclusive_group()
     what.add_argument("-m", dest="module", metavar="MODULE", help="import this module")
     what.add_argument("-c", dest="code", metavar="CODE", help="run this code; without -m and -c, start a prompt")
+    add_map_options(add("map", show_map, "show what fills an image: files, folders, modules, and padding", image=False))
+    add_diff_options(add("diff", show_diff, "show what differs between two images", image=False))
     add("scan", scan, "list the images inside a dump or another file: offset, size, format, and name")
     add("settings", settings, "print the reference of [tool.romfs], or of one key", image=False).add_argument(
         "key", nargs="?", metavar="KEY", help="a key, such as alignment or mpy.arch"
@@ -323,7 +326,22 @@ def run_code(options: argparse.Namespace) -> None:
         show_error(
             f"the code from {options.image} ended with status {result.status}", hint if result.import_failed else None
         )
-    sys.exit(result.status)
+    if result.status:
+        sys.exit(result.status)
+
+
+def show_map(options: argparse.Namespace) -> None:
+    """Show what fills an image."""
+    from hatch_romfs.cli.map import run_map
+
+    run_map(options)
+
+
+def show_diff(options: argparse.Namespace) -> None:
+    """Show what differs between two images."""
+    from hatch_romfs.cli.diff import run_diff
+
+    run_diff(options)
 
 
 def settings(options: argparse.Namespace) -> None:
@@ -346,25 +364,16 @@ def _open_named(options: argparse.Namespace) -> Image:
     if firmware := _firmware(options):
         from hatch_romfs.cli.firmware import open_image_in
 
-        return open_image_in(firmware, options)
-    try:
-        image = _open(options.image, options.offset)
-    except ImageError:
-        from hatch_romfs.images.wheel import is_wheel, open_in_wheel
+        return open_image_in(firmware, options.image, options.partition)
+    from hatch_romfs.cli.source import open_image_file
 
-        if options.offset is not None or not is_wheel(options.image):
-            raise
-        return open_in_wheel(options.image, options.name)
-    if options.name is not None:
-        image.close()
-        raise SettingsError(f"--image names one of a wheel's images, and {options.image} is not a wheel")
-    return image
+    return open_image_file(options.image, options.name, options.offset)
 
 
-def _open(path: Path, offset: int | None = None) -> Image:
+def _open(path: Path) -> Image:
     from hatch_romfs.formats import open_image
 
-    return open_image(path, offset=offset)
+    return open_image(path)
 
 
 def _firmware(options: argparse.Namespace) -> Firmware | None:

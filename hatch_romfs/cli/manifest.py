@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hatch_romfs.cli.command import (
     Parser,
+    add_command,
     add_common_options,
     add_program_options,
     print_json,
@@ -55,8 +56,7 @@ def parser() -> Parser:
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True, prog=top.prog)
 
     def add(name: str, run_it: Callable[[argparse.Namespace], None], help_: str, *, project: bool = True) -> Parser:
-        added: Parser = commands.add_parser(name, help=help_, description=f"{help_[0].upper()}{help_[1:]}.")
-        added.set_defaults(run=run_it)
+        added = add_command(commands, name, run_it, help_)
         if project:
             added.add_argument("project", type=Path, nargs="?", default=Path(), metavar="PROJECT", help=_PROJECT)
         add_common_options(added)

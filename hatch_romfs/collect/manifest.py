@@ -115,7 +115,8 @@ def _file(entry: Entry, trusted: list[Path]) -> File:
     from romfs_manifest import read_entry  # noqa: PLC0415
 
     origin = f"{entry.source}, of {entry.manifest}:{entry.line}"
-    real = entry.source.resolve()
+    with translate_errors():  # a link that is replaced while it is followed
+        real = entry.source.resolve()
     if entry.version is None:
         content: MemoryContent | DiskContent = _disk_content(entry.source, real, trusted)
     else:

@@ -1,4 +1,4 @@
-"""Compiled modules, by the hash of everything they depend on, in the user's cache folder.
+"""Data by a name that says all it depends on, in the user's cache folder: compiled modules, and images on boards.
 
 An entry is a keyed hash of its name and its data, followed by the data. The key of these hashes is a file that only the
 user can read. So an entry that is damaged, was written by somebody else, or was stored under another name does not
@@ -12,13 +12,10 @@ import errno
 import hmac
 import os
 from functools import cached_property
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from romfs_manifest.shared.atomic import remove_leftovers, replace_atomically
 from romfs_manifest.shared.private import create_private, protect, read_own
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 _DIGEST = 32
 _LIMIT = 32 << 20
@@ -33,11 +30,11 @@ class Cache:
         self._cleaned = False
 
     @classmethod
-    def of_user(cls) -> Cache:
-        """Return the cache that all projects of the user share."""
+    def of_user(cls, name: str = "mpy") -> Cache:
+        """Return the cache of this name that all projects of the user share."""
         from platformdirs import user_cache_path  # noqa: PLC0415 - not needed with --no-cache
 
-        folder = user_cache_path("hatch-romfs", appauthor=False) / "mpy"
+        folder = user_cache_path("hatch-romfs", appauthor=False) / name
         with contextlib.suppress(OSError):  # then it cannot be used
             create_private(folder)
         return cls(folder)
@@ -66,6 +63,15 @@ class Cache:
             open(temporary, "wb", buffering=0) as file,  # noqa: PTH123 - Path.open takes twice as long
         ):
             file.write(self._digest(key, data) + data)
+
+    def trim(self, entries: int, size: int) -> None:
+        """Remove the oldest entries until there are at most so many, and so many bytes."""
+        with contextlib.suppress(OSError), os.scandir(self.folder) as found:
+            statuses = [(entry.stat(follow_symlinks=False), entry.path) for entry in found if entry.name[0] != "."]
+            for status, path in sorted(statuses, key=lambda one: -one[0].st_mtime_ns):
+                entries, size = entries - 1, size - status.st_size
+                if entries < 0 or size < 0:
+                    Path(path).unlink(missing_ok=True)
 
     @cached_property
     def _secret(self) -> bytes | None:

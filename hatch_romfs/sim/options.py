@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl
 
 from hatch_romfs.errors import Problem, SettingsError
+from hatch_romfs.settings.values import read_size
 from romfs_manifest.shared.suggest import closest, did_you_mean
 
 if TYPE_CHECKING:
@@ -54,7 +55,6 @@ UNUSABLE: Final = ("einval", "none", "raises", "empty")
 NO_ECC_BELOW: Final = 16
 """Flash of stm32 and alif with a smaller unit is external NOR flash; internal flash has ECC (stm32) or is MRAM."""
 
-_UNITS = {"": 1, "b": 1, "k": 1 << 10, "kb": 1 << 10, "kib": 1 << 10, "m": 1 << 20, "mb": 1 << 20, "mib": 1 << 20}
 _MILLISECONDS = {"us": 0.001, "ms": 1.0, "": 1.0, "s": 1000.0}
 _SCHEME = "sim:"
 _OLD_NAMES = {"family": "port"}
@@ -187,7 +187,7 @@ def parse_sim_url(url: str) -> SimOptions:
         if field in given:
             problems.append(Problem(f"sim: {key}", "given twice"))
             continue
-        read, expected = _READERS.get(field, (_size, "bytes, or such as 512K or 2MiB"))
+        read, expected = _READERS.get(field, (read_size, "bytes, or such as 512K or 2MiB"))
         given[field] = read(text)
         if given[field] is None:
             problems.append(Problem(f"sim: {key}", f"must be {expected}, not {text!r}"))
@@ -204,11 +204,6 @@ def parse_sim_url(url: str) -> SimOptions:
             hint="Such as 'sim:', 'sim:rom.bin?port=rp2&size=512K' or 'sim:?port=stm32&block=128K&baud=115200'.",
         )
     return options
-
-
-def _size(text: str) -> int | None:
-    match = re.fullmatch(r"([0-9]{1,12}) ?([a-z]*)", text.lower())
-    return int(match[1]) * _UNITS[match[2]] if match and match[2] in _UNITS else None
 
 
 def _number(text: str) -> int | None:

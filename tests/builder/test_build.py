@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from hatch_romfs import BuildError, Progress, SettingsError, build, open_image
+from hatch_romfs import BuildError, Progress, SettingsError, open_image
 from hatch_romfs.formats.image import image_content
 from hatch_romfs.tree import files
 from tests import judges
+from tests.content import checked_build as build
 from tests.projects import FILES, make_project
 from tests.trees import contents
 

@@ -11,11 +11,12 @@ import sys
 
 import pytest
 
-from hatch_romfs import CArray, SettingsError, build, open_image
+from hatch_romfs import CArray, SettingsError, open_image
 from hatch_romfs.errors import BuildError
 from hatch_romfs.images.extract import extract
 from tests import judges
 from tests.commands import romfs_image
+from tests.content import checked_build as build
 from tests.trees import file, shape
 
 

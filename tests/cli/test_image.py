@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from hatch_romfs import build
 from hatch_romfs.cli.image import command
 from hatch_romfs.errors import RomfsError
 from tests import judges
 from tests.commands import on_a_terminal, romfs_image, unmeasured
+from tests.content import checked_build as build
 from tests.projects import make_project
 from tests.trees import tree, write_tree
 

@@ -34,6 +34,8 @@ LISTINGS = {
     "romfs-image tree": "app.romfs",
     "romfs-image cat": "app.romfs app.py",
     "romfs-image run": "app.romfs -c print(1)",
+    "romfs-image map": "app.romfs",
+    "romfs-image diff": "app.romfs app.romfs",
     "romfs-image scan": "app.romfs",
     "romfs-image settings": "",
     "romfs-manifest outdated": "project --index INDEX",

@@ -2,11 +2,11 @@
 
 import pytest
 
-from hatch_romfs import build
 from hatch_romfs.collect.builtin import EXTENSIBLE, FIXED, shadowing_warnings
 from hatch_romfs.images.run import run_image
 from tests import judges
 from tests.collect.support import collected, write_files
+from tests.content import checked_build as build
 from tests.projects import make_project
 
 IMPORT = """

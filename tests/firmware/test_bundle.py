@@ -238,6 +238,17 @@ def test_only_an_older_bundle_is_overwritten(kind, image, tmp_path):
     assert firmware.read_bytes() == kind.data
 
 
+def test_the_map_of_a_bundle_is_that_of_its_image_and_partition(image, tmp_path):
+    (tmp_path / "pico.uf2").write_bytes(KINDS[0].data)
+    bundle(tmp_path / "pico.uf2", [image], tmp_path / "out.uf2")
+    of_bundle = json.loads(romfs_image("map", tmp_path / "out.uf2", "--json").stdout)
+    of_image = json.loads(romfs_image("map", image, "--partition-size", "512 KiB", "--json").stdout)
+    differences = {key for key in of_image if of_image[key] != of_bundle[key]}
+    assert differences <= {"path", "source", "origin", "image"}
+    assert "524,288" in romfs_image("map", tmp_path / "out.uf2").stdout.replace("512 KiB", "524,288")
+    romfs_image("diff", tmp_path / "out.uf2", image)
+
+
 def test_a_damaged_image_in_firmware_is_reported(image, tmp_path):
     (tmp_path / "pico.uf2").write_bytes(KINDS[0].data)
     bundle(tmp_path / "pico.uf2", [image], tmp_path / "out.uf2")
