@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from hatch_romfs.board.flash import FlashResult, erase, flash, query, read, verify
     from hatch_romfs.board.listing import PartitionListing, list_files
+    from hatch_romfs.board.replacing import Replacement
     from hatch_romfs.board.session import PortOptions
     from hatch_romfs.builder.api import build, build_all
     from hatch_romfs.builder.build import BuildResult
@@ -46,6 +47,7 @@ __all__ = [
     "PartitionListing",
     "PortOptions",
     "Progress",
+    "Replacement",
     "RomImage",
     "RomfsError",
     "SettingsError",
@@ -68,6 +70,7 @@ __all__ = [
 _MODULES = {
     **dict.fromkeys(("FlashResult", "erase", "flash", "query", "read", "verify"), "board.flash"),
     **dict.fromkeys(("PartitionListing", "list_files"), "board.listing"),
+    "Replacement": "board.replacing",
     "PortOptions": "board.session",
     **dict.fromkeys(("build", "build_all"), "builder.api"),
     "BuildResult": "builder.build",

@@ -17,9 +17,9 @@ FUNCTIONS = {
     "PortOptions": "port baudrate dtr rts wait origin on_message boot",
     "build": "source out overrides cache emit image on_progress",
     "build_all": "source overrides cache on_progress",
-    "bundle": "firmware images out partitions board base partition_table add_partition erase_fs",
+    "bundle": "firmware images out partitions board base_address partition_table add_partition erase_fs",
     "erase": "port partition on_event trace",
-    "flash": "image port partition force full dry_run reset on_board on_event on_flashed trace",
+    "flash": "image port partition force full dry_run reset on_board on_event on_replace on_flashed trace",
     "image_diff": "a b block",
     "image_map": "image",
     "installed_image": "name image",
@@ -41,7 +41,7 @@ STATUSES = {
     "VerifyError": 6,
 }
 COMMON = "-h --help --json -q --quiet -v --verbose"
-PLACES = "--address --size --board --base --partition-table"
+PLACES = "--address --size --board --base-address --partition-table"
 OPTIONS = {
     "romfs-image": "-h --help --version --print-completion",
     "romfs-image build": "-o --output --image --format --mpy --no-mpy --align --volume --no-cache --emit --symbol"
@@ -57,9 +57,10 @@ OPTIONS = {
     "romfs-image diff": f"--image --port --partition --blocks --html --markdown {COMMON}",
     "romfs-image run": f"-m -c {COMMON}",
     "romfs-image settings": COMMON,
+    "romfs-image import-openmv": COMMON,
     "romfs-flash": "--version --print-completion --installed --image --port --partition --query --verify --read --erase"
     f" --list-ports --files --whole --dry-run --full --force --no-reset --baudrate --dtr --rts"
-    f" --wait --folder --serve --no-boot --watch --run --monitor --autostart -vv {COMMON}",
+    f" --wait --folder --serve --no-boot --watch --run --monitor --autostart --yes -vv {COMMON}",
     "romfs-manifest": "-h --help --version --print-completion",
     "romfs-manifest show": f"--var --library {COMMON}",
     "romfs-manifest lock": f"--upgrade --form --index --cache {COMMON}",
@@ -75,14 +76,14 @@ NESTED = "image.alignment image.layout image.metadata image.mpy image.share " + 
 SOURCE = f"path to include exclude image {NESTED}"
 TABLE = (
     "format sources lib lib-dir exclude alignment mpy manifest dependencies filename size metadata share linux images"
-    " inventory embed board partition directory backend layout bundle"
+    " inventory embed board partition directory backend layout base base-exclude sbom bundle"
 )
 INNER = {
     "sources": SOURCE,
     "lib": SOURCE,
     "manifest": "path variables libraries provided",
     "linux": "volume follow-symlinks executable devices fifos sockets",
-    "bundle": "firmware filename address base partition-table add-partition erase-fs",
+    "bundle": "firmware filename address base-address partition-table add-partition erase-fs",
 }
 KEYS = {*TABLE.split(), *MPY.split(), *(f"{key}.{name}" for key, names in INNER.items() for name in names.split())}
 

@@ -17,6 +17,7 @@ from hatch_romfs.board.hashes import HASHES, algorithm, fast_algorithm
 from hatch_romfs.board.mperrno import EINVAL, describe
 from hatch_romfs.board.plan import Block, digests, make_plan, spans
 from hatch_romfs.board.probe import HEAD
+from hatch_romfs.board.replacing import find_replacement
 from hatch_romfs.board.session import PortOptions, session
 from hatch_romfs.board.writer import Writer
 from hatch_romfs.errors import BoardError, FlashInterrupted, LinkError, VerifyError
@@ -33,12 +34,14 @@ if TYPE_CHECKING:
     from hatch_romfs.board.link import Trace
     from hatch_romfs.board.plan import Geometry, Plan
     from hatch_romfs.board.probe import Board, Partition
+    from hatch_romfs.board.replacing import Replacement
     from hatch_romfs.board.session import Session
     from hatch_romfs.events import Report
     from hatch_romfs.formats.image import Image
 
     OnBoard = Callable[[Board], None]
     OnFlashed = Callable[[Session, "FlashResult"], None]
+    OnReplace = Callable[[Replacement], None]
 
 
 def ignore_board(_board: Board) -> None:
@@ -93,6 +96,7 @@ def flash(  # noqa: PLR0913 - the options of a command
     reset: bool = True,
     on_board: OnBoard = ignore_board,
     on_event: Report = ignore_progress,
+    on_replace: OnReplace | None = None,
     on_flashed: OnFlashed = ignore_result,
     trace: Trace | None = None,
     name: str = "",
@@ -102,8 +106,10 @@ def flash(  # noqa: PLR0913 - the options of a command
     ``port`` is a port's name or URL, ``id:SERIAL`` or None for the only board. ``force`` writes code that the
     firmware refuses, ``full`` also the blocks that are right already, ``dry_run`` nothing at all. ``on_board`` is
     told what board was found, before anything is checked or erased; ``on_event`` what is being done, how much of it,
-    and of how much, in bytes. ``on_flashed`` is called while the board is still at its prompt, after a reset without
-    ``boot.py``. ``name`` is what messages call the image instead of its path.
+    and of how much, in bytes. ``on_replace`` is called before anything is erased if the partition holds another image;
+    the write does not begin if it raises an exception. Without it, the board is not asked for the files of that image.
+    ``on_flashed`` is called while the board is still at its prompt, after a reset without ``boot.py``. ``name`` is what
+    messages call the image instead of its path.
 
     Raises ImageError, LinkError, BoardError before anything is erased, and VerifyError.
     """
@@ -116,7 +122,14 @@ def flash(  # noqa: PLR0913 - the options of a command
             found.reset = reset
             on_board(found.board)
             result = flash_on(
-                found, opened, partition=partition, force=force, full=full, dry_run=dry_run, on_event=on_event
+                found,
+                opened,
+                partition=partition,
+                force=force,
+                full=full,
+                dry_run=dry_run,
+                on_event=on_event,
+                on_replace=on_replace,
             )
             on_flashed(found, result)
             return result
@@ -131,6 +144,7 @@ def flash_on(  # noqa: PLR0913 - the options of a command
     full: bool = False,
     dry_run: bool = False,
     on_event: Report = ignore_progress,
+    on_replace: OnReplace | None = None,
 ) -> FlashResult:
     """Do what ``flash`` does with a valid image, on a board that has a prompt already, and has it again afterwards.
 
@@ -142,7 +156,12 @@ def flash_on(  # noqa: PLR0913 - the options of a command
     checks.check_fits(len(data), target)
     if not force:
         checks.check_code(image, found.board)
-    plan, writer = _write(found, target, data, full=full, dry_run=dry_run, on_event=on_event)
+
+    def before_write(equal: list[bool]) -> None:
+        if on_replace is not None and (replacement := find_replacement(found, target, image, data, equal)):
+            on_replace(replacement)
+
+    plan, writer = _write(found, target, data, full=full, dry_run=dry_run, on_event=on_event, before_write=before_write)
     mounted = _reset(found, data, on_event) if found.reset and not dry_run and partition == 0 else None
     sent, received = found.link.sent, found.link.received
     rewritten, resent, copied = (writer.rewritten, writer.channel.resent, writer.copied) if writer else (0, 0, 0)
@@ -155,13 +174,25 @@ def _copied(image: Image) -> memoryview:
 
 
 def _write(  # noqa: PLR0913 - what flash was asked for
-    found: Session, target: Partition, image: memoryview, *, full: bool, dry_run: bool, on_event: Report
+    found: Session,
+    target: Partition,
+    image: memoryview,
+    *,
+    full: bool,
+    dry_run: bool,
+    on_event: Report,
+    before_write: Callable[[list[bool]], None],
 ) -> tuple[Plan, Writer | None]:
-    """Plan and carry it out; return the plan, and what carried it out if anything had to be written."""
+    """Plan and carry it out; return the plan, and what carried it out if anything had to be written.
+
+    ``before_write`` is called with whether each block is right already, if they are not all.
+    """
     found.quiesce()
     attach(found.repl, found.board, target)
     hash_of = HASHES[algorithm(found.board)]
-    plan = _compare(found, target, image, full=full, on_event=on_event)
+    plan, equal = _compare(found, target, image, full=full, on_event=on_event)
+    if not all(equal):
+        before_write(equal)
     if dry_run:
         return plan, None
     if not plan.writes:
@@ -179,19 +210,22 @@ def _write(  # noqa: PLR0913 - what flash was asked for
     return plan, writer
 
 
-def _compare(found: Session, target: Partition, image: memoryview, *, full: bool, on_event: Report) -> Plan:
-    """Compare the partition with the image and plan what has to be done."""
+def _compare(
+    found: Session, target: Partition, image: memoryview, *, full: bool, on_event: Report
+) -> tuple[Plan, list[bool]]:
+    """Compare the partition with the image and plan what has to be done; also return which blocks are equal."""
     on_event(Progress("comparing", 0, len(image)))
     how = fast_algorithm(found.board)
     wanted = digests(image, target.geometry.block, HASHES[how])
     there = scan(found.repl, target, len(image), how)
     on_event(Progress("comparing", len(image), len(image)))
+    equal = [want == block.digest for want, block in zip(wanted, there, strict=True)]
     geometry, memory = target.geometry, memory_for(found.board.free)
     if not full and memory and is_possible(geometry):
         old = find_old_image(found.repl, found.board, target, there, len(image))
         if old is not None:
-            return make_copying_plan(old, bytes(image), wanted, there, geometry, memory)
-    return make_plan(len(image), wanted, there, geometry, full=full)
+            return make_copying_plan(old, bytes(image), wanted, there, geometry, memory), equal
+    return make_plan(len(image), wanted, there, geometry, full=full), equal
 
 
 def _full_plan(image: memoryview, geometry: Geometry) -> Plan:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from hatch_romfs.builder.bundle import BundleResult
+    from hatch_romfs.builder.bundle import Bundle, BundleResult
     from hatch_romfs.builder.c_files import CFiles
     from hatch_romfs.builder.jobs import Job
     from hatch_romfs.builder.output import Chunks
@@ -57,6 +57,7 @@ class BuildResult(NamedTuple):
     excluded: tuple[str, ...] = ()
     layout_cost: int = 0
     c_files: CFiles | None = None
+    sbom: Path | None = None
     bundle: BundleResult | None = None
 
     def __repr__(self) -> str:
@@ -103,6 +104,7 @@ def build_image(
         excluded=collected.excluded,
         layout_cost=image.size - image.compact_size,
         c_files=c_files,
+        sbom=job.sbom,
         bundle=bundle,
     )
 
@@ -121,6 +123,11 @@ def _check_outputs(job: Job) -> None:
         from hatch_romfs.builder.inventory import START  # noqa: PLC0415 - few builds write one
 
         check_replaceable(job.inventory, "inventory", START)
+    if job.sbom:
+        from hatch_romfs.builder import sbom  # noqa: PLC0415
+
+        sbom.check_installed(job.settings.where("sbom"))
+        check_replaceable(job.sbom, "software bill of materials", sbom.START)
 
 
 def _check_size(image: PackedImage, settings: Settings) -> None:
@@ -160,29 +167,41 @@ def _write_outputs(
         return write_emit(written.out, chunks, image.size, emit, image.alignment), None
     with replace_output(written.out) as temporary:
         write_new(temporary, chunks)
-        # The image is what gets flashed, so it is replaced last. If the build is interrupted in between, the hashes
-        # differ.
-        bundle = _write_bundle(job, written, temporary)
-        if written.inventory:
-            write_output(written.inventory, [_inventory(job, temporary, image.tree, bundle)])
-    return None, bundle
+        # Everything is made before anything is replaced, and the image, which is what gets flashed, is replaced last.
+        # If the build is interrupted in between, the hashes differ.
+        bundle = _make_bundle(job, temporary)
+        documents = _documents(job, written, temporary, image.tree, bundle and bundle.result)
+        if bundle and written.bundle:
+            documents.append((written.bundle, bundle.data))
+        for out, document in documents:
+            write_output(out, [document])
+    return None, bundle and bundle.result
 
 
-def _write_bundle(job: Job, written: Job, path: Path) -> BundleResult | None:
-    """Write the bundle with the image that is in the file ``path``, if the settings ask for one."""
-    if written.bundle is None:
+def _make_bundle(job: Job, path: Path) -> Bundle | None:
+    """Return the bundle with the image that is in the file ``path``, if the settings ask for one."""
+    if job.bundle is None:
         return None
-    from hatch_romfs.builder.bundle import bundle_job  # noqa: PLC0415 - few builds write one
+    from hatch_romfs.builder.bundle import make_bundle  # noqa: PLC0415 - few builds write one
 
-    return bundle_job(job, written.bundle, path.read_bytes())
+    return make_bundle(job, job.bundle, path.read_bytes())
 
 
-def _inventory(job: Job, path: Path, tree: Directory, bundle: BundleResult | None) -> bytes:
-    """Return the inventory of an image that was written to ``path``."""
-    from hatch_romfs.builder.inventory import describe  # noqa: PLC0415 - few builds write one
+def _documents(
+    job: Job, written: Job, path: Path, tree: Directory, bundle: BundleResult | None
+) -> list[tuple[Path, bytes]]:
+    """Return the path and the content of each document about an image that was written to ``path``."""
+    documents = []
+    if written.inventory or written.sbom:
+        from hatch_romfs.builder import inventory, sbom  # noqa: PLC0415 - few builds write any
 
-    with open_image(path) as image:
-        return describe(image, tree, job.settings, job.root, bundle)
+        with open_image(path) as image:
+            if written.inventory:
+                described = inventory.describe(image, tree, job.settings, job.root, bundle)
+                documents.append((written.inventory, described))
+            if written.sbom:
+                documents.append((written.sbom, sbom.describe(image, tree, job)))
+    return documents
 
 
 def _gather(chunks: Chunks) -> Iterator[bytes | memoryview]:

@@ -27,7 +27,7 @@ class BundleResult(NamedTuple):
 
     ``path`` is the file, ``kind`` its kind, ``family`` the chips that it is for, as far as known, ``size`` its length
     in bytes, and ``sha256`` of the whole file. ``addresses`` are those of the images, by number of partition.
-    ``base`` is the address of the first byte, of files that do not say it themselves.
+    ``base_address`` is that of the first byte, of files that do not say it themselves.
     """
 
     path: Path
@@ -36,7 +36,7 @@ class BundleResult(NamedTuple):
     size: int
     sha256: str
     addresses: dict[int, int]
-    base: int | None = None
+    base_address: int | None = None
     warnings: tuple[str, ...] = ()
 
 
@@ -68,7 +68,7 @@ def bundle(  # noqa: PLR0913 - the options of a command
     *,
     partitions: Sequence[tuple[int, int]] = (),
     board: str | None = None,
-    base: int | None = None,
+    base_address: int | None = None,
     partition_table: str | os.PathLike[str] | None = None,
     add_partition: int | None = None,
     erase_fs: bool = False,
@@ -76,7 +76,7 @@ def bundle(  # noqa: PLR0913 - the options of a command
     """Write firmware and image files to the file ``out``, each image in the ROMFS partition of its number.
 
     The firmware is a UF2, Intel HEX, S-record, DfuSe, or ESP32 file, or a plain binary that begins at the address
-    ``base``. If it does not say where its partitions are, ``partitions`` does, as pairs of address and size in bytes,
+    ``base_address``. If it does not say where its partitions are, ``partitions`` does, as pairs of address and size in bytes,
     or the name of a ``board``. ``partition_table`` is the file of the table that belongs to an application for the
     ESP32. ``add_partition`` adds a ROMFS partition of that size to the table of an ESP32, and ``erase_fs`` erases the
     start of the writable filesystem.
@@ -90,22 +90,27 @@ def bundle(  # noqa: PLR0913 - the options of a command
             raise SettingsError("the partitions come from either addresses or a board, not both")
         stated = board_partitions(board)
     table = None if partition_table is None else Path(partition_table)
-    request = BundleRequest(Path(firmware), stated, base, table, add_partition, erase_fs)
+    request = BundleRequest(Path(firmware), stated, base_address, table, add_partition, erase_fs)
     plan = plan_request(request, {number: read_image(path) for number, path in enumerate(images)})
     check_bundle_output(Path(out), request, plan)
-    return write_bundle(Path(out), plan)
+    made = _build(Path(out), plan)
+    write_output(Path(out), [made.data])
+    return made.result
 
 
-def bundle_job(job: Job, out: Path, image: bytes) -> BundleResult:
-    """Write the bundle that the settings of ``job`` ask for to ``out``. Raises RomfsError.
+class Bundle(NamedTuple):
+    """A bundle that is not written yet: what it will be, and the bytes of the file."""
 
-    ``out`` is where it is written first; the file that it will replace is ``job.bundle``.
-    """
+    result: BundleResult
+    data: bytes
+
+
+def make_bundle(job: Job, out: Path, image: bytes) -> Bundle:
+    """Return the bundle that the settings of ``job`` ask for, which will replace ``out``. Raises RomfsError."""
     request, number = _job_request(job)
     plan = plan_request(request, {number: image})
-    final = job.bundle or out
-    check_bundle_output(final, request, plan)
-    return write_bundle(out, plan)._replace(path=final)
+    check_bundle_output(out, request, plan)
+    return _build(out, plan)
 
 
 def _job_request(job: Job) -> tuple[BundleRequest, int]:
@@ -118,7 +123,7 @@ def _job_request(job: Job) -> tuple[BundleRequest, int]:
         stated, number = (Partition("romfs", wanted.address, settings.size or 0, wanted.where("address")),), 0
     table = None if wanted.partition_table is None else job.root / wanted.partition_table
     firmware = job.root / wanted.firmware
-    request = BundleRequest(firmware, stated, wanted.base, table, wanted.add_partition, wanted.erase_fs)
+    request = BundleRequest(firmware, stated, wanted.base_address, table, wanted.add_partition, wanted.erase_fs)
     return request, number
 
 
@@ -128,21 +133,19 @@ def plan_request(request: BundleRequest, images: Mapping[int, bytes]) -> BundleP
     return plan_bundle(firmware, images, add_partition=request.add_partition, erase_fs=request.erase_fs)
 
 
-def write_bundle(out: Path, plan: BundlePlan) -> BundleResult:
-    """Write a bundle in one step. Raises BoardError and BuildError."""
-    data = plan.build()
-    write_output(out, [data])
-    file = plan.firmware.file
-    return BundleResult(
+def _build(out: Path, plan: BundlePlan) -> Bundle:
+    data, file = plan.build(), plan.firmware.file
+    result = BundleResult(
         path=out,
         kind=file.kind,
         family=file.family,
         size=len(data),
         sha256=hashlib.sha256(data).hexdigest(),
         addresses={number: partition.address for number, partition in plan.partitions.items()},
-        base=file.base,
+        base_address=file.base,
         warnings=plan.warnings,
     )
+    return Bundle(result, data)
 
 
 def read_image(path: str | os.PathLike[str]) -> bytes:

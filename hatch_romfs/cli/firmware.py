@@ -34,7 +34,7 @@ def bundle(options: argparse.Namespace) -> None:
         options.output,
         partitions=_pairs(options),
         board=options.board,
-        base=options.base,
+        base_address=options.base_address,
         partition_table=options.partition_table,
         add_partition=options.add_partition,
         erase_fs=options.erase_fs,
@@ -60,7 +60,7 @@ def hints(options: argparse.Namespace) -> Hints:
     stated = tuple(Partition("romfs", *pair, "--address") for pair in _pairs(options))
     if options.board:
         stated = board_partitions(options.board)
-    return Hints(stated, options.base, options.partition_table)
+    return Hints(stated, options.base_address, options.partition_table)
 
 
 def _pairs(options: argparse.Namespace) -> list[tuple[int, int]]:

@@ -42,5 +42,10 @@ def add_place_options(parser: Parser) -> None:
     add("--address", type=numbers.address, action="append", default=[], help="where the partition is; may be repeated")
     add("--size", type=numbers.size, action="append", default=[], help="the size of that partition, such as 128K")
     add("--board", metavar="NAME", help="the board, if the addresses of its partitions are known")
-    add("--base", type=numbers.address, metavar="ADDRESS", help="the address of the first byte of a plain binary")
+    add(
+        "--base-address",
+        type=numbers.address,
+        metavar="ADDRESS",
+        help="the address of the first byte of a plain binary",
+    )
     add("--partition-table", type=Path, metavar="FILE", help="the table of an application for the ESP32")

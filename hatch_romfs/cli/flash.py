@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from hatch_romfs.board.flash import FlashResult
     from hatch_romfs.board.link import Trace
     from hatch_romfs.board.listing import PartitionListing
+    from hatch_romfs.board.replacing import Replacement
     from hatch_romfs.board.session import PortOptions, Session
 
 # What a command needs is imported when it runs: --help, and every start, would wait for the rest.
@@ -98,8 +99,19 @@ def _trace(options: argparse.Namespace) -> Trace | None:
 def flash(options: argparse.Namespace) -> None:
     """Write an image."""
     from hatch_romfs.board.flash import flash as write
-    from hatch_romfs.cli import show
+    from hatch_romfs.cli import replacing, show
     from hatch_romfs.cli.source import check_content, open_source
+
+    removed: list[str] = []
+
+    def on_replace(found: Replacement) -> None:
+        removed.extend(found.removed)
+        replacing.announce(
+            found,
+            quiet=options.quiet or options.json,
+            verbose=options.verbose,
+            yes=options.yes or options.dry_run or options.json,
+        )
 
     source = options.source
     if options.installed:
@@ -119,12 +131,13 @@ def flash(options: argparse.Namespace) -> None:
             reset=not options.no_reset,
             on_board=image.check_board,
             on_event=on_event,
+            on_replace=on_replace,
             on_flashed=lambda found, done: _after(options, found, done),
             trace=_trace(options),
             name=str(source),
         )
     if not options.run:
-        _show_result(options, done, image.warnings)
+        _show_result(options, done, image.warnings, removed)
 
 
 def _after(options: argparse.Namespace, found: Session, done: FlashResult) -> None:
@@ -144,7 +157,7 @@ def _after(options: argparse.Namespace, found: Session, done: FlashResult) -> No
         run_on_board(found, options.run)
 
 
-def _show_result(options: argparse.Namespace, done: FlashResult, warnings: list[str]) -> None:
+def _show_result(options: argparse.Namespace, done: FlashResult, warnings: list[str], removed: list[str]) -> None:
     steps = [{"action": step.action, "offset": step.offset, "length": step.length} for step in done.plan.steps]
     if options.json:
         print_json(
@@ -163,6 +176,7 @@ def _show_result(options: argparse.Namespace, done: FlashResult, warnings: list[
                 "received": done.received,
                 "verified": not options.dry_run,
                 "mounted": done.mounted,
+                "removed": removed,
                 "warnings": warnings,
             }
         )

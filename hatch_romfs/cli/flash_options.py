@@ -34,7 +34,7 @@ def check_together(options: argparse.Namespace, asked: str) -> None:
     meant = {
         "files": ("query",),
         "whole": ("read",),
-        **dict.fromkeys(("dry_run", "full", "force", "no_reset", "run", "autostart"), ("source", "installed")),
+        **dict.fromkeys(("dry_run", "full", "force", "yes", "no_reset", "run", "autostart"), ("source", "installed")),
         "watch": ("source",),
         "no_boot": ("source", "installed", "erase"),
         "image": ("source", "installed", "verify"),
@@ -116,6 +116,7 @@ def _add_details(top: Parser) -> None:
     add("--dry-run", action="store_true", help="say what would be done, and do nothing to the partition")
     add("--full", action="store_true", help="write every block, also those that are right already")
     add("--force", action="store_true", help="write an image without files, or .mpy code that this firmware refuses")
+    add("--yes", action="store_true", help="replace an image that has another name without asking")
     add("--folder", action="store_true", help="IMAGE is a folder without [tool.romfs]: pack all of it")
     add("--no-boot", action="store_true", help="interrupt boot.py in the reset before the partition is changed")
     add("--no-reset", action="store_true", help="do not reset the board, nor see whether it mounts the image")

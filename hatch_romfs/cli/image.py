@@ -97,6 +97,8 @@ def parser() -> Parser:
     what.add_argument("-c", dest="code", metavar="CODE", help="run this code; without -m and -c, start a prompt")
     add_map_options(add("map", show_map, "show what fills an image: files, folders, modules, and padding", image=False))
     add_diff_options(add("diff", show_diff, "show what differs between two images", image=False))
+    openmv = add("import-openmv", import_openmv, "print a romfs_config.json of OpenMV as [tool.romfs]", image=False)
+    openmv.add_argument("file", type=Path, metavar="FILE", help="the file, in the folder of its board")
     add("scan", scan, "list the images inside a dump or another file: offset, size, format, and name")
     add("settings", settings, "print the reference of [tool.romfs], or of one key", image=False).add_argument(
         "key", nargs="?", metavar="KEY", help="a key, such as alignment or mpy.arch"
@@ -342,6 +344,13 @@ def show_diff(options: argparse.Namespace) -> None:
     from hatch_romfs.cli.diff import run_diff
 
     run_diff(options)
+
+
+def import_openmv(options: argparse.Namespace) -> None:
+    """Print the table that an OpenMV configuration becomes."""
+    from hatch_romfs.cli.settings import import_openmv as show_table
+
+    show_table(options)
 
 
 def settings(options: argparse.Namespace) -> None:

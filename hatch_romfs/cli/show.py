@@ -63,8 +63,8 @@ def show_bundle(written: BundleResult) -> None:
     """Print a bundle that was written."""
     kind = written.kind if written.family in (None, written.kind) else f"{written.kind} {written.family}"
     say(f"{written.path}  {written.size:,} bytes, {kind}, sha256 {written.sha256}")
-    if written.base is not None:
-        say(f"  the file begins at address {written.base:#x}")
+    if written.base_address is not None:
+        say(f"  the file begins at address {written.base_address:#x}")
 
 
 def bundle_document(written: BundleResult) -> dict[str, object]:
@@ -75,7 +75,7 @@ def bundle_document(written: BundleResult) -> dict[str, object]:
         "family": written.family,
         "size": written.size,
         "sha256": written.sha256,
-        "base": written.base,
+        "base_address": written.base_address,
         "addresses": list(written.addresses.values()),
         "warnings": list(written.warnings),
     }
@@ -107,6 +107,7 @@ def result_document(built: BuildResult) -> dict[str, object]:
         "inventory": built.inventory and str(built.inventory),
         "excluded": list(built.excluded),
         "layout_cost": built.layout_cost,
+        "sbom": built.sbom and str(built.sbom),
         "bundle": built.bundle and bundle_document(built.bundle),
     }
     if built.c_files:

@@ -21,6 +21,7 @@ from hatch_romfs.board.session import POLL, connection, session_on
 from hatch_romfs.builder.api import build
 from hatch_romfs.cli.changes import Changes, watched_folders
 from hatch_romfs.cli.keys import LEAVE, keyboard
+from hatch_romfs.cli.replacing import describe
 from hatch_romfs.cli.screen import Screen
 from hatch_romfs.cli.show import count, progress
 from hatch_romfs.cli.source import Source, check_content, check_folder
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from hatch_romfs.board.link import Link, Trace
+    from hatch_romfs.board.replacing import Replacement
     from hatch_romfs.board.session import PortOptions
     from hatch_romfs.cli.keys import Keys
 
@@ -96,6 +98,7 @@ class _Loop:
         self.folder = folder
         self.image: _Image | None = None
         self.done = ""
+        self.is_ours = False
         self.link: Link | None = None
         self.is_lost = False
         self.after_reset = False
@@ -173,6 +176,7 @@ class _Loop:
         self.is_lost = False
         if not self.after_reset or time.monotonic() > self.lost_at + REOPEN_TIMEOUT:
             self.done = ""
+            self.is_ours = False
 
     def wait(self) -> None:
         """Let some time pass without a board."""
@@ -219,12 +223,22 @@ class _Loop:
                 force=options.force,
                 full=options.full,
                 on_event=on_event,
+                on_replace=None if self.is_ours else self.check_replacement,
             )
+            self.is_ours = True
             if options.autostart:
                 if not result.mounted:
                     found.restart()
                 write_main(found.repl, options.autostart)
             return result
+
+    def check_replacement(self, found: Replacement) -> None:
+        """Before the first write, refuse to replace another image on a terminal; elsewhere say what is lost."""
+        lines = describe(found, verbose=self.options.verbose)
+        if found.is_other and self.screen.is_terminal and not self.options.yes:
+            raise RomfsError(lines, hint="--yes replaces it. --read OUT saves it.")
+        for line in lines:
+            self.screen.say(line)
 
     def show_round(self, image: _Image, result: FlashResult, sent: int, seconds: float) -> None:
         """Begin a screen with what was built and written."""

@@ -168,5 +168,5 @@ def _unknown(path: object, data: bytes) -> ImageError:
         f"{path} is not firmware of a known kind: it begins with {data[:4].hex() or 'nothing'}",
         offset=0,
         hint="UF2, Intel HEX, S-record, DfuSe, and ESP32 files are recognized. For a plain binary, say at which address"
-        " it begins, with --base.",
+        " it begins, with --base-address.",
     )

@@ -201,9 +201,8 @@ def _build(job: Job, app: Application) -> str:
     """Build an image and return its path."""
     with abort_on_failure(app.abort):
         path = str(build_job(job, app.display_warning, app.display_info, app.display_debug).path)
-    for output in job.outputs:
-        if output != job.out:
-            _show(app, str(job.root), str(output))
+    for document in job.outputs[1:]:
+        _show(app, str(job.root), str(document))
     return path
 
 

@@ -36,12 +36,14 @@ class StagedImages:
             build_job(job, warn, inform, explain, staging)
 
     def embed(self, wheel: Path) -> None:
-        """Add the images to the wheel that ask for it. Raises RomfsError."""
-        images = {embedded_path(job): staging / job.out.name for staging, job in self._jobs if job.settings.embed}
-        if images:
+        """Add the images to the wheel that ask for it, with their software bills of materials. Raises RomfsError."""
+        embedded = [(staging, job) for staging, job in self._jobs if job.settings.embed]
+        if embedded:
             from hatch_romfs.plugins.wheel import add_to_wheel  # noqa: PLC0415 - few projects embed their image
 
-            add_to_wheel(wheel, images)
+            images = {embedded_path(job): staging / job.out.name for staging, job in embedded}
+            sboms = {job.sbom.name: staging / job.sbom.name for staging, job in embedded if job.sbom}
+            add_to_wheel(wheel, images, sboms)
 
     def place(self) -> Iterator[Path]:
         """Put the outputs in their places, and yield the path of each. Raises BuildError."""

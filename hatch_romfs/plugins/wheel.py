@@ -9,6 +9,7 @@ import hashlib
 import io
 import shutil
 import zipfile
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from hatch_romfs.errors import BuildError, ImageError, SettingsError
@@ -23,36 +24,43 @@ if TYPE_CHECKING:
 _MODE = 0o100644
 
 
-def add_to_wheel(wheel: Path, images: Mapping[str, Path]) -> None:
+def add_to_wheel(wheel: Path, images: Mapping[str, Path], sboms: Mapping[str, Path] = MappingProxyType({})) -> None:
     """Add image files to a wheel, by their paths in it; a file that has the path of one is replaced.
 
-    The other files keep their bytes and order, and the result depends on nothing but its content. Raises
-    SettingsError if the wheel has no package for an image, and BuildError if it has another image of the project.
+    ``sboms`` are software bills of materials by file name, which go to the folder that PEP 770 has for them. The other
+    files keep their bytes and order, and the result depends on nothing but its content. Raises SettingsError if the
+    wheel has no package for an image, and BuildError if it has another image of the project.
     """
     try:
         with replace_atomically(wheel) as temporary, zipfile.ZipFile(wheel) as old:
             names = old.namelist()
+            record = _find_record(names)
+            folder = f"{record.rpartition('/')[0]}/sboms"
             for path, image in images.items():
                 _check_package(path, names)
                 _check_stale(old, path, image, set(images))
             with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as new:
-                _write(old, new, images)
+                _write(old, new, record, {**images, **{f"{folder}/{name}": sbom for name, sbom in sboms.items()}})
     except (OSError, zipfile.BadZipFile) as error:
         raise BuildError(f"cannot add the image to {wheel.name}: {error}") from error
 
 
-def _write(old: zipfile.ZipFile, new: zipfile.ZipFile, images: Mapping[str, Path]) -> None:
-    record = next(name for name in old.namelist() if name.endswith(".dist-info/RECORD") and name.count("/") == 1)
-    rows = [row for row in csv.reader(io.StringIO(old.read(record).decode())) if row and row[0] not in images]
+def _find_record(names: list[str]) -> str:
+    """Return the path of a wheel's list of files."""
+    return next(name for name in names if name.endswith(".dist-info/RECORD") and name.count("/") == 1)
+
+
+def _write(old: zipfile.ZipFile, new: zipfile.ZipFile, record: str, added_files: Mapping[str, Path]) -> None:
+    rows = [row for row in csv.reader(io.StringIO(old.read(record).decode())) if row and row[0] not in added_files]
     date = old.getinfo(record).date_time
     added = []
-    for path, image in images.items():
-        data = image.read_bytes()
+    for path, file in added_files.items():
+        data = file.read_bytes()
         new.writestr(_entry(path, date), data)
         digest = base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
         added.append([path, f"sha256={digest}", str(len(data))])
     for info in old.infolist():
-        if info.filename not in {record, *images}:
+        if info.filename not in {record, *added_files}:
             with old.open(info) as source, new.open(info, "w") as target:
                 shutil.copyfileobj(source, target)
     text = io.StringIO()

@@ -31,6 +31,7 @@ from hatch_romfs.settings.values import (
     ARCHS,
     BACKEND,
     DEVICE,
+    FILE,
     FILE_PATH,
     FILENAME,
     FOLDER,
@@ -52,14 +53,12 @@ from hatch_romfs.settings.values import (
     backend_problem,
     file_problem,
     filename_problem,
-    path_of_file_problem,
     release_problem,
     variable_problem,
     volume_problem,
 )
 
 _FLAG = "|".join(ARCH_FLAGS)
-_FILE = Text("the path of a file", check=path_of_file_problem)
 _ADDRESS = Int(0, MAX_ADDRESS)
 
 
@@ -194,7 +193,7 @@ class Bundle(Model):
     """Firmware that the build puts the image into."""
 
     firmware: str = key(
-        _FILE,
+        FILE,
         "The firmware, relative to `pyproject.toml`: a UF2, Intel HEX, S-record, DfuSe, or ESP32 file, or a plain"
         " binary.",
     )
@@ -209,9 +208,11 @@ class Bundle(Model):
         "The address of the ROMFS partition, if the firmware does not say it; its size is then `size` of the image.",
         default=None,
     )
-    base: int | None = key(_ADDRESS, "The address of the first byte of firmware that is a plain binary.", default=None)
+    base_address: int | None = key(
+        _ADDRESS, "The address of the first byte of firmware that is a plain binary.", default=None
+    )
     partition_table: str | None = key(
-        _FILE, "The partition table of firmware that is an application for the ESP32 without one.", default=None
+        FILE, "The partition table of firmware that is an application for the ESP32 without one.", default=None
     )
     add_partition: int | None = key(
         SIZE, "The size of a ROMFS partition to add to the partition table of an ESP32.", default=None
@@ -390,6 +391,20 @@ class Settings(Model):
         OneOf(LAYOUTS),
         "`stable` adds padding, so that an edit changes few erase blocks of the flash; not in `linux`.",
         default="compact",
+    )
+    base: str | None = key(
+        FILE,
+        "An image of the same format, relative to `pyproject.toml`, whose files stay unless a source replaces them.",
+        default=None,
+    )
+    base_exclude: tuple[str, ...] = key(
+        ListOf(PATTERN), "Patterns, matched against paths inside `base`, of what does not stay.", default=[]
+    )
+    sbom: bool = key(
+        Bool(),
+        "Whether to write a software bill of materials (CycloneDX) beside the image, `{filename}.cdx.json`; with"
+        " `embed`, also into the wheel. It needs the extra `sbom`.",
+        default=False,
     )
     bundle: Bundle | None = key(
         Table(Bundle, "a table with `firmware`"),

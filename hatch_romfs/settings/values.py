@@ -94,13 +94,12 @@ def filename_problem(text: str) -> str | None:
     return None
 
 
-def path_of_file_problem(text: str) -> str | None:
-    """Return why a text cannot be the path of a file, or None."""
-    return "must be the path of a file" if not text or "\0" in text or text.endswith("/") else None
-
-
 def _folder_problem(text: str) -> str | None:
     return "must be the path of a folder" if not text or "\0" in text else None
+
+
+def _file_problem(text: str) -> str | None:
+    return "must be the path of a file" if not text or "\0" in text else None
 
 
 def volume_problem(text: str) -> str | None:
@@ -174,6 +173,7 @@ IMAGE_PATH = Converted(
     lambda path: path.removesuffix("/"),
 )
 FOLDER = Text("a folder", check=_folder_problem)
+FILE = Text("a file", check=_file_problem)
 SIZE = Either(
     Int(1, MAX_SIZE),
     Converted(Text('a size such as "128 KiB"', check=_size_problem, pattern=f"^{_SIZE}$"), parse_size),

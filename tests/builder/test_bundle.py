@@ -120,7 +120,7 @@ def test_front_ends_write_the_bundle_also_from_an_sdist(way, wheelhouse, tmp_pat
 def test_firmware_outside_the_project_cannot_be_in_an_sdist(tmp_path):
     files = PROJECT | {"pyproject.toml": PYPROJECT.replace('"firmware/', '"../')}
     root = make_project(tmp_path / "app", files)
-    with pytest.raises(SettingsError, match=r"tool.romfs.bundle: \.\./pico.uf2 is outside the project"):
+    with pytest.raises(SettingsError, match=r"tool.romfs: \.\./pico.uf2 is outside the project"):
         check_inside(read_project(root, load(root)))
 
 

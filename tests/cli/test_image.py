@@ -32,6 +32,7 @@ def test_build_prints_what_it_built(project):
         "inventory": None,
         "excluded": [],
         "layout_cost": 0,
+        "sbom": None,
         "bundle": None,
     }
     assert romfs_image("build", project, "-q").stdout == ""

@@ -45,7 +45,9 @@ KINDS = [
     Kind("stm32.hex", support.intel_hex(STM32), "hex", None, 0x081E0000, STATED),
     Kind("stm32.srec", support.srec(STM32), "srec", None, 0x081E0000, STATED),
     Kind("stm32.dfu", support.dfuse({0: STM32}), "dfu", None, 0x081E0000, STATED),
-    Kind("stm32.bin", support.code(), "bin", None, 0x081E0000, (*STATED, "--base", "0x08000000"), is_found=False),
+    Kind(
+        "stm32.bin", support.code(), "bin", None, 0x081E0000, (*STATED, "--base-address", "0x08000000"), is_found=False
+    ),
 ]
 
 
@@ -79,7 +81,7 @@ def test_a_bundle_of_every_kind_returns_the_image(kind, image, tmp_path):
 def test_a_second_image_replaces_the_first_and_nothing_of_it_is_left(kind, image, tmp_path):
     small = build(make_project(tmp_path / "small", {"a.txt": b"small"}), tmp_path / "small.romfs").path
     base = 0x08000000 if kind.name == "stm32.bin" else None
-    options = {"partitions": [support.STM32_ROMFS] if kind.options else [], "base": base}
+    options = {"partitions": [support.STM32_ROMFS] if kind.options else [], "base_address": base}
     bundle(tmp_path / kind.name, [small], tmp_path / "direct", **options)
     bundle(tmp_path / kind.name, [image], tmp_path / "first", **options)
     bundle(tmp_path / "first", [small], tmp_path / "second", **options)

@@ -51,7 +51,7 @@ def written(tmp_path, data, image, **options):
 def test_a_bundle_is_the_firmware_and_the_image_at_its_offset(case, image, tmp_path):
     data, base = MERGED[case], BASES.get(case, 0)
     result, out = written(tmp_path, data, image)
-    assert (result.kind, result.family, result.base) == ("esp32", case.split()[0], base)
+    assert (result.kind, result.family, result.base_address) == ("esp32", case.split()[0], base)
     at = 0x1E0000 - base
     assert out[: len(data)] == data
     assert not out[len(data) : at].strip(b"\xff")
@@ -155,7 +155,7 @@ def test_an_application_needs_its_table(image, tmp_path):
         written(tmp_path, app, image)
     (tmp_path / "table.bin").write_bytes(support.esp_table())
     result, out = written(tmp_path, app, image, partition_table=tmp_path / "table.bin")
-    assert (result.base, result.family) == (0x8000, "esp32s3")
+    assert (result.base_address, result.family) == (0x8000, "esp32s3")
     assert out[: len(support.esp_table())] == support.esp_table()
     assert out[0x8000 : 0x8000 + len(app)] == app
     assert out[0x1D8000:] == image.read_bytes()

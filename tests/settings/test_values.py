@@ -41,6 +41,9 @@ def test_an_empty_table_means_the_defaults():
         board=None,
         partition=0,
         layout="compact",
+        base=None,
+        base_exclude=(),
+        sbom=False,
         bundle=None,
     )
 
@@ -101,11 +104,13 @@ GOOD = [
     ("partition", 1, 1),
     ("layout", "compact", "compact"),
     ("layout", "stable", "stable"),
+    ("base", "vendor/v1.romfs", "vendor/v1.romfs"),
+    ("base-exclude", ["models/", "!models/a"], ("models/", "!models/a")),
     ("bundle", {"firmware": "a.uf2"}, Bundle("a.uf2")),
     (
         "bundle",
-        {"firmware": "../a.bin", "filename": "{name}.bin", "base": 0x8000000, "add-partition": "128 KiB"},
-        Bundle("../a.bin", "{name}.bin", base=0x8000000, add_partition=131072),
+        {"firmware": "../a.bin", "filename": "{name}.bin", "base-address": 0x8000000, "add-partition": "128 KiB"},
+        Bundle("../a.bin", "{name}.bin", base_address=0x8000000, add_partition=131072),
     ),
     (
         "bundle",
@@ -114,6 +119,7 @@ GOOD = [
     ),
     # keys of rooms that are not built yet may say what is so anyway
     ("inventory", False, False),
+    ("sbom", True, True),
     ("embed", False, False),
     ("dependencies", [], ()),
 ]
@@ -148,7 +154,11 @@ WRONG_TYPES = [
     ("share", dt.datetime(2026, 1, 1, tzinfo=dt.timezone.utc), "true or false, not a date or time"),
     ("share", dt.time(1), "true or false, not a date or time"),
     # 0 is no stand-in for false where a key may only have its default
+    ("sbom", "yes", "true or false, not a string"),
     ("inventory", 0, "true or false, not an integer"),
+    ("base", "", "the path of a file"),
+    ("base", ["a"], "a file, not an array"),
+    ("base-exclude", "x", "an array, each item a gitignore pattern, not a string"),
 ]
 
 BAD = [
