@@ -76,19 +76,15 @@ def bundle(  # noqa: PLR0913 - the options of a command
     """Write firmware and image files to the file ``out``, each image in the ROMFS partition of its number.
 
     The firmware is a UF2, Intel HEX, S-record, DfuSe, or ESP32 file, or a plain binary that begins at the address
-    ``base_address``. If it does not say where its partitions are, ``partitions`` does, as pairs of address and size in bytes,
-    or the name of a ``board``. ``partition_table`` is the file of the table that belongs to an application for the
-    ESP32. ``add_partition`` adds a ROMFS partition of that size to the table of an ESP32, and ``erase_fs`` erases the
-    start of the writable filesystem.
+    ``base_address``. If it does not say where its partitions are, ``partitions`` does, as pairs of address and size
+    in bytes, or the name of a ``board``. ``partition_table`` is the file of the table that belongs to an application
+    for the ESP32. ``add_partition`` adds a ROMFS partition of that size to the table of an ESP32, and ``erase_fs``
+    erases the start of the writable filesystem.
 
     Raises SettingsError, ImageError for images and firmware that are not valid, and BoardError if the firmware cannot
     take an image; the file at ``out`` then stays as it was.
     """
-    stated = tuple(Partition("romfs", address, size, "--address") for address, size in partitions)
-    if board is not None:
-        if stated:
-            raise SettingsError("the partitions come from either addresses or a board, not both")
-        stated = board_partitions(board)
+    stated = stated_partitions(partitions, board)
     table = None if partition_table is None else Path(partition_table)
     request = BundleRequest(Path(firmware), stated, base_address, table, add_partition, erase_fs)
     plan = plan_request(request, {number: read_image(path) for number, path in enumerate(images)})
@@ -157,7 +153,16 @@ def read_image(path: str | os.PathLike[str]) -> bytes:
         return b"".join(ImageContent(image.view, 0, image.size).chunks())
 
 
-def board_partitions(name: str) -> tuple[Partition, ...]:
+def stated_partitions(places: Sequence[tuple[int, int]], board: str | None) -> tuple[Partition, ...]:
+    """Return the partitions that the user states: their places, or the name of a board. Raises SettingsError."""
+    if board is None:
+        return tuple(Partition("romfs", address, size, "--address") for address, size in places)
+    if places:
+        raise SettingsError("the partitions come from either addresses or a board, not both")
+    return _board_partitions(board)
+
+
+def _board_partitions(name: str) -> tuple[Partition, ...]:
     """Return the partitions of a board whose addresses are known. Raises SettingsError if they are not."""
     from hatch_romfs.settings.boards import name_problem  # noqa: PLC0415 - few bundles name a board
 

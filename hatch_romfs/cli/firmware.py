@@ -12,7 +12,6 @@ from hatch_romfs.errors import ImageError, SettingsError
 from hatch_romfs.firmware.content import check_partitions, image_bytes, open_partition, readable_partitions
 from hatch_romfs.firmware.describe import describe
 from hatch_romfs.firmware.files import NO_HINTS, Hints, is_firmware, read_firmware
-from hatch_romfs.firmware.model import Partition
 
 if TYPE_CHECKING:
     import argparse
@@ -55,12 +54,9 @@ def bundle(options: argparse.Namespace) -> None:
 
 def hints(options: argparse.Namespace) -> Hints:
     """Return what the options say about a firmware file. Raises SettingsError."""
-    from hatch_romfs.builder.bundle import board_partitions  # noqa: PLC0415 - few files need it
+    from hatch_romfs.builder.bundle import stated_partitions  # noqa: PLC0415 - few files need it
 
-    stated = tuple(Partition("romfs", *pair, "--address") for pair in _pairs(options))
-    if options.board:
-        stated = board_partitions(options.board)
-    return Hints(stated, options.base_address, options.partition_table)
+    return Hints(stated_partitions(_pairs(options), options.board), options.base_address, options.partition_table)
 
 
 def _pairs(options: argparse.Namespace) -> list[tuple[int, int]]:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 _PER_LINE = 16
+_MAX_LINE = 1024
+"""Characters of a line, at most: twice those of the longest record."""
 _BANK = 1 << 16
 _MAX_RUNS = 1 << 16
 """Ranges of a file, at most: more than any firmware has, and a bound for code that goes through them."""
@@ -162,7 +164,7 @@ def _lines(data: bytes) -> Iterator[tuple[int, int, str]]:
     offset = 0
     for number, line in enumerate(data.split(b"\n"), 1):
         text = line.strip()
-        if text and not text.isascii():
+        if len(text) > _MAX_LINE or not text.isascii():
             raise ImageError(f"line {number} is not a record", offset=offset)
         if text:
             yield number, offset, text.decode("ascii")

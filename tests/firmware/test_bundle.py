@@ -207,6 +207,15 @@ def test_several_images_go_to_the_partitions_of_a_board(image, tmp_path):
     assert "is not the same as" in same.stderr
 
 
+def test_a_board_and_addresses_are_not_both_accepted(image, tmp_path):
+    (tmp_path / "stm32.hex").write_bytes(support.intel_hex(STM32))
+    for words in (("info", tmp_path / "stm32.hex"), ("bundle", tmp_path / "stm32.hex", image, "-o", tmp_path / "out")):
+        said = romfs_image(*words, *STATED, "--board", "OPENMV4", status=2).stderr
+        assert said == "the partitions come from either addresses or a board, not both"
+    said = romfs_image("info", tmp_path / "stm32.hex", "--address", "0x0", status=2).stderr
+    assert said == "each --address needs the --size of its partition, and the other way round"
+
+
 def test_only_boards_with_known_addresses_can_be_named(image, tmp_path):
     assert sum(None not in facts.places for facts in boards().values()) == 11
     hex_file = support.intel_hex(STM32)

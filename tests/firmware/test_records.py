@@ -60,6 +60,7 @@ BROKEN = {
     "not hexadecimal": (":zz00000000FE\n", "line 1 is not a valid record: non-hexadecimal number", 0),
     "no colon": (f"{line(0, 0, b'a')}\nhello, world\n", "line 2 is not a valid record: record 'hello, world' not", 14),
     "not a text": (f"{line(0, 0, b'a')}\n\xff\n", "line 2 is not a record", 14),
+    "long": (":" + "0" * 2000, "line 1 is not a record", 0),
     "overlap": (
         f"{line(0, 0, b'abcd')}\n{line(0, 3, b'x')}\n{END}",
         "line 2 at 0x3 overlaps line 1 at 0x0",
