@@ -128,8 +128,9 @@ def _show(document: dict[str, Any]) -> None:
     if len(document["ranges"]) > _MAX_RANGES:
         print_line(f"             and {len(document['ranges']) - _MAX_RANGES:,} more ranges")
     for number, partition in enumerate(document["partitions"]):
-        print_line(f"partition {number}: {_place(partition)}  {partition['name']}, from: {partition['source']}")
-        print_line(f"             {_content(partition['content'])}")
+        print_line(f"partition {number}: {_place(partition)}")
+        print_line(f"  name:      {partition['name']}, from: {partition['source']}")
+        _show_content(partition["content"], partition["size"])
     if not document["partitions"]:
         print_line("partitions:  none known")
     if document["filesystem"]:
@@ -142,13 +143,17 @@ def _place(place: dict[str, int]) -> str:
     return f"{place['address']:#010x}-{place['address'] + place['size']:#010x}  {place['size']:,} bytes"
 
 
-def _content(content: dict[str, Any] | None) -> str:
+def _show_content(content: dict[str, Any] | None, size: int) -> None:
     if content is None:
-        return "empty"
-    if "problem" in content:
-        return str(content["problem"])
-    named = " ".join(filter(None, (content["name"], content["version"]))) or "image"
-    return f"{named}, {content['size']:,} bytes, sha256 {content['sha256']}"
+        print_line("  image:     none, the partition is empty")
+    elif "problem" in content:
+        print_line(f"  image:     {content['problem']}")
+    else:
+        named = " ".join(filter(None, (content["name"], content["version"])))
+        print_line(
+            f"  image:     {f'{named}, ' if named else ''}{content['size']:,} bytes, {content['size'] / size:.1%}"
+        )
+        print_line(f"  sha256:    {content['sha256']}")
 
 
 def extract(firmware: Firmware, options: argparse.Namespace) -> None:

@@ -96,7 +96,14 @@ def test_info_is_one_line_for_each_fact_on_a_terminal(image, tmp_path):
     romfs_image("bundle", tmp_path / "pico.uf2", image, "-o", tmp_path / "out.uf2")
     lines = on_a_terminal("info", tmp_path / "out.uf2").split("\r\n")
     assert lines[:3] == ["kind:        uf2", "family:      rp2040", "content:     0x10000000-0x10009000  36,864 bytes"]
-    assert lines[4] == "partition 0: 0x10100000-0x10180000  524,288 bytes  ROMFS, from: binary info"
+    share = f"{image.stat().st_size:,} bytes, {image.stat().st_size / 0x80000:.1%}"
+    assert lines[4:8] == [
+        "partition 0: 0x10100000-0x10180000  524,288 bytes",
+        "  name:      ROMFS, from: binary info",
+        f"  image:     {share}",
+        f"  sha256:    {hashlib.sha256(image.read_bytes()).hexdigest()}",
+    ]
+    assert max(map(len, lines)) < 80
 
 
 def test_a_file_for_a_partition_gets_its_place_from_firmware(image, tmp_path):
