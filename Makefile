@@ -34,7 +34,7 @@ release-tools: $(VENV)/.ready
 $(VENV)/.ready: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check "uv>=0.5"
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode -e ".[sim,watch,completion,sbom]" --group test
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode -e ".[sim,watch,completion,sbom,bundle]" --group test
 	touch $@
 
 clean:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from hatch_romfs.board.session import PortOptions
     from hatch_romfs.builder.api import build, build_all
     from hatch_romfs.builder.build import BuildResult
+    from hatch_romfs.builder.bundle import BundleResult, bundle
     from hatch_romfs.errors import (
         BoardError,
         BuildError,
@@ -37,6 +38,7 @@ __all__ = [
     "BoardError",
     "BuildError",
     "BuildResult",
+    "BundleResult",
     "CArray",
     "FlashResult",
     "ImageError",
@@ -52,6 +54,7 @@ __all__ = [
     "VerifyError",
     "build",
     "build_all",
+    "bundle",
     "erase",
     "flash",
     "image_diff",
@@ -71,6 +74,7 @@ _MODULES = {
     "PortOptions": "board.session",
     **dict.fromkeys(("build", "build_all"), "builder.api"),
     "BuildResult": "builder.build",
+    **dict.fromkeys(("BundleResult", "bundle"), "builder.bundle"),
     "Progress": "events",
     "open_image": "formats",
     "CArray": "formats.c_source",

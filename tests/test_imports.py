@@ -24,6 +24,7 @@ PLANTED = [
     ("hatch_romfs.board.plan", "romfs_manifest"),
     ("hatch_romfs.settings.layers", "romfs_manifest"),
     ("hatch_romfs.cli.show", "build"),
+    ("hatch_romfs.builder.bundle", "bincopy"),
     ("romfs_manifest.mip.names", "hatch_romfs.errors"),
     ("romfs_manifest.mip.names", "serial"),
     ("hatch_romfs.settings.layers", "hatch_romfs.builder.jobs"),

@@ -17,6 +17,7 @@ FUNCTIONS = {
     "PortOptions": "port baudrate dtr rts wait origin on_message boot",
     "build": "source out overrides cache emit image on_progress",
     "build_all": "source overrides cache on_progress",
+    "bundle": "firmware images out partitions board base_address partition_table add_partition erase_fs",
     "erase": "port partition on_event trace",
     "flash": "image port partition force full dry_run reset on_board on_event on_replace on_flashed trace",
     "image_diff": "a b block",
@@ -40,15 +41,17 @@ STATUSES = {
     "VerifyError": 6,
 }
 COMMON = "-h --help --json -q --quiet -v --verbose"
+PLACES = "--address --size --board --base-address --partition-table"
 OPTIONS = {
     "romfs-image": "-h --help --version --print-completion",
     "romfs-image build": "-o --output --image --format --mpy --no-mpy --align --volume --no-cache --emit --symbol"
-    f" --section --no-const --header {COMMON}",
-    "romfs-image info": COMMON,
-    "romfs-image tree": COMMON,
-    "romfs-image cat": COMMON,
-    "romfs-image extract": f"-o --output {COMMON}",
-    "romfs-image verify": f"--inventory {COMMON}",
+    f" --section --no-const --header --address --family --firmware {COMMON}",
+    "romfs-image bundle": f"-o --output --add-partition --erase-fs {PLACES} {COMMON}",
+    "romfs-image info": f"{PLACES} {COMMON}",
+    "romfs-image tree": f"--partition {PLACES} {COMMON}",
+    "romfs-image cat": f"--partition {PLACES} {COMMON}",
+    "romfs-image extract": f"-o --output --partition {PLACES} {COMMON}",
+    "romfs-image verify": f"--inventory --against --partition {PLACES} {COMMON}",
     "romfs-image map": "--image --sort --blocks --partition-size --html --markdown --budget --baseline --save-baseline"
     f" {COMMON}",
     "romfs-image diff": f"--image --port --partition --blocks --html --markdown {COMMON}",
@@ -73,13 +76,14 @@ NESTED = "image.alignment image.layout image.metadata image.mpy image.share " + 
 SOURCE = f"path to include exclude image {NESTED}"
 TABLE = (
     "format sources lib lib-dir exclude alignment mpy manifest dependencies filename size metadata share linux images"
-    " inventory embed board partition directory backend layout base base-exclude sbom"
+    " inventory embed board partition directory backend layout base base-exclude sbom bundle"
 )
 INNER = {
     "sources": SOURCE,
     "lib": SOURCE,
     "manifest": "path variables libraries provided",
     "linux": "volume follow-symlinks executable devices fifos sockets",
+    "bundle": "firmware filename address base-address partition-table add-partition erase-fs",
 }
 KEYS = {*TABLE.split(), *MPY.split(), *(f"{key}.{name}" for key, names in INNER.items() for name in names.split())}
 

@@ -36,6 +36,7 @@ def objects(tmp_path_factory):
         built,
         hatch_romfs.BoardError("text", hint="hint"),
         hatch_romfs.BuildError("text"),
+        hatch_romfs.BundleResult(Path("/app.uf2"), "uf2", "rp2040", 512, "0" * 64, {0: 0x10100000}),
         hatch_romfs.CArray(),
         hatch_romfs.FlashResult(board, partition, plan, 4096, 1, 1, 0, mounted=True),
         hatch_romfs.ImageError("text", offset=1),

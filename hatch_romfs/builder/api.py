@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from hatch_romfs.builder.backends import check_embed, generator_warnings
 from hatch_romfs.builder.build import BuildResult, build_image
-from hatch_romfs.builder.jobs import Job, project_jobs
+from hatch_romfs.builder.jobs import Emit, Job, project_jobs
 from hatch_romfs.errors import Problem, SettingsError
 from hatch_romfs.events import ignore_progress
 from hatch_romfs.formats.image import ImageContent, image_content
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from hatch_romfs.events import Report
-    from hatch_romfs.formats.c_source import CArray
     from hatch_romfs.settings.layers import Options
 
     Overrides = Mapping[str, Any] | Options | None
@@ -32,7 +31,7 @@ def build(  # noqa: PLR0913 - the options of a command
     *,
     overrides: Overrides = None,
     cache: bool = True,
-    emit: CArray | None = None,
+    emit: Emit | None = None,
     image: str = "",
     on_progress: Report = ignore_progress,
 ) -> BuildResult:
@@ -40,10 +39,10 @@ def build(  # noqa: PLR0913 - the options of a command
 
     ``source`` is a folder: a project if its ``pyproject.toml`` has a ``[tool.romfs]`` table, otherwise its content
     becomes the root of the image. ``out`` is the image file, by default in ``dist`` for a project and beside the
-    folder for a plain one, or inside it if it is the current folder. ``overrides`` are keys of ``[tool.romfs]``, in
-    TOML's terms, that outrank the table.
-    ``image`` names one of several images. With ``emit`` the image is written as C source, and ``source`` can also be
-    an image file.
+    folder for a plain one, or inside it if it is the current folder. With ``out`` no bundle is written. ``overrides``
+    are keys of ``[tool.romfs]``, in TOML's terms, that outrank the table.
+    ``image`` names one of several images. With ``emit`` the image is written as C source or as a file for a
+    partition, and ``source`` can also be an image file.
 
     Raises SettingsError for wrong arguments and settings, and BuildError for content that cannot be built; the file
     at ``out`` then stays as it was.
@@ -51,13 +50,15 @@ def build(  # noqa: PLR0913 - the options of a command
     if emit is not None:
         emit.check()
         if Path(source).is_file():
-            return _emit_image_file(Path(source), Path(out or Path(source).with_suffix(".c")), emit)
+            return _emit_image_file(Path(source), None if out is None else Path(out), emit)
     jobs = _find_jobs(Path(source), overrides)
     if image not in jobs:
         raise _unknown_image(source, image, [name for name in jobs if name])
-    job = jobs[image] if out is None else jobs[image]._replace(out=Path(out), replaces_any=True)
+    job = jobs[image] if out is None else _redirect(jobs[image], Path(out))
     if emit is not None:
-        job = job._replace(emit=emit, out=job.out if out else job.out.with_suffix(".c"))
+        from hatch_romfs.builder.emit import emit_suffix  # noqa: PLC0415 - few builds end in another file
+
+        job = job._replace(emit=emit, out=job.out if out else job.out.with_suffix(emit_suffix(emit)))
     return _build_job(job, cache, on_progress)
 
 
@@ -71,6 +72,11 @@ def build_all(
     """Build every image of a project, and return the results by name; the name of a single image is ``""``."""
     jobs = _find_jobs(Path(source), overrides)
     return {name: _build_job(job, cache, on_progress) for name, job in jobs.items()}
+
+
+def _redirect(job: Job, out: Path) -> Job:
+    """Return a job for the image alone, written to ``out``: a board that is flashed needs no bundle for a factory."""
+    return job._replace(out=out, replaces_any=True, settings=job.settings.replace(bundle=None))
 
 
 def _find_jobs(root: Path, overrides: Overrides) -> dict[str, Job]:
@@ -120,16 +126,17 @@ def _build_job(job: Job, cache: bool, on_progress: Report) -> BuildResult:  # no
     return result
 
 
-def _emit_image_file(path: Path, out: Path, array: CArray) -> BuildResult:
-    """Write an image file as C source; whatever follows the image in its file is left out."""
-    from hatch_romfs.builder.c_files import check_c_files, write_c_files  # noqa: PLC0415 - few builds end in C source
+def _emit_image_file(path: Path, out: Path | None, emit: Emit) -> BuildResult:
+    """Write an image file as a file of another kind; whatever follows the image in its file is left out."""
+    from hatch_romfs.builder.emit import check_emit, emit_suffix, write_emit  # noqa: PLC0415 - few builds need it
     from hatch_romfs.formats import open_image  # noqa: PLC0415 - the same
 
-    check_c_files(out, array)
+    out = path.with_suffix(emit_suffix(emit)) if out is None else out
+    check_emit(out, emit)
     with open_image(path) as image:
         image.check()
         contents = [image_content(file) for _, file in files(image.root)]
         alignment = min(max((content.alignment for content in contents), default=1), MAX_ALIGNMENT)
         whole = ImageContent(image.view, 0, image.size)
-        c_files = write_c_files(out, whole.chunks(), image.size, array, alignment)
+        c_files = write_emit(out, whole.chunks(), image.size, emit, alignment)
         return BuildResult(out, image.size, image.sha256(), len(contents), (), None, c_files=c_files)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from hatch_romfs.builder.bundle import Bundle, BundleResult
     from hatch_romfs.builder.c_files import CFiles
     from hatch_romfs.builder.jobs import Job
     from hatch_romfs.builder.output import Chunks
@@ -41,6 +42,7 @@ class BuildResult(NamedTuple):
     their number. ``board`` and ``partition`` are what the image is for. ``inventory`` is the path of the inventory, if
     the settings ask for one. ``excluded`` are the paths that built-in patterns excluded. ``layout_cost`` is how many
     bytes a stable layout adds to the compact one. ``c_files`` describes the C source, if the image was written as such.
+    ``bundle`` is the firmware with this image, if the settings ask for that.
     """
 
     path: Path
@@ -56,6 +58,7 @@ class BuildResult(NamedTuple):
     layout_cost: int = 0
     c_files: CFiles | None = None
     sbom: Path | None = None
+    bundle: BundleResult | None = None
 
     def __repr__(self) -> str:
         content = f"{self.size:,} bytes, {self.files:,} files, {len(self.warnings):,} warnings"
@@ -80,14 +83,20 @@ def build_image(
     written = job if staging is None else job._replace(out=staging / job.out.name)
     with Digest() as digest:
         chunks = _watch(_gather(image.chunks()), digest, image.size, on_progress)
-        c_files = _write_outputs(written, image, chunks)
+        c_files, bundle = _write_outputs(job, written, image, chunks)
         sha256 = digest.hexdigest()
     return BuildResult(
         path=job.out,
         size=image.size,
         sha256=sha256,
         files=sum(1 for _ in files(image.tree)),
-        warnings=(*job.notes, *collected.warnings, *warnings, *unused_patterns(compiled, settings)),
+        warnings=(
+            *job.notes,
+            *collected.warnings,
+            *warnings,
+            *unused_patterns(compiled, settings),
+            *(bundle.warnings if bundle else ()),
+        ),
         limit=settings.size,
         board=settings.board,
         partition=settings.partition,
@@ -96,15 +105,16 @@ def build_image(
         layout_cost=image.size - image.compact_size,
         c_files=c_files,
         sbom=job.sbom,
+        bundle=bundle,
     )
 
 
 def _check_outputs(job: Job) -> None:
     """Refuse to overwrite files that no build has written."""
     if job.emit:
-        from hatch_romfs.builder.c_files import check_c_files  # noqa: PLC0415 - few builds end in C source
+        from hatch_romfs.builder.emit import check_emit, place_emit  # noqa: PLC0415 - few builds end in another file
 
-        check_c_files(job.out, job.emit)
+        check_emit(job.out, place_emit(job.emit, job.settings))
     else:
         check_replaceable(job.out, "ROMFS image", *MAGICS.values())
         if job.name is not None and not job.replaces_any:
@@ -146,32 +156,51 @@ def _limit_source(settings: Settings) -> str:
     return f"of {source}"
 
 
-def _write_outputs(job: Job, image: PackedImage, chunks: Chunks) -> CFiles | None:
-    """Write the image and the inventory, or C source, which is then described."""
+def _write_outputs(
+    job: Job, written: Job, image: PackedImage, chunks: Chunks
+) -> tuple[CFiles | None, BundleResult | None]:
+    """Write the outputs of ``job`` to the places of ``written``; describe the C source and the bundle, if any."""
     if job.emit:
-        from hatch_romfs.builder.c_files import write_c_files  # noqa: PLC0415
+        from hatch_romfs.builder.emit import place_emit, write_emit  # noqa: PLC0415
 
-        return write_c_files(job.out, chunks, image.size, job.emit, image.alignment)
-    with replace_output(job.out) as temporary:
+        emit = place_emit(job.emit, job.settings)
+        return write_emit(written.out, chunks, image.size, emit, image.alignment), None
+    with replace_output(written.out) as temporary:
         write_new(temporary, chunks)
-        # The image is what gets flashed, so it is replaced last. If the build is interrupted in between, the hashes
-        # differ.
-        for out, document in _documents(job, temporary, image.tree):
+        # Everything is made before anything is replaced, and the image, which is what gets flashed, is replaced last.
+        # If the build is interrupted in between, the hashes differ.
+        bundle = _make_bundle(job, temporary)
+        documents = _documents(job, written, temporary, image.tree, bundle and bundle.result)
+        if bundle and written.bundle:
+            documents.append((written.bundle, bundle.data))
+        for out, document in documents:
             write_output(out, [document])
-    return None
+    return None, bundle and bundle.result
 
 
-def _documents(job: Job, path: Path, tree: Directory) -> list[tuple[Path, bytes]]:
+def _make_bundle(job: Job, path: Path) -> Bundle | None:
+    """Return the bundle with the image that is in the file ``path``, if the settings ask for one."""
+    if job.bundle is None:
+        return None
+    from hatch_romfs.builder.bundle import make_bundle  # noqa: PLC0415 - few builds write one
+
+    return make_bundle(job, job.bundle, path.read_bytes())
+
+
+def _documents(
+    job: Job, written: Job, path: Path, tree: Directory, bundle: BundleResult | None
+) -> list[tuple[Path, bytes]]:
     """Return the path and the content of each document about an image that was written to ``path``."""
     documents = []
-    if job.inventory or job.sbom:
+    if written.inventory or written.sbom:
         from hatch_romfs.builder import inventory, sbom  # noqa: PLC0415 - few builds write any
 
         with open_image(path) as image:
-            if job.inventory:
-                documents.append((job.inventory, inventory.describe(image, tree, job.settings, job.root)))
-            if job.sbom:
-                documents.append((job.sbom, sbom.describe(image, tree, job)))
+            if written.inventory:
+                described = inventory.describe(image, tree, job.settings, job.root, bundle)
+                documents.append((written.inventory, described))
+            if written.sbom:
+                documents.append((written.sbom, sbom.describe(image, tree, job)))
     return documents
 
 

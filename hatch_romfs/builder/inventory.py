@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
+    from hatch_romfs.builder.bundle import BundleResult
     from hatch_romfs.formats.image import Image
     from hatch_romfs.settings.model import Mpy, Settings
     from hatch_romfs.tree import Directory, File
@@ -26,7 +27,9 @@ _MAX_LISTED = 10
 """The number of files that are listed, at most, if they do not match an inventory."""
 
 
-def describe(image: Image, tree: Directory, settings: Settings, root: Path) -> bytes:
+def describe(
+    image: Image, tree: Directory, settings: Settings, root: Path, bundle: BundleResult | None = None
+) -> bytes:
     """Return the inventory of an image that was built from ``tree``, for the project in ``root``.
 
     It contains nothing about the machine or the time, so it is as reproducible as the image. Bytes of a name that
@@ -38,6 +41,7 @@ def describe(image: Image, tree: Directory, settings: Settings, root: Path) -> b
         "image": _image_facts(image),
         "mpy_cross": compiler_release(sources.values()),
         "lock_sha256": hashlib.sha256((root / LOCK).read_bytes()).hexdigest() if settings.dependencies else None,
+        "bundle": bundle and _bundle_facts(bundle, settings, root),
         "files": [
             {**_provenance(path, sources[path]), **facts, "compiled": _compiled(sources[path], settings.mpy)}
             for path, facts in file_facts(image).items()
@@ -72,6 +76,20 @@ def check(image: Image, path: Path) -> None:
 
 def _image_facts(image: Image) -> dict[str, object]:
     return {"format": image.format, "size": image.size, "sha256": image.sha256()}
+
+
+def _bundle_facts(bundle: BundleResult, settings: Settings, root: Path) -> dict[str, object]:
+    """Return which firmware the image was put into, and where."""
+    firmware = settings.bundle.firmware if settings.bundle else ""
+    return {
+        "path": bundle.path.name,
+        "kind": bundle.kind,
+        "size": bundle.size,
+        "sha256": bundle.sha256,
+        "address": next(iter(bundle.addresses.values())),
+        "firmware": firmware,
+        "firmware_sha256": hashlib.sha256((root / firmware).read_bytes()).hexdigest(),
+    }
 
 
 def compiler_release(sources: Iterable[File]) -> str | None:

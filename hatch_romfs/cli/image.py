@@ -19,13 +19,15 @@ from hatch_romfs.cli.command import (
     show_error,
     tell,
 )
-from hatch_romfs.cli.emit import add_emit_options, read_array
+from hatch_romfs.cli.emit import add_emit_options, read_emit
+from hatch_romfs.cli.firmware_options import add_bundle_options, add_reading_options
 from hatch_romfs.cli.report_options import add_diff_options, add_map_options
 from hatch_romfs.errors import ImageError, SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from hatch_romfs.firmware.model import Firmware
     from hatch_romfs.formats.image import Image
     from hatch_romfs.settings.layers import Options
 
@@ -37,6 +39,7 @@ _MAX_DIGITS = 9
 
 
 _WITH_OFFSET = ("info", "tree", "cat", "extract", "verify")
+"""Commands that also read an image inside another file: a dump, a wheel, or firmware."""
 
 
 def main() -> None:
@@ -60,7 +63,7 @@ def parser() -> Parser:
     def add(name: str, action: Callable[[argparse.Namespace], None], help_: str, *, image: bool = True) -> Parser:
         added = add_command(commands, name, action, help_)
         if image:
-            or_wheel = ", or a wheel that contains one" if name in _WITH_OFFSET else ""
+            or_wheel = ", or a wheel or firmware that contains one" if name in _WITH_OFFSET else ""
             added.add_argument("image", type=Path, metavar="IMAGE", help=f"an image file{or_wheel}")
         if name in _WITH_OFFSET:
             added.add_argument(
@@ -69,18 +72,24 @@ def parser() -> Parser:
             added.add_argument(
                 "--image", dest="name", metavar="NAME", help="which image of a wheel that contains several"
             )
+            add_reading_options(added, choose=name != "info")
         add_common_options(added)
         return added
 
     _add_build_options(add("build", build, "build the image of a project, or of any folder", image=False))
-    add("info", info, "print what an image is: name, version, hashes, sizes")
+    add_bundle_options(add("bundle", _bundle, "write one file with firmware and its images", image=False))
+    add("info", info, "print what an image or firmware is: name, version, hashes, sizes, partitions")
     add("tree", tree, "list the files of an image: size, offset, and alignment of each")
     add("cat", cat, "write a file of an image to standard output").add_argument("path", metavar="PATH")
-    add("extract", extract, "write the files of an image to a new folder").add_argument(
-        "-o", "--output", type=Path, metavar="FOLDER", help="a new folder; by default named after the image"
+    add("extract", extract, "write the files of an image to a folder, or the image in firmware to a file").add_argument(
+        "-o", "--output", type=Path, metavar="PATH", help="a new folder, or a file; by default named after the image"
     )
-    add("verify", verify, "check that an image is valid, and check its content against its own hash").add_argument(
+    checking = add("verify", verify, "check that an image is valid, and check its content against its own hash")
+    checking.add_argument(
         "--inventory", type=Path, metavar="FILE", help="also check it against the inventory that the build wrote"
+    )
+    checking.add_argument(
+        "--against", type=Path, metavar="IMAGE", help="also check that it is the same as this image, byte for byte"
     )
     running = add("run", run_code, "mount an image at /rom in a real MicroPython on this machine, and run code from it")
     what = running.add_mutually_exclusive_group()
@@ -132,11 +141,11 @@ def build(options: argparse.Namespace) -> None:
     from hatch_romfs.builder import api
     from hatch_romfs.cli import show
 
-    overrides, array, cache = _overrides(options), read_array(options), not options.no_cache
+    overrides, emit, cache = _overrides(options), read_emit(options), not options.no_cache
     if options.source.is_file() and (overrides.table or options.image):
         raise SettingsError(f"{options.source} is an image file: options of a build do not apply to it")
     with show.progress(quiet=options.json) as on_progress:
-        if options.output is None and options.image is None and array is None:
+        if options.output is None and options.image is None and emit is None:
             results = api.build_all(options.source, overrides=overrides, cache=cache, on_progress=on_progress)
         else:
             name = options.image or ""
@@ -145,7 +154,7 @@ def build(options: argparse.Namespace) -> None:
                 options.output,
                 overrides=overrides,
                 cache=cache,
-                emit=array,
+                emit=emit,
                 image=name,
                 on_progress=on_progress,
             )
@@ -195,10 +204,23 @@ def _overrides(options: argparse.Namespace) -> Options:
     return Options(table, names)
 
 
+def _bundle(options: argparse.Namespace) -> None:
+    """Write firmware and images to one file."""
+    from hatch_romfs.cli.firmware import bundle
+
+    bundle(options)
+
+
 def info(options: argparse.Namespace) -> None:
-    """Print what an image is."""
+    """Print what an image or firmware is."""
     from hatch_romfs.cli import show
 
+    firmware = _firmware(options)
+    if firmware:
+        from hatch_romfs.cli.firmware import info as show_firmware
+
+        show_firmware(firmware, options)
+        return
     with _open_named(options) as image:
         document = show.info_document(image)
     if options.json:
@@ -256,6 +278,12 @@ def extract(options: argparse.Namespace) -> None:
     from hatch_romfs.cli import show
     from hatch_romfs.images.extract import extract as extract_to
 
+    firmware = _firmware(options)
+    if firmware:
+        from hatch_romfs.cli.firmware import extract as extract_image
+
+        extract_image(firmware, options)
+        return
     out = options.output or Path(options.image.stem)
     with _open_named(options) as image:
         image.check()
@@ -270,21 +298,10 @@ def extract(options: argparse.Namespace) -> None:
 
 def verify(options: argparse.Namespace) -> None:
     """Check an image."""
-    with _open_named(options) as image:
-        image.check()
-        has_hash = image.content_sha256 is not None
-        size = image.size
-        if options.inventory:
-            from hatch_romfs.builder.inventory import check
+    from hatch_romfs.cli.verify import verify as check
 
-            check(image, options.inventory)
-    if options.json:
-        checked = {"content_checked": has_hash, "inventory_checked": options.inventory is not None}
-        print_json({"path": str(options.image), "sound": True, **checked, "size": size})
-    else:
-        content = "its content matches its SHA-256" if has_hash else "it contains no SHA-256 to check its content"
-        inventory = f"; it matches {options.inventory}" if options.inventory else ""
-        say(f"{options.image}: valid, {size:,} bytes; {content}{inventory}")
+    with _open_named(options) as image:
+        check(image, options)
 
 
 def run_code(options: argparse.Namespace) -> None:
@@ -352,7 +369,11 @@ def _offset(text: str) -> int:
 
 
 def _open_named(options: argparse.Namespace) -> Image:
-    """Open the image that the options name: a file, a part of a dump, or one inside a wheel."""
+    """Open the image that the options name: a file, a part of a dump, or one inside firmware or a wheel."""
+    if firmware := _firmware(options):
+        from hatch_romfs.cli.firmware import open_image_in
+
+        return open_image_in(firmware, options.image, options.partition)
     from hatch_romfs.cli.source import open_image_file
 
     return open_image_file(options.image, options.name, options.offset)
@@ -362,3 +383,14 @@ def _open(path: Path) -> Image:
     from hatch_romfs.formats import open_image
 
     return open_image(path)
+
+
+def _firmware(options: argparse.Namespace) -> Firmware | None:
+    """Return the firmware that a command is to read, or None if it is to read an image."""
+    from hatch_romfs.formats import is_image
+
+    if options.offset is not None or is_image(options.image):
+        return None
+    from hatch_romfs.cli.firmware import read
+
+    return read(options)

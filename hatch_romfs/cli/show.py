@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from hatch_romfs.board.listing import PartitionListing
     from hatch_romfs.builder.build import BuildResult
+    from hatch_romfs.builder.bundle import BundleResult
     from hatch_romfs.builder.c_files import CFiles
     from hatch_romfs.events import Report
     from hatch_romfs.formats.image import Image
@@ -51,9 +52,33 @@ def result(built: BuildResult) -> None:
     else:
         share = f", {built.size / built.limit:.0%} of {built.limit:,}" if built.limit else ""
         say(f"{built.path}  {built.size:,} bytes{share}, {count(built.files, 'file')}, sha256 {built.sha256}")
+    if built.bundle:
+        show_bundle(built.bundle)
     if built.layout_cost:
         part = built.layout_cost / (built.size - built.layout_cost)
         say(f"  stable layout: {built.layout_cost:,} bytes ({part:.1%}) more than a compact one")
+
+
+def show_bundle(written: BundleResult) -> None:
+    """Print a bundle that was written."""
+    kind = written.kind if written.family in (None, written.kind) else f"{written.kind} {written.family}"
+    say(f"{written.path}  {written.size:,} bytes, {kind}, sha256 {written.sha256}")
+    if written.base_address is not None:
+        say(f"  the file begins at address {written.base_address:#x}")
+
+
+def bundle_document(written: BundleResult) -> dict[str, object]:
+    """Return a bundle that was written, for machines."""
+    return {
+        "path": str(written.path),
+        "kind": written.kind,
+        "family": written.family,
+        "size": written.size,
+        "sha256": written.sha256,
+        "base_address": written.base_address,
+        "addresses": list(written.addresses.values()),
+        "warnings": list(written.warnings),
+    }
 
 
 def _c_files(built: BuildResult, written: CFiles) -> None:
@@ -83,6 +108,7 @@ def result_document(built: BuildResult) -> dict[str, object]:
         "excluded": list(built.excluded),
         "layout_cost": built.layout_cost,
         "sbom": built.sbom and str(built.sbom),
+        "bundle": built.bundle and bundle_document(built.bundle),
     }
     if built.c_files:
         array, size, header = built.c_files

@@ -144,8 +144,15 @@ class ReportSource(NamedTuple):
 
 @contextmanager
 def open_report_source(source: Path, name: str | None, *, progress: bool) -> Iterator[ReportSource]:
-    """Open an image file, or build the image of a project or of any folder, whose warnings are printed."""
+    """Open an image file, or build the image of a project or of any folder, whose warnings are printed.
+
+    The image can be inside firmware, which then says how large its partition is.
+    """
     if not source.is_dir():
+        if found := _report_on_firmware(source):
+            with found.image:
+                yield found
+            return
         with open_image_file(source, name) as image:
             yield ReportSource(image, None, 0)
         return
@@ -155,3 +162,19 @@ def open_report_source(source: Path, name: str | None, *, progress: bool) -> Ite
         with open_image_file(built.path) as image:
             image.origin = str(source)
             yield ReportSource(image, built.limit, built.partition)
+
+
+def _report_on_firmware(path: Path) -> ReportSource | None:
+    """Open the image in a firmware file, or return None if the file is not firmware. Raises RomfsError."""
+    from hatch_romfs.formats import is_image
+
+    if is_image(path):
+        return None
+    from hatch_romfs.cli.firmware import choose_partition, open_image_in, read_path
+
+    firmware = read_path(path)
+    if firmware is None:
+        return None
+    number = choose_partition(firmware, path, None)
+    size = firmware.partitions[number].size if firmware.partitions else None
+    return ReportSource(open_image_in(firmware, path, number), size, number)

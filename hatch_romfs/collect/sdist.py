@@ -28,7 +28,7 @@ def check_inside(project: Project) -> None:
     """Refuse sources outside the project, which an sdist cannot contain. Raises SettingsError."""
     for settings in project.images.values():
         paths = [source.path for source in (*settings.sources, *settings.lib)]
-        for path in (*paths, *([settings.base] if settings.base else ())):
+        for path in (*paths, *([settings.base] if settings.base else ()), *_bundle_files(settings)):
             normal = _normal(path)
             if normal == ".." or normal.startswith("../") or Path(normal).is_absolute():
                 raise SettingsError(
@@ -87,7 +87,7 @@ def _needed(project: Project) -> dict[str, tuple[Path, Node | None]]:
     root = project.root.resolve()
     for settings in project.images.values():
         _add_sources(needed, settings, project.root)
-        others = manifest_sources(settings, root)
+        others = manifest_sources(settings, root) | {root / path for path in _bundle_files(settings)}
         if (root / LOCK).exists():
             others.add(root / LOCK)
         if settings.base:
@@ -107,6 +107,13 @@ def _add_sources(needed: dict[str, tuple[Path, Node | None]], settings: Settings
                 raise BuildError(f"{node.origin} is a {kind_of(node)}, which an sdist cannot contain")
             here = join("" if folder == "." else folder, path).rstrip("/")
             needed[here] = root / os.fsdecode(encode_name(here)), node
+
+
+def _bundle_files(settings: Settings) -> list[str]:
+    """Return the paths of the files that the bundle is made of, relative to the project."""
+    bundle = settings.bundle
+    named = (bundle.firmware, bundle.partition_table) if bundle else ()
+    return [_normal(path) for path in named if path]
 
 
 def _normal(path: str) -> str:

@@ -39,6 +39,17 @@ def open_image(path: str | os.PathLike[str], *, offset: int | None = None) -> Ro
     return image
 
 
+def is_image(path: str | os.PathLike[str]) -> bool:
+    """Return whether a file begins with the magic of an image, which can be broken all the same."""
+    from romfs_manifest.shared.opening import open_regular  # noqa: PLC0415
+
+    try:
+        with open(open_regular(path), "rb", buffering=0) as file:  # noqa: PTH123 - a descriptor
+            return file.read(max(map(len, MAGICS.values()))).startswith(tuple(MAGICS.values()))
+    except OSError:
+        return False
+
+
 def _stated_size(view: FileView) -> int:
     """Return the size that the header of an image states, in bytes; it may be wrong."""
     head = bytes(view[:16])

@@ -27,6 +27,15 @@ class BoardFacts(NamedTuple):
         """The bytes of each partition, None if not known."""
         return [parse_size(partition["size"]) if "size" in partition else None for partition in self.partitions]
 
+    @property
+    def places(self) -> list[tuple[int, int] | None]:
+        """The address and the bytes of each partition, None if either is not known."""
+        addresses = [partition.get("address") for partition in self.partitions]
+        return [
+            (int(address, 16), size) if address and size else None
+            for address, size in zip(addresses, self.sizes, strict=True)
+        ]
+
 
 @cache
 def boards() -> dict[str, BoardFacts]:

@@ -182,6 +182,7 @@ def _contradictions(settings: Settings) -> list[Problem]:
         problems.append(Problem(settings.where("layout"), '"stable" is only for format = "micropython"'))
     if settings.format != "linux" and settings.linux != Linux():
         problems.append(Problem(settings.where("linux"), 'is only for format = "linux"'))
+    problems += _bundle_problems(settings)
     if settings.board:
         from hatch_romfs.settings.boards import partition_problem  # noqa: PLC0415 - few tables name a board
 
@@ -189,6 +190,19 @@ def _contradictions(settings: Settings) -> list[Problem]:
             problems.append(Problem(settings.where("partition"), problem))
         if settings.format == "linux":
             problems.append(Problem(settings.where("board"), 'is only for format = "micropython"'))
+    return problems
+
+
+def _bundle_problems(settings: Settings) -> list[Problem]:
+    """Return what a bundle needs from other keys, and does not get."""
+    bundle = settings.bundle
+    if bundle is None:
+        return []
+    problems = []
+    if settings.format == "linux":
+        problems.append(Problem(settings.where("bundle"), 'is only for format = "micropython"'))
+    if bundle.address is not None and settings.size is None:
+        problems.append(Problem(bundle.where("address"), "needs tool.romfs.size, the size of the partition"))
     return problems
 
 

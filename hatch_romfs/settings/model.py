@@ -33,12 +33,14 @@ from hatch_romfs.settings.values import (
     DEVICE,
     FILE,
     FILE_PATH,
+    FILENAME,
     FOLDER,
     FORMATS,
     IMAGE_NAME,
     IMAGE_PATH,
     LAYOUTS,
     MANIFEST,
+    MAX_ADDRESS,
     MAX_PARTITION,
     MAX_VOLUME,
     PATTERN,
@@ -57,6 +59,7 @@ from hatch_romfs.settings.values import (
 )
 
 _FLAG = "|".join(ARCH_FLAGS)
+_ADDRESS = Int(0, MAX_ADDRESS)
 
 
 class Mpy(Model):
@@ -186,6 +189,41 @@ def _source_from_path(path: str) -> Source:
 _SOURCES = ListOf(Either(Converted(FOLDER, _source_from_path), Table(Source, "a table with `path`")))
 
 
+class Bundle(Model):
+    """Firmware that the build puts the image into."""
+
+    firmware: str = key(
+        FILE,
+        "The firmware, relative to `pyproject.toml`: a UF2, Intel HEX, S-record, DfuSe, or ESP32 file, or a plain"
+        " binary.",
+    )
+    filename: str | None = key(
+        Text("the name of a file", check=filename_problem, pattern=FILENAME),
+        "The name of the bundle, beside the image and with the same placeholders; by default that of the image, with"
+        " the suffix of the firmware.",
+        default=None,
+    )
+    address: int | None = key(
+        _ADDRESS,
+        "The address of the ROMFS partition, if the firmware does not say it; its size is then `size` of the image.",
+        default=None,
+    )
+    base_address: int | None = key(
+        _ADDRESS, "The address of the first byte of firmware that is a plain binary.", default=None
+    )
+    partition_table: str | None = key(
+        FILE, "The partition table of firmware that is an application for the ESP32 without one.", default=None
+    )
+    add_partition: int | None = key(
+        SIZE, "The size of a ROMFS partition to add to the partition table of an ESP32.", default=None
+    )
+    erase_fs: bool = key(
+        Bool(),
+        "Whether the bundle also erases the start of the writable filesystem, so that it starts empty.",
+        default=False,
+    )
+
+
 class _Images:
     """A table of tables with the keys of Settings, which are read on their own: each is a layer above this table."""
 
@@ -291,7 +329,7 @@ class Settings(Model):
         ListOf(Text("a mip package")), "mip packages, which go to `lib-dir`; `romfs.lock` pins them.", default=[]
     )
     filename: str = key(
-        Text("the name of a file", check=filename_problem, pattern=r'^[^/\\:*?"<>|]+$'),
+        Text("the name of a file", check=filename_problem, pattern=FILENAME),
         "The name of the image file in the build's output folder. `{name}` and `{version}` are the project's, and"
         " `{image}` is the name of one of several images, which default to `{name}-{image}.romfs`.",
         default="{name}.romfs",
@@ -367,4 +405,9 @@ class Settings(Model):
         "Whether to write a software bill of materials (CycloneDX) beside the image, `{filename}.cdx.json`; with"
         " `embed`, also into the wheel. It needs the extra `sbom`.",
         default=False,
+    )
+    bundle: Bundle | None = key(
+        Table(Bundle, "a table with `firmware`"),
+        "Firmware to put the image into: the build also writes one file with both, for factories.",
+        default=None,
     )

@@ -28,6 +28,7 @@ MODEL_ALIGNMENT = 16
 """The alignment of models in bytes, if nothing else is known: readers of FlatBuffers need it."""
 MAX_SIZE = 0xFFFF_FFFF
 MAX_PARTITION = 255
+MAX_ADDRESS = 0xFFFF_FFFF
 MAX_VOLUME = 127
 _MAX_MAJOR = 4095
 _MAX_DEVICE = 0xFFFF
@@ -39,6 +40,7 @@ _DEVICE = "[bc] [0-9]{1,5} [0-9]{1,5}"
 _UNITS = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20}
 _SHORT_UNITS = {"": 1, "b": 1, "k": 1 << 10, "kb": 1 << 10, "kib": 1 << 10, "m": 1 << 20, "mb": 1 << 20, "mib": 1 << 20}
 _SIZE = "([1-9][0-9]{0,9}) ?(B|KiB|MiB)"
+FILENAME = r'^[^/\\:*?"<>|]+$'
 _PLACEHOLDER = r"\{([^{}]*)\}"
 
 

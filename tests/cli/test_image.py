@@ -33,6 +33,7 @@ def test_build_prints_what_it_built(project):
         "excluded": [],
         "layout_cost": 0,
         "sbom": None,
+        "bundle": None,
     }
     assert romfs_image("build", project, "-q").stdout == ""
     assert "app/greeting.mpy" in romfs_image("build", project, "-v").stdout

@@ -16,6 +16,7 @@ RUN = {"romfs-image": image.command, "romfs-manifest": manifest.command, "romfs-
 
 REPORTS = {
     "romfs-image build": "folder",
+    "romfs-image bundle": "manifest.py app.romfs -o new --base-address 0 --address 0x10000 --size 64K",
     "romfs-image extract": "app.romfs -o new",
     "romfs-image verify": "app.romfs",
     "romfs-manifest lock": "project --index INDEX --upgrade",

@@ -48,7 +48,11 @@ SCHEMA = closed(
                     partitions={
                         "type": "array",
                         "minItems": 1,
-                        "items": closed([], size={"type": "string", "pattern": "^[1-9][0-9]* (KiB|MiB)$"}),
+                        "items": closed(
+                            [],
+                            address={"type": "string", "pattern": "^0x[0-9a-f]{8}$"},
+                            size={"type": "string", "pattern": "^[1-9][0-9]* (KiB|MiB)$"},
+                        ),
                     },
                     mcu=TEXT,
                     arch={"enum": list(ARCHS)},

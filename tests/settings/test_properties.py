@@ -130,6 +130,8 @@ def test_what_the_schema_accepts_the_parser_accepts(table):
             "tool.romfs.linux": 'is only for format = "linux"',
             "tool.romfs.board": 'is only for format = "micropython"',
             "tool.romfs.partition": " has only partition",
+            "tool.romfs.bundle": 'is only for format = "micropython"',
+            "tool.romfs.bundle.address": "needs tool.romfs.size",
         }
         for problem in error.problems:
             assert needs[problem.key] in problem.text

@@ -5,7 +5,7 @@ import datetime as dt
 import pytest
 
 from hatch_romfs.errors import SettingsError
-from hatch_romfs.settings.model import Linux, ManifestSource, Mpy, Settings, Source
+from hatch_romfs.settings.model import Bundle, Linux, ManifestSource, Mpy, Settings, Source
 from hatch_romfs.settings.values import ARCHS, Alignment, Device
 from tests.settings.support import problems_of, settings_of
 
@@ -44,6 +44,7 @@ def test_an_empty_table_means_the_defaults():
         base=None,
         base_exclude=(),
         sbom=False,
+        bundle=None,
     )
 
 
@@ -105,6 +106,17 @@ GOOD = [
     ("layout", "stable", "stable"),
     ("base", "vendor/v1.romfs", "vendor/v1.romfs"),
     ("base-exclude", ["models/", "!models/a"], ("models/", "!models/a")),
+    ("bundle", {"firmware": "a.uf2"}, Bundle("a.uf2")),
+    (
+        "bundle",
+        {"firmware": "../a.bin", "filename": "{name}.bin", "base-address": 0x8000000, "add-partition": "128 KiB"},
+        Bundle("../a.bin", "{name}.bin", base_address=0x8000000, add_partition=131072),
+    ),
+    (
+        "bundle",
+        {"firmware": "a", "partition-table": "t.bin", "erase-fs": True},
+        Bundle("a", partition_table="t.bin", erase_fs=True),
+    ),
     # keys of rooms that are not built yet may say what is so anyway
     ("inventory", False, False),
     ("sbom", True, True),
@@ -136,6 +148,7 @@ WRONG_TYPES = [
     ("partition", "1", "an integer from 0 to 255, not a string"),
     ("partition", True, "an integer from 0 to 255, not a boolean"),
     ("layout", True, '"compact" or "stable", not a boolean'),
+    ("bundle", "a.uf2", "a table with `firmware`, not a string"),
     ("share", "true", "true or false, not a string"),
     ("share", dt.date(2026, 1, 1), "true or false, not a date or time"),
     ("share", dt.datetime(2026, 1, 1, tzinfo=dt.timezone.utc), "true or false, not a date or time"),
@@ -356,3 +369,20 @@ def test_python_files_stay_python_files_in_linux_unless_asked_for():
     assert settings_of({"format": "linux", "share": True}).share
     assert settings_of({"format": "linux", "mpy": True}).mpy == Mpy()
     assert settings_of({}).mpy == Mpy()
+
+
+def test_a_bundle_needs_firmware_and_for_an_address_a_size():
+    assert problems_of({"bundle": {}})[0].startswith("tool.romfs.bundle.firmware: is required: The firmware, relative")
+    assert problems_of({"bundle": {"firmware": ""}}) == ["tool.romfs.bundle.firmware: must be the path of a file"]
+    wanted = {"firmware": "a.hex", "address": 0x081E0000}
+    assert problems_of({"bundle": wanted}) == [
+        "tool.romfs.bundle.address: needs tool.romfs.size, the size of the partition"
+    ]
+    assert settings_of({"bundle": wanted, "size": "128 KiB"}).bundle.address == 0x081E0000
+    assert settings_of({"bundle": wanted, "board": "OPENMV4"}).bundle.address == 0x081E0000
+
+
+def test_a_bundle_is_refused_in_linux():
+    assert problems_of({"format": "linux", "bundle": {"firmware": "a.hex"}}) == [
+        'tool.romfs.bundle: is only for format = "micropython"'
+    ]
