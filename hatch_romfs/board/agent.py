@@ -75,7 +75,7 @@ def _shorten(code: str, board: Board) -> str:
 
 def attach(repl: RawRepl, board: Board, partition: Partition) -> None:
     """Send the part of the agent that reads, and choose the partition; raises LinkError where that failed."""
-    install(repl, board, "agent")
+    install(repl, board, "agent_hash", "agent")
     ranged = partition.access == "ranged" and partition.geometry.erasing == "blocks"
     number, block, how = partition.number, partition.geometry.block, algorithm(board)
     answer = repl.run_again(f"attach({number},{block},{how!r},{ranged})")

@@ -44,10 +44,13 @@ MOST_LOST: Final = 30
 """Lost frames after which a line counts as unfit for frames."""
 
 
-def open_channel(repl: RawRepl, board: Board) -> Channel:
-    """Send the parts of the agent that write, and open the best channel that the board has."""
+def open_channel(repl: RawRepl, board: Board, writing: str = "agent_write") -> Channel:
+    """Send the parts of the agent that write, and open the best channel that the board has.
+
+    ``writing`` is the part whose functions the calls reach.
+    """
     has_frames = board.stream and board.free >= LITTLE
-    install(repl, board, "agent_write", *(["agent_frames"] if has_frames else []))
+    install(repl, board, writing, "agent_inflate", *(["agent_frames"] if has_frames else []))
     channel = Channel(repl, board)
     if has_frames:
         channel.start_frames()
@@ -88,15 +91,16 @@ class Channel:
         """Erase ``size`` bytes at ``at``."""
         self._call(Frame(b"E", at, size), f"print(erase({at},{size}))", min(LONGEST_ERASE, size / SLOWEST_ERASE))
 
-    def write(self, at: int, data: bytes, *, check: bool = True) -> None:
+    def write(self, at: int, data: bytes, *, check: bool = True, seconds: float = 0.0) -> None:
         """Write ``data``; with ``check``, have the board compare what its flash holds then.
 
+        ``seconds`` is the time that the slowest board needs for it in addition to that for programming flash.
         Raises DiffersError where it holds something else, LostFrameError where nobody knows.
         """
         packed, wbits = deflate(data) if self._board.deflate else (data, 0)
         if len(packed) >= len(data):
             packed, wbits = data, 0
-        seconds = len(data) / SLOWEST_PROGRAM
+        seconds += len(data) / SLOWEST_PROGRAM
         if self._frames:
             self._send(Frame(b"W" if check else b"P", at, len(data), packed, wbits), seconds)
         else:
