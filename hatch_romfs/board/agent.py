@@ -53,14 +53,14 @@ def install(repl: RawRepl, board: Board, *names: str) -> None:
     """Send parts of the agent; sending them twice does no harm, so a damaged line gets a second try."""
     parts = [agent_code(name) for name in names]
     if board.free >= ROOMY:
-        repl.run_again(_shorten("\n".join(statement for part in parts for statement in part), board))
+        repl.run_again(shorten("\n".join(statement for part in parts for statement in part), board))
         return
     for part in parts:
         for code in part if board.free < LITTLE else ("\n".join(part),):
             repl.run_again(code)
 
 
-def _shorten(code: str, board: Board) -> str:
+def shorten(code: str, board: Board) -> str:
     """Return code that does the same and is shorter on the line, where the board can inflate it."""
     if not (board.deflate and board.base64):
         return code

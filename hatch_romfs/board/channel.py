@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 from hatch_romfs.board.agent import ANSWER, LITTLE, install, longest_answer
@@ -14,6 +15,8 @@ from hatch_romfs.board.repl import RaisedError
 from hatch_romfs.errors import LinkError, LostLinkError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from hatch_romfs.board.probe import Board
     from hatch_romfs.board.repl import RawRepl
 
@@ -55,6 +58,23 @@ def open_channel(repl: RawRepl, board: Board, writing: str = "agent_write") -> C
     if has_frames:
         channel.start_frames()
     return channel
+
+
+@contextmanager
+def channel_on(repl: RawRepl, board: Board, writing: str = "agent_write") -> Iterator[Channel]:
+    """Open a channel for the time of a ``with`` block; the raw REPL has its prompt again afterwards."""
+    channel = open_channel(repl, board, writing)
+    try:
+        yield channel
+    except LinkError:
+        raise
+    except BaseException:
+        # The board waits for a frame, also after a Ctrl-C here.
+        with suppress(LinkError):
+            repl.enter()
+        raise
+    else:
+        channel.close()
 
 
 def _frame_size(board: Board) -> int:

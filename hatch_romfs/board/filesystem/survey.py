@@ -1,0 +1,229 @@
+"""What a folder of a board's filesystem has: asked for, checked, and returned as plain data."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+
+from hatch_romfs.board.agent import ANSWER, install, longest_answer, shorten
+from hatch_romfs.board.answers import RefusedError, read_result
+from hatch_romfs.board.filesystem.owned import LARGEST, LIST, MARKER, REMOVE_LIST, TEMPORARY, parse_list
+from hatch_romfs.board.frame import check_sum
+from hatch_romfs.board.hashes import SLOWEST, algorithm
+from hatch_romfs.board.mperrno import describe
+from hatch_romfs.board.repl import RaisedError
+from hatch_romfs.errors import BoardError, LinkError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Sequence
+
+    from hatch_romfs.board.probe import Board
+    from hatch_romfs.board.repl import RawRepl
+
+FOLDER: Final = "folder"
+State: TypeAlias = "int | Literal['folder'] | None"
+"""What a path is: the size of a file in bytes, FOLDER, or None for nothing."""
+TRIES: Final = 3
+"""How often the board is asked where its answer arrives damaged."""
+ASKED: Final = 1 << 10
+"""Bytes of paths in one question to a board."""
+SLOWEST_LOOK: Final = 0.2
+"""Seconds in which the slowest filesystem finds a file."""
+LINE: Final = 64
+"""Bytes of an answer's line beside the path, at most."""
+_SPACE = re.compile(r"(\S+) ([0-9]{1,10}) ([0-9]{1,10}) ([0-9]{1,10}) (/(?:[^/]+/)*)")
+_STATE = re.compile(r"(-|d|[0-9]{1,10}|\?[0-9]{1,5}) ([01]|True|False) (.*)", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """A folder on a board.
+
+    ``folder`` is its absolute path with a slash at the end, and ``exists`` says whether it is there. ``block`` is the
+    size in bytes of the filesystem's blocks, of which it has ``blocks``, and ``free`` free ones. ``listed`` are the
+    entries of the list there, from the file ``source``. ``temporary`` is the size of an unfinished file, None for
+    none. ``states`` are what the paths are that were asked for or listed, without slashes at the end, and ``hidden``
+    those of them that MicroPython would not import because there is a .py file too.
+    """
+
+    folder: str
+    exists: bool
+    block: int
+    blocks: int
+    free: int
+    temporary: int | None = None
+    listed: tuple[str, ...] = ()
+    source: str = LIST
+    list_size: int | None = None
+    states: dict[str, State] = field(default_factory=dict)
+    hidden: frozenset[str] = frozenset()
+
+
+class Surveyor:
+    """Asks a board about a folder. ``folder`` is relative to the board's working folder, or absolute."""
+
+    def __init__(self, repl: RawRepl, board: Board, folder: str) -> None:
+        self._repl, self._board, self._folder = repl, board, folder
+        self._hidden: set[str] = set()
+
+    def survey(self, paths: Collection[str]) -> Survey:
+        """Return what the folder has: its list, what that lists, and ``paths``. Raises BoardError and LinkError."""
+        install(self._repl, self._board, "agent_hash", "agent_files")
+        first, *rest = self._ask(f"begin({self._folder!r},{(LIST, TEMPORARY)!r})", ANSWER)
+        exists, folder, block, blocks, free = self._read_space(first)
+        own = self._read_states(rest)
+        for name, state in own.items():
+            if state == FOLDER:
+                raise BoardError(f"{folder}{name} on the board is a folder", hint="Rename it; the file is needed.")
+        found = self._read_list(LIST, own[LIST]) if own[LIST] is not None else None
+        source = LIST
+        if found is None and self._is_list(own[TEMPORARY]):
+            found, source = self._read_list(TEMPORARY, own[TEMPORARY]), TEMPORARY
+        listed, states = found or ((), {})
+        if own[LIST] is not None and found is None:
+            raise BoardError(f"{folder}{LIST} on the board is damaged", hint=REMOVE_LIST)
+        unknown = [path for path in paths if path not in states]
+        for part in _in_parts(unknown):
+            states |= self._read_states(self._ask(f"sizes({tuple(part)!r})", ANSWER + SLOWEST_LOOK * len(part)))
+        temporary, size = own[TEMPORARY], own[source]
+        return Survey(
+            folder,
+            exists,
+            block,
+            blocks,
+            free,
+            temporary if isinstance(temporary, int) else None,
+            listed,
+            source if listed else LIST,
+            size if listed and isinstance(size, int) else None,
+            states,
+            frozenset(self._hidden),
+        )
+
+    def hashes(self, source: str, entries: Sequence[str], paths: Collection[str], size: int) -> dict[str, str | None]:
+        """Return the hash of each path, None where the board cannot read it.
+
+        ``entries`` are those of the list ``source`` on the board, and ``size`` is how many bytes are hashed.
+        """
+        how = algorithm(self._board)
+        numbers = {entry: number for number, entry in enumerate(entries, 1)}
+        listed = sorted((path for path in paths if path in numbers), key=numbers.__getitem__)
+        questions = []
+        if listed:
+            ranges = _ranges([numbers[path] for path in listed])
+            questions.append((listed, f"sums({how!r},listed({source!r},{ranges!r}))"))
+        unlisted = _in_parts(path for path in paths if path not in numbers)
+        questions += [(part, f"sums({how!r},{tuple(part)!r})") for part in unlisted]
+        found: dict[str, str | None] = {}
+        for names, code in questions:
+            timeout = ANSWER + SLOWEST_LOOK * len(names) + 2 * size / SLOWEST[how]
+            most = LINE * 2 * len(names) + longest_answer(size if how == "bytes" else 0)
+            found |= dict(zip(names, self._ask_hashes(code, len(names), timeout, most), strict=True))
+        return found
+
+    def _ask_hashes(self, code: str, count: int, timeout: float, most: int) -> list[str | None]:
+        for _ in range(TRIES):
+            answer = self._run(code, timeout + self._repl.link.seconds_for(most), most)
+            lines = answer.splitlines()
+            if len(lines) == count and all(line[:1] in ("=", "!") for line in lines):
+                return [_read_hash(line) for line in lines]
+        raise self._not_understood(answer)
+
+    def _ask(self, code: str, timeout: float, most: int = LARGEST) -> list[str]:
+        """Return the lines of an answer that has a check sum."""
+        for _ in range(TRIES):
+            answer = self._run(code, timeout, most)
+            *lines, last = answer.replace("\r\n", "\n").removesuffix("\n").split("\n")
+            if last == f"sum {check_sum(''.join(lines).encode(errors='replace'))}":
+                return lines
+        raise self._not_understood(answer)
+
+    def _run(self, code: str, timeout: float, most: int) -> str:
+        return self._repl.run_again(shorten(code, self._board), timeout, most=most)
+
+    def _not_understood(self, answer: str) -> LinkError:
+        return LinkError(
+            f"{self._repl.link.name}: the board's description of its filesystem cannot be understood: {answer[:200]!r}",
+            hint="Run the same command again.",
+        )
+
+    def _read_space(self, line: str) -> tuple[bool, str, int, int, int]:
+        """Return whether the folder exists, its path, and the filesystem's block, blocks, and free blocks."""
+        match = _SPACE.fullmatch(line)
+        if match is None:
+            raise self._not_understood(line)
+        state, folder, block, blocks, free = match[1], match[5], int(match[2]), int(match[3]), int(match[4])
+        if not block or not blocks:
+            raise BoardError(
+                f"{self._board.machine} has no filesystem at {folder}",
+                hint="Name a folder in one, such as --to-filesystem /flash.",
+            )
+        if state not in ("-", "d"):
+            raise BoardError(f"{folder.removesuffix('/')} on the board is not a folder", hint="Name another folder.")
+        return state == "d", folder, block, blocks, free
+
+    def _read_states(self, lines: Sequence[str]) -> dict[str, State]:
+        states: dict[str, State] = {}
+        for line in lines:
+            match = _STATE.fullmatch(line)
+            if match is None:
+                raise self._not_understood(line)
+            state, path = match[1], match[3].removesuffix("/")
+            if state.startswith("?"):
+                raise BoardError(f"the board's filesystem refuses the name {path}: {describe(int(state[1:]))}")
+            states[path] = None if state == "-" else FOLDER if state == "d" else int(state)
+            if match[2] in ("1", "True"):
+                self._hidden.add(path)
+        return states
+
+    def _is_list(self, size: State) -> bool:
+        """Return whether an unfinished file may be a list."""
+        if not isinstance(size, int) or not len(MARKER) < size <= LARGEST:
+            return False
+        code = f"with open(base+{TEMPORARY!r},'rb')as f:print(f.read({len(MARKER)})=={MARKER.encode()!r})"
+        return self._run(code, ANSWER, LINE).strip() == "True"
+
+    def _read_list(self, name: str, size: State) -> tuple[tuple[str, ...], dict[str, State]] | None:
+        """Return the entries of a list and what each path is, or None if the file is not a complete list."""
+        if not isinstance(size, int) or size > LARGEST:
+            return None
+        try:
+            lines = self._ask(f"sizes(listed({name!r}))", ANSWER + SLOWEST_LOOK * size / 20, 8 * LARGEST)
+        except RaisedError:  # text that is not UTF-8
+            return None
+        texts = [line.split(" ", 2)[2] for line in lines if line.count(" ") >= 2]  # noqa: PLR2004 - state, flag, path
+        entries = parse_list(texts) if len(texts) == len(lines) else None
+        return None if entries is None else (entries, self._read_states(lines[1:-1]))
+
+
+def _read_hash(line: str) -> str | None:
+    try:
+        return read_result(line)
+    except RefusedError:
+        return None
+
+
+def _in_parts(paths: Collection[str] | Iterator[str]) -> Iterator[list[str]]:
+    """Yield the paths in parts that fit into a question."""
+    part: list[str] = []
+    size = 0
+    for path in paths:
+        if part and size + len(path) > ASKED:
+            yield part
+            part, size = [], 0
+        part.append(path)
+        size += len(path)
+    if part:
+        yield part
+
+
+def _ranges(numbers: Sequence[int]) -> tuple[tuple[int, int], ...]:
+    """Return ascending numbers as ranges, each with its first and last."""
+    ranges: list[tuple[int, int]] = []
+    for number in numbers:
+        if ranges and ranges[-1][1] == number - 1:
+            ranges[-1] = (ranges[-1][0], number)
+        else:
+            ranges.append((number, number))
+    return tuple(ranges)
