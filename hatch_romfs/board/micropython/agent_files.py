@@ -3,7 +3,7 @@
 ``base`` comes before each path: "" once the folder exists, because it is the working folder then. Answers that are not
 hashes end with a check sum.
 """
-# ruff: noqa: F821, PTH - the names of agent_hash.py are there, and there is no pathlib
+# ruff: noqa: F821 - the names of agent_hash.py are there
 
 import os
 

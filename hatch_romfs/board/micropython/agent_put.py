@@ -2,7 +2,7 @@
 
 Whatever is here can be done twice: where an answer is lost, the host asks for it again.
 """
-# ruff: noqa: F821, PTH, SIM105 - the names of the other parts are there, but no pathlib and contextlib
+# ruff: noqa: F821 - the names of the other parts are there
 
 try:
     from binascii import crc32 as check
