@@ -44,7 +44,7 @@ def choose_partition(board: Board, number: int) -> Partition:
     return partition
 
 
-def list_differences(board: Board, facts: BoardFacts) -> list[str]:
+def list_differences(board: Board, facts: BoardFacts, *, with_partitions: bool = True) -> list[str]:
     """Return how a board differs from what is known about boards of a name; its firmware may come from elsewhere.
 
     A board does not report that name, but its description contains the name of its chip.
@@ -55,6 +55,8 @@ def list_differences(board: Board, facts: BoardFacts) -> list[str]:
         differences.append(f"it reports {board.machine!r}, which does not contain {facts.mcu}")
     if facts.arch and board.arch and not _runs(facts.arch, board.arch):
         differences.append(f"it runs {board.arch} code, not {facts.arch}")
+    if not with_partitions:
+        return differences
     if len(found) != len(facts.partitions):
         differences.append(f"it has {len(found)} partitions, not {len(facts.partitions)}")
     for partition, size in zip(found, facts.sizes, strict=False):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from hatch_romfs.board import checks
 from hatch_romfs.board.channel import channel_on
@@ -37,6 +37,10 @@ if TYPE_CHECKING:
     from hatch_romfs.formats.image import Image
 
     OnWritten = Callable[[Session, "FilesystemResult"], None]
+
+
+ROOTS: Final = ("/", "/flash/")
+"""Where MicroPython looks for the programs that it starts."""
 
 
 def ignore_result(_session: Session, _result: FilesystemResult) -> None:
@@ -157,7 +161,7 @@ def _warnings(plan: FilesystemPlan, survey: Survey, tree: Tree) -> Iterator[str]
     for path in plan.hidden:
         source = f"{survey.folder}{path[:-3]}py"
         yield f"{source} on the board hides {path}: MicroPython imports the .py file. Remove it on the board."
-    for name in ("boot", "main"):
+    for name in ("boot", "main") if survey.folder in ROOTS else ():
         if f"{name}.mpy" in tree and f"{name}.py" not in tree:
             yield (
                 f"MicroPython does not start {name}.mpy, only {name}.py:"

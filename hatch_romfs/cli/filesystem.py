@@ -1,0 +1,135 @@
+"""``romfs-flash --to-filesystem``: the files of an image in a board's writable filesystem."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hatch_romfs.board.filesystem.compare import compare_files, list_filesystem
+from hatch_romfs.board.filesystem.deploy import write_files
+from hatch_romfs.cli import show
+from hatch_romfs.cli.command import print_json, say
+from hatch_romfs.cli.source import check_content, open_source
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable
+
+    from hatch_romfs.board.filesystem.compare import FilesystemListing
+    from hatch_romfs.board.filesystem.deploy import FilesystemResult
+    from hatch_romfs.board.link import Trace
+    from hatch_romfs.board.session import PortOptions, Session
+
+    After = Callable[[Session, str], None]
+
+
+def write(options: argparse.Namespace, port: PortOptions, trace: Trace | None, after: After) -> None:
+    """Write files; ``after`` is called with the board at its prompt, and a summary of what was done."""
+    source = options.source
+    if options.installed:
+        from hatch_romfs.images.installed import installed_image  # noqa: PLC0415 - seldom needed
+
+        source = installed_image(options.installed, options.image)
+    with open_source(options, source) as image, show.progress(quiet=options.quiet or options.json) as on_event:
+        if not options.force:
+            check_content(image.path, source)
+        done = write_files(
+            image.path,
+            port,
+            folder=options.to_filesystem,
+            force=options.force,
+            full=options.full,
+            dry_run=options.dry_run,
+            reset=not options.no_reset,
+            on_board=image.check_board,
+            on_event=on_event,
+            on_written=lambda found, done: after(found, summary(done)),
+            trace=trace,
+        )
+    for warning in done.warnings:
+        image.warn(warning)
+    if options.json:
+        print_json(_document(done, image.warnings, dry_run=options.dry_run))
+    elif not options.quiet and not options.run:
+        if options.dry_run or options.verbose:
+            for step in done.plan.steps:
+                say(str(step))
+        say(summary(done, dry_run=options.dry_run))
+
+
+def summary(done: FilesystemResult, *, dry_run: bool = False) -> str:
+    """Return what was done, in a line."""
+    written, size = len(done.plan.written), sum(step.size for step in done.plan.written)
+    removed = len(done.plan.removed)
+    where = f"{done.folder} of {done.board.machine}"
+    if dry_run:
+        text = f"{where}: {written:,} of {show.count(done.files, 'file')}, {size:,} bytes, would be written"
+        return f"{text}, {removed:,} removed" if removed else text
+    text = f"{where}: {show.count(done.files, 'file')}, {done.size:,} bytes verified, {written:,} of them written"
+    return f"{text}, {removed:,} removed" if removed else text
+
+
+def _document(done: FilesystemResult, warnings: list[str], *, dry_run: bool) -> dict[str, object]:
+    return {
+        "board": done.board.machine,
+        "folder": done.folder,
+        "files": done.files,
+        "size": done.size,
+        "dry_run": dry_run,
+        "steps": [{"action": step.action, "path": step.path, "size": step.size} for step in done.plan.steps],
+        "written": 0 if dry_run else sum(step.size for step in done.plan.written),
+        "files_kept": done.plan.kept,
+        "rewritten": done.rewritten,
+        "resent": done.resent,
+        "sent": done.sent,
+        "received": done.received,
+        "verified": not dry_run,
+        "warnings": warnings,
+    }
+
+
+def verify(options: argparse.Namespace, port: PortOptions, trace: Trace | None) -> None:
+    """Compare only."""
+    with (
+        open_source(options, options.verify) as image,
+        show.progress(quiet=options.quiet or options.json) as on_event,
+    ):
+        board, folder = compare_files(
+            image.path,
+            port,
+            folder=options.to_filesystem,
+            on_board=image.check_board,
+            on_event=on_event,
+            trace=trace,
+        )
+    if options.json:
+        print_json({"board": board.machine, "folder": folder, "verified": True, "warnings": image.warnings})
+    elif not options.quiet:
+        say(f"{folder} of {board.machine} has the files of {options.verify}, byte for byte")
+
+
+def query(options: argparse.Namespace, port: PortOptions, trace: Trace | None) -> None:
+    """List the files that were written."""
+    found = list_filesystem(port, folder=options.to_filesystem, trace=trace)
+    if options.json:
+        files = [{"path": path, "size": size} for path, size in found.files.items()]
+        print_json(
+            {
+                "board": found.board.machine,
+                "folder": found.folder,
+                "size": found.size,
+                "free": found.free,
+                "files": files,
+            }
+        )
+    elif not options.quiet:
+        _show(found)
+
+
+def _show(found: FilesystemListing) -> None:
+    count = show.count(len(found.files), "file")
+    say(f"{found.board.machine}, MicroPython {found.board.version}")
+    say(f"{found.folder}: {count} written by --to-filesystem; {found.free:,} of {found.size:,} bytes are free")
+    if found.files:
+        say(f"{'size':>10}  path")
+    for path, size in found.files.items():
+        say(f"{'missing' if size is None else size:>10}  {path}")
