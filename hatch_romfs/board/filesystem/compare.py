@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Collection, Iterator
 
+    from hatch_romfs.board.filesystem.owned import OwnedList
     from hatch_romfs.board.filesystem.wanted import Tree
     from hatch_romfs.board.link import Trace
     from hatch_romfs.board.probe import Board
@@ -51,23 +52,16 @@ def compare(found: Session, tree: Tree, folder: str, on_event: Report) -> tuple[
     alike = [path for path, size in sizes_of(tree).items() if size is not None and survey.states[path] == size]
     total = sum(node.size for path in alike if isinstance(node := tree[path], File))
     on_event(Progress("comparing", 0, total))
-    same = find_matching(surveyor, survey.source, survey.listed, alike, tree, algorithm(found.board))
+    same = find_matching(surveyor, survey.owned, alike, tree, algorithm(found.board))
     on_event(Progress("comparing", total, total))
     return surveyor, survey, same
 
 
-def find_matching(  # noqa: PLR0913, PLR0917 - a question to the board, and what the answer should be
-    surveyor: Surveyor,
-    source: str,
-    entries: tuple[str, ...],
-    paths: Collection[str],
-    tree: Tree,
-    how: str,
-) -> set[str]:
+def find_matching(surveyor: Surveyor, owned: OwnedList, paths: Collection[str], tree: Tree, how: str) -> set[str]:
     """Return the files whose hash on the board is that of the tree's."""
     wanted = {path: node for path in paths if isinstance(node := tree[path], File)}
     size = sum(node.size for node in wanted.values())
-    hashes = surveyor.hashes(source, entries, list(wanted), size)
+    hashes = surveyor.hashes(owned, list(wanted), size)
     return {path for path, node in wanted.items() if hashes[path] == HASHES[how](node.read())}
 
 
@@ -128,7 +122,7 @@ def list_filesystem(
     check_folder(folder)
     with session(options, trace) as found, without_own_modules(found):
         survey = Surveyor(found.repl, found.board, folder).survey(())
-    entries = tuple((entry, survey.states[entry.removesuffix("/")]) for entry in survey.listed)
+    entries = tuple((entry, survey.states[entry.removesuffix("/")]) for entry in survey.owned.entries)
     sizes = {entry: state for entry, state in entries if not entry.endswith("/")}
     return FilesystemListing(
         found.board,

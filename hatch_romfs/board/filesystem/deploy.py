@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Final
 from hatch_romfs.board import checks
 from hatch_romfs.board.channel import channel_on
 from hatch_romfs.board.filesystem.compare import compare, find_matching, ignore_board, without_own_modules
-from hatch_romfs.board.filesystem.owned import LIST
 from hatch_romfs.board.filesystem.plan import find_shortage, make_plan
 from hatch_romfs.board.filesystem.wanted import check_folder, name_some, read_tree, sizes_of
 from hatch_romfs.board.filesystem.writer import AGAIN, FileWriter
@@ -184,7 +183,7 @@ def _write(
 
     if not survey.exists:
         _make_folder(found, survey.folder)
-    total = sum(step.size for step in plan.steps if step.action == "write")
+    total = sum(step.size for step in plan.steps if step.action.startswith("write"))
     try:
         with channel_on(found.repl, found.board, "agent_put") as channel:
             writer = FileWriter(channel, read, on_event, total, crc32=found.board.crc32)
@@ -216,9 +215,9 @@ def _verify(surveyor: Surveyor, plan: FilesystemPlan, tree: Tree, how: str, on_e
     written = [step.path for step in plan.written]
     total = sum(step.size for step in plan.written)
     on_event(Progress("verifying", 0, total))
-    wrong = set(written) - find_matching(surveyor, LIST, plan.entries, written, tree, how)
+    wrong = set(written) - find_matching(surveyor, plan.owned, written, tree, how)
     if wrong:  # a damaged answer
-        wrong -= find_matching(surveyor, LIST, plan.entries, wrong, tree, how)
+        wrong -= find_matching(surveyor, plan.owned, wrong, tree, how)
     on_event(Progress("verifying", total, total))
     if wrong:
         spellings = {path.casefold() for path in wrong}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
-from hatch_romfs.board.filesystem.owned import LIST, TEMPORARY, format_list
+from hatch_romfs.board.filesystem.owned import LISTS, NO_LIST, TEMPORARY, OwnedList, format_list
 from hatch_romfs.board.filesystem.survey import FOLDER
 from hatch_romfs.errors import BoardError
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from hatch_romfs.board.filesystem.survey import State, Survey
 
-Action = Literal["complete", "write", "make", "remove", "remove folder"]
-"""``complete`` gives an unfinished list its name; ``make`` makes a folder; the others are what they say."""
+Action = Literal["write", "write list", "make", "remove", "remove folder"]
+"""``make`` makes a folder; the others are what they say."""
 STARTERS: Final = ("boot.py", "main.py")
 """What MicroPython runs at a start. They are written last, so that nothing starts an app which is not complete."""
 INLINE: Final = 128
@@ -33,30 +33,32 @@ class Step:
     data: bytes | None = None
 
     def __str__(self) -> str:
-        return f"{self.action} {self.path}{f', {self.size:,} bytes' if self.action == 'write' else ''}"
+        return f"{self.action} {self.path}{f', {self.size:,} bytes' if self.action.startswith('write') else ''}"
 
 
 @dataclass(frozen=True, slots=True)
 class FilesystemPlan:
-    """The steps, in order, and the ``entries`` of the list at the end.
+    """The steps, in order, and the list at the end.
 
     ``kept`` counts files that are right already. ``hidden`` are modules that a .py file of others hides.
     """
 
     steps: tuple[Step, ...]
-    entries: tuple[str, ...]
+    owned: OwnedList
     kept: int
     hidden: tuple[str, ...]
 
     @property
     def written(self) -> tuple[Step, ...]:
         """The steps that write files of the tree."""
-        return tuple(step for step in self.steps if step.action == "write" and step.data is None)
+        return tuple(step for step in self.steps if step.action == "write")
 
     @property
     def removed(self) -> tuple[str, ...]:
         """The files that are removed because the tree no longer has them."""
-        return tuple(step.path for step in self.steps if step.action == "remove" and step.path != TEMPORARY)
+        again = {step.path for step in self.written}
+        removed = (step.path for step in self.steps if step.action == "remove")
+        return tuple(path for path in removed if path not in again and path not in (*LISTS, TEMPORARY))
 
 
 def make_plan(
@@ -67,10 +69,11 @@ def make_plan(
     ``same`` are the files whose content on the board is right already; with ``full``, those of ours are written again.
     Raises BoardError that names the files of others that are in the way.
     """
-    owned = set(survey.listed)
+    owned = set(survey.owned.entries)
     stale = sorted(owned - {_entry(path, size) for path, size in wanted.items()})
-    removing = {entry.removesuffix("/").casefold() for entry in stale}  # FAT ignores case
-    states = {path: None if path.casefold() in removing else survey.states.get(path) for path in wanted}
+    linked = _find_linked(owned, survey)
+    removing = {entry.removesuffix("/").casefold() for entry in (*stale, *linked)}  # FAT ignores case
+    states = {path: None if path.casefold() in removing else survey.states[path] for path in wanted}
     foreign = {path for path, size in wanted.items() if states[path] is not None and _entry(path, size) not in owned}
     _check_foreign(wanted, states, foreign, same, survey.folder)
     ours = sorted(_entry(path, size) for path, size in wanted.items() if path not in foreign)
@@ -80,7 +83,7 @@ def make_plan(
         if size is not None and path not in foreign and (full or states[path] is None or path not in same)
     ]
     steps = [
-        *_remove_stale(stale, survey.states),
+        *_remove_stale([entry for entry in stale if entry not in linked], survey.states),
         *(Step("make", path) for path, size in sorted(wanted.items()) if size is None and states[path] is None),
         *sorted(writes, key=lambda step: (step.path in STARTERS, step.path)),
     ]
@@ -90,7 +93,9 @@ def make_plan(
         for path in sorted(survey.hidden & wanted.keys())
         if not {f"{path[:-3]}py", f"{path[:-3]}py".casefold()} & (wanted.keys() | removing)
     )
-    return FilesystemPlan(tuple(_with_list(steps, ours, stale, survey)), tuple(ours), kept, hidden)
+    cleaning = [*(Step("remove", path) for path in linked), *_remove_leftovers(survey)]
+    before, after, final = _lists(survey.owned, ours, stale)
+    return FilesystemPlan((*cleaning, *before, *steps, *after), final, kept, hidden)
 
 
 def _entry(path: str, size: int | None) -> str:
@@ -135,25 +140,54 @@ def _remove_stale(stale: Iterable[str], states: Mapping[str, State]) -> Iterator
             yield Step("remove folder", path)
 
 
-def _with_list(steps: list[Step], ours: list[str], stale: list[str], survey: Survey) -> Iterator[Step]:
-    """Yield the steps with those for the list: nothing of ours is ever on the board and not in it."""
-    if survey.source == TEMPORARY:
-        yield Step("complete", LIST, survey.list_size or 0)
-    elif survey.temporary is not None and not any(step.action == "write" for step in steps):
+def _find_linked(owned: Collection[str], survey: Survey) -> list[str]:
+    """Return the files that may share their clusters with an unfinished file.
+
+    A power cut in a rename on FAT can leave both names. To remove only one of them would take the other's clusters
+    away, so both are removed, one right after the other.
+    """
+    size = survey.states[TEMPORARY]
+    if not survey.ignores_case or not size:
+        return []
+    return sorted(entry for entry in owned if survey.states.get(entry) == size)
+
+
+def _remove_leftovers(survey: Survey) -> Iterator[Step]:
+    """Yield the removal of what a cut left of romfs-flash's own files."""
+    if survey.states[TEMPORARY] is not None:
         yield Step("remove", TEMPORARY)
-    during = sorted({*ours, *stale})
-    if set(during) != set(survey.listed):
-        yield _write_list(during)
-    yield from steps
+    for name in LISTS:
+        in_use = survey.owned.version and name == survey.owned.name
+        if survey.states[name] is not None and not in_use:
+            yield Step("remove", name)
+
+
+def _lists(owned: OwnedList, ours: list[str], stale: list[str]) -> tuple[list[Step], list[Step], OwnedList]:
+    """Return the steps for the list before and after all others, and the list at the end.
+
+    Nothing of ours is ever on the board and not in the list.
+    """
+    before: list[Step] = []
+    after: list[Step] = []
+    during = {*ours, *stale}
+    if during != set(owned.entries):
+        before, owned = _replace_list(owned, during)
     if stale and ours:
-        yield _write_list(ours)
+        after, owned = _replace_list(owned, ours)
     elif stale:
-        yield Step("remove", LIST)
+        after, owned = [Step("remove", owned.name)], NO_LIST
+    return before, after, owned
 
 
-def _write_list(entries: Iterable[str]) -> Step:
-    data = format_list(entries)
-    return Step("write", LIST, len(data), data)
+def _replace_list(owned: OwnedList, entries: Collection[str]) -> tuple[list[Step], OwnedList]:
+    """Return the steps that write a new version of the list and remove the one before, and the new one."""
+    name = LISTS[1 - LISTS.index(owned.name)]
+    new = OwnedList(name, owned.version + 1, tuple(sorted(entries)))
+    data = format_list(entries, new.version)
+    steps = [Step("write list", name, len(data), data)]
+    if owned.version:
+        steps.append(Step("remove", owned.name))
+    return steps, new
 
 
 def find_shortage(plan: FilesystemPlan, survey: Survey) -> int:
@@ -161,12 +195,12 @@ def find_shortage(plan: FilesystemPlan, survey: Survey) -> int:
 
     A file that is replaced needs its space twice for a moment, because the old one stays until the new one is complete.
     """
-    sizes = {**survey.states, LIST: survey.list_size}
+    sizes = dict(survey.states)
     free, lowest = survey.free, survey.free
     for step in plan.steps:
         old = sizes.get(step.path)
         freed = _blocks(old, survey.block) if isinstance(old, int) else 0
-        if step.action == "write":
+        if step.action in ("write", "write list"):
             used = _blocks(step.size, survey.block) if step.size > INLINE else 0
             lowest = min(lowest, free - used)
             free += freed - used

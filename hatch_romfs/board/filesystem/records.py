@@ -19,6 +19,7 @@ class Record(NamedTuple):
     """A change: ``kind`` is a letter, and ``data`` goes into a file at ``offset``.
 
     ``w`` writes part of a file under its temporary name, and ``l`` the last part, after which the file gets its name.
+    ``s`` writes part of a file under its own name.
     ``m`` makes a folder, ``d`` removes one, ``r`` removes a file. Each can be done again without harm.
     """
 

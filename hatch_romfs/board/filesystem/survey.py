@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from hatch_romfs.board.agent import ANSWER, install, longest_answer, shorten
 from hatch_romfs.board.answers import RefusedError, read_result
-from hatch_romfs.board.filesystem.owned import LARGEST, LIST, MARKER, REMOVE_LIST, TEMPORARY, parse_list
+from hatch_romfs.board.filesystem.owned import LARGEST, LISTS, MARKER, NO_LIST, TEMPORARY, OwnedList, parse_list
 from hatch_romfs.board.frame import check_sum
 from hatch_romfs.board.hashes import SLOWEST, algorithm
 from hatch_romfs.board.mperrno import describe
@@ -41,10 +41,10 @@ class Survey:
     """A folder on a board.
 
     ``folder`` is its absolute path with a slash at the end, and ``exists`` says whether it is there. ``block`` is the
-    size in bytes of the filesystem's blocks, of which it has ``blocks``, and ``free`` free ones. ``listed`` are the
-    entries of the list there, from the file ``source``. ``temporary`` is the size of an unfinished file, None for
-    none. ``states`` are what the paths are that were asked for or listed, without slashes at the end, and ``hidden``
-    those of them that MicroPython would not import because there is a .py file too.
+    size in bytes of the filesystem's blocks, of which it has ``blocks``, and ``free`` free ones. ``owned`` is the list
+    there. ``states`` are what the paths are that were asked for or listed, without slashes at the end, and those of
+    romfs-flash's own files. ``ignores_case`` is whether the filesystem is known to do so, as FAT does. ``hidden`` are
+    modules that MicroPython would not import because there is a .py file too.
     """
 
     folder: str
@@ -52,10 +52,8 @@ class Survey:
     block: int
     blocks: int
     free: int
-    temporary: int | None = None
-    listed: tuple[str, ...] = ()
-    source: str = LIST
-    list_size: int | None = None
+    owned: OwnedList = NO_LIST
+    ignores_case: bool = False
     states: dict[str, State] = field(default_factory=dict)
     hidden: frozenset[str] = frozenset()
 
@@ -70,49 +68,38 @@ class Surveyor:
     def survey(self, paths: Collection[str]) -> Survey:
         """Return what the folder has: its list, what that lists, and ``paths``. Raises BoardError and LinkError."""
         install(self._repl, self._board, "agent_hash", "agent_files")
-        first, *rest = self._ask(f"begin({self._folder!r},{(LIST, TEMPORARY)!r})", ANSWER)
+        names = (*LISTS, TEMPORARY.upper(), TEMPORARY)
+        first, *rest = self._ask(f"begin({self._folder!r},{names!r})", ANSWER)
         exists, folder, block, blocks, free = self._read_space(first)
         own = self._read_states(rest)
-        for name, state in own.items():
-            if state == FOLDER:
-                raise BoardError(f"{folder}{name} on the board is a folder", hint="Rename it; the file is needed.")
-        found = self._read_list(LIST, own[LIST]) if own[LIST] is not None else None
-        source = LIST
-        if found is None and self._is_list(own[TEMPORARY]):
-            found, source = self._read_list(TEMPORARY, own[TEMPORARY]), TEMPORARY
-        listed, states = found or ((), {})
-        if own[LIST] is not None and found is None:
-            raise BoardError(f"{folder}{LIST} on the board is damaged", hint=REMOVE_LIST)
+        if own.keys() != set(names):
+            raise self._not_understood(" ".join(rest))
+        for name in (*LISTS, TEMPORARY):
+            if own[name] == FOLDER:
+                raise BoardError(f"{folder}{name} on the board is a folder", hint="Rename it; the name is needed.")
+        ignores_case = own.pop(TEMPORARY.upper()) is not None and own[TEMPORARY] is not None
+        owned, states = self._find_list(own)
+        states |= own
         unknown = [path for path in paths if path not in states]
         for part in _in_parts(unknown):
             states |= self._read_states(self._ask(f"sizes({tuple(part)!r})", ANSWER + SLOWEST_LOOK * len(part)))
-        temporary, size = own[TEMPORARY], own[source]
-        return Survey(
-            folder,
-            exists,
-            block,
-            blocks,
-            free,
-            temporary if isinstance(temporary, int) else None,
-            listed,
-            source if listed else LIST,
-            size if listed and isinstance(size, int) else None,
-            states,
-            frozenset(self._hidden),
-        )
+        if not states.keys() >= set(paths):
+            raise self._not_understood(" ".join(sorted(states)))
+        return Survey(folder, exists, block, blocks, free, owned, ignores_case, states, frozenset(self._hidden))
 
-    def hashes(self, source: str, entries: Sequence[str], paths: Collection[str], size: int) -> dict[str, str | None]:
+    def hashes(self, owned: OwnedList, paths: Collection[str], size: int) -> dict[str, str | None]:
         """Return the hash of each path, None where the board cannot read it.
 
-        ``entries`` are those of the list ``source`` on the board, and ``size`` is how many bytes are hashed.
+        ``owned`` is the list on the board, by whose numbers the board finds most paths. ``size`` is how many bytes are
+        hashed.
         """
         how = algorithm(self._board)
-        numbers = {entry: number for number, entry in enumerate(entries, 1)}
+        numbers = {entry: number for number, entry in enumerate(owned.entries, 1)}
         listed = sorted((path for path in paths if path in numbers), key=numbers.__getitem__)
         questions = []
         if listed:
             ranges = _ranges([numbers[path] for path in listed])
-            questions.append((listed, f"sums({how!r},listed({source!r},{ranges!r}))"))
+            questions.append((listed, f"sums({how!r},listed({owned.name!r},{ranges!r}))"))
         unlisted = _in_parts(path for path in paths if path not in numbers)
         questions += [(part, f"sums({how!r},{tuple(part)!r})") for part in unlisted]
         found: dict[str, str | None] = {}
@@ -177,24 +164,39 @@ class Surveyor:
                 self._hidden.add(path)
         return states
 
-    def _is_list(self, size: State) -> bool:
-        """Return whether an unfinished file may be a list."""
-        if not isinstance(size, int) or not len(MARKER) < size <= LARGEST:
-            return False
-        code = f"with open(base+{TEMPORARY!r},'rb')as f:print(f.read({len(MARKER)})=={MARKER.encode()!r})"
+    def _find_list(self, own: dict[str, State]) -> tuple[OwnedList, dict[str, State]]:
+        """Return the newest complete list, and what its entries are."""
+        found: list[tuple[OwnedList, dict[str, State]]] = []
+        for name in LISTS:
+            size = own[name]
+            if not isinstance(size, int):
+                continue
+            one = self._read_list(name, size)
+            if one is not None:
+                found.append(one)
+            elif not self._is_ours(name):
+                raise BoardError(
+                    f"{name} on the board was not written by romfs-flash",
+                    hint="Rename it: romfs-flash needs this name for its list of files.",
+                )
+        return max(found, key=lambda one: one[0].version, default=(NO_LIST, {}))
+
+    def _is_ours(self, name: str) -> bool:
+        """Return whether a file is the beginning of a list, or empty."""
+        code = f"with open(base+{name!r},'rb')as f:print({MARKER.encode()!r}.startswith(f.read({len(MARKER)})))"
         return self._run(code, ANSWER, LINE).strip() == "True"
 
-    def _read_list(self, name: str, size: State) -> tuple[tuple[str, ...], dict[str, State]] | None:
-        """Return the entries of a list and what each path is, or None if the file is not a complete list."""
-        if not isinstance(size, int) or size > LARGEST:
+    def _read_list(self, name: str, size: int) -> tuple[OwnedList, dict[str, State]] | None:
+        """Return a list and what each of its entries is, or None if it is not complete."""
+        if size > LARGEST:
             return None
         try:
             lines = self._ask(f"sizes(listed({name!r}))", ANSWER + SLOWEST_LOOK * size / 20, 8 * LARGEST)
         except RaisedError:  # text that is not UTF-8
             return None
         texts = [line.split(" ", 2)[2] for line in lines if line.count(" ") >= 2]  # noqa: PLR2004 - state, flag, path
-        entries = parse_list(texts) if len(texts) == len(lines) else None
-        return None if entries is None else (entries, self._read_states(lines[1:-1]))
+        owned = parse_list(name, texts) if len(texts) == len(lines) else None
+        return None if owned is None else (owned, self._read_states(lines[1:-1]))
 
 
 def _read_hash(line: str) -> str | None:

@@ -23,8 +23,8 @@ MOST: Final = 64
 """Changes in one frame at most: the board answers after all of them."""
 SLOWEST_CHANGE: Final = 2.0
 """Seconds in which the slowest filesystem writes a small file, erasing blocks for it, and renames it."""
-KINDS: Final = {"make": "m", "remove": "r", "remove folder": "d", "complete": "l"}
-VERBS: Final = {"m": "make the folder", "r": "remove", "d": "remove", "w": "write", "l": "write"}
+KINDS: Final = {"make": "m", "remove": "r", "remove folder": "d"}
+VERBS: Final = {"m": "make the folder", "r": "remove", "d": "remove", "w": "write", "l": "write", "s": "write"}
 ENOSPC: Final = 28
 HINTS: Final = {
     ENOSPC: "The filesystem is full. Free some space on the board, or exclude files from the project.",
@@ -68,15 +68,16 @@ class FileWriter:
     def _records(self, steps: Iterable[Step]) -> Iterator[Record]:
         """Yield the steps as records; a file that is too large for a frame becomes several."""
         for step in steps:
-            if step.action != "write":
-                yield Record(KINDS[step.action], step.path, step.size)
+            if step.action in KINDS:
+                yield Record(KINDS[step.action], step.path)
                 continue
+            kinds = "wl" if step.action == "write" else "ss"
             data = self._read(step.path) if step.data is None else step.data
             at = 0
             while True:
                 part = max(LEAST_FRAME, self.channel.frame - Record("w", step.path).size)
                 is_last = at + part >= len(data)
-                yield Record("l" if is_last else "w", step.path, at, data[at : at + part])
+                yield Record(kinds[is_last], step.path, at, data[at : at + part])
                 if is_last:
                     break
                 at += part
@@ -128,7 +129,8 @@ def _split(records: list[Record], *, part_of_a_file: bool) -> list[list[Record]]
     if not part_of_a_file or half < LEAST_FRAME:
         return [records]
     second = record._replace(offset=record.offset + half, data=record.data[half:])
-    return [[record._replace(kind="w", data=record.data[:half])], [second]]
+    kind = "s" if record.kind == "s" else "w"
+    return [[record._replace(kind=kind, data=record.data[:half])], [second]]
 
 
 def _failure(record: Record, error: RefusedError) -> BoardError | VerifyError:

@@ -64,7 +64,7 @@ def state(path):
 def sizes(names):
     """Print for each path its state, whether a .py beside it would be imported instead, and the path."""
     for name in names:
-        path = base + name
+        path = (base + name).rstrip("/")
         hidden = name.endswith(".mpy") and state(path[:-3] + "py") not in ("-", "d")
         say("%s %d %s" % (state(path), hidden, name))
     end()

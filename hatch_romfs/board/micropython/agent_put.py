@@ -49,23 +49,19 @@ def act(kind, path, offset, data):
     elif kind == "r":
         if there not in ("-", "d"):
             os.remove(path)
-    elif not append(offset, data, kind == "l"):
+    elif not append(path if kind == "s" else temporary, offset, data, kind == "l"):
         return False
     elif kind == "l":
         rename(path)
     return True
 
 
-def append(offset, data, last):
-    """Write part of a file under its temporary name; return whether the file has it then, and nothing after the last.
-
-    The last part may be empty: it completes a file whose parts are all there.
-    """
-    if data or not offset:
-        with open(temporary, "r+b" if offset else "wb") as target:
-            target.seek(offset)
-            target.write(data)
-    with open(temporary, "rb") as source:
+def append(path, offset, data, last):
+    """Write part of a file; return whether the file has it then, and nothing after the last part."""
+    with open(path, "r+b" if offset else "wb") as target:
+        target.seek(offset)
+        target.write(data)
+    with open(path, "rb") as source:
         source.seek(offset)
         done = 0
         while done < len(data):
