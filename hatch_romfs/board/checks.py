@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from hatch_romfs.compile.header import HEADER_SIZE, flag_names, read_header
 from hatch_romfs.errors import BoardError, SettingsError
+from hatch_romfs.settings.ports import ROMFS_SETTINGS, WITHOUT_ROMFS, port_of_platform
 from hatch_romfs.settings.values import FLAGS_ARCH
 from hatch_romfs.tree import files
 
@@ -24,12 +25,12 @@ def choose_partition(board: Board, number: int) -> Partition:
     if board.partitions is None:
         raise BoardError(
             f"the firmware of {board.machine} (MicroPython {board.version}) has no ROMFS",
-            hint="ROMFS needs MicroPython 1.25 or newer, built with it; install firmware that has it.",
+            hint=_romfs_hint(board, "ROMFS needs MicroPython 1.25 or newer, built with it"),
         )
     if not board.partitions:
         raise BoardError(
             f"{board.machine} has ROMFS, but no partition for it",
-            hint="A partition is reserved when the firmware is built; for rp2 and esp32 a build must set its size.",
+            hint=_romfs_hint(board, "A partition is reserved when the firmware is built"),
         )
     if not 0 <= number < len(board.partitions):
         last = len(board.partitions) - 1
@@ -42,6 +43,13 @@ def choose_partition(board: Board, number: int) -> Partition:
             hint="Its firmware describes it so. 'romfs-flash --query' lists all partitions.",
         )
     return partition
+
+
+def _romfs_hint(board: Board, reason: str) -> list[str]:
+    """Return what to do about firmware without a ROMFS partition."""
+    port = port_of_platform(board.platform)
+    advice = "install firmware that has one" if port is None else f"for {port}, {ROMFS_SETTINGS[port]}"
+    return [f"{reason}: {advice}.", f"{WITHOUT_ROMFS}."]
 
 
 def list_differences(board: Board, facts: BoardFacts, *, with_partitions: bool = True) -> list[str]:
