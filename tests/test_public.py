@@ -18,13 +18,17 @@ FUNCTIONS = {
     "build": "source out overrides cache emit image on_progress",
     "build_all": "source overrides cache on_progress",
     "erase": "port partition on_event trace",
+    "erase_filesystem": "port folder dry_run on_event trace",
     "flash": "image port partition force full dry_run reset on_board on_event on_flashed trace",
     "installed_image": "name image",
     "list_files": "port trace",
+    "list_filesystem": "port folder trace",
     "open_image": "path",
     "query": "port trace",
     "read": "port partition whole on_event trace",
     "verify": "image port partition on_board on_event trace",
+    "verify_filesystem": "image port folder on_board on_event trace",
+    "write_filesystem": "image port folder force full dry_run reset on_board on_event on_written trace",
     "RomImage": "buffer",
     "LinuxImage": "buffer",
 }
@@ -51,7 +55,7 @@ OPTIONS = {
     "romfs-image settings": COMMON,
     "romfs-flash": "--version --installed --image --port --partition --query --verify --read --erase --list-ports"
     f" --files --whole --dry-run --full --force --no-reset --baudrate --dtr --rts"
-    f" --wait --folder --serve --no-boot --watch --run --monitor --autostart -vv {COMMON}",
+    f" --wait --folder --serve --no-boot --watch --run --monitor --autostart --to-filesystem -vv {COMMON}",
     "romfs-manifest": "-h --help --version",
     "romfs-manifest show": f"--var --library {COMMON}",
     "romfs-manifest lock": f"--upgrade --form --index --cache {COMMON}",

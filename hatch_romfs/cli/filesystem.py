@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hatch_romfs.board.filesystem.compare import compare_files, list_filesystem
-from hatch_romfs.board.filesystem.deploy import write_files
+from hatch_romfs.board.filesystem.compare import list_filesystem, verify_filesystem
+from hatch_romfs.board.filesystem.deploy import erase_filesystem, write_filesystem
 from hatch_romfs.cli import show
 from hatch_romfs.cli.command import print_json, say
 from hatch_romfs.cli.source import check_content, open_source
@@ -32,7 +32,7 @@ def write(options: argparse.Namespace, port: PortOptions, trace: Trace | None, a
     with open_source(options, source) as image, show.progress(quiet=options.quiet or options.json) as on_event:
         if not options.force:
             check_content(image.path, source)
-        done = write_files(
+        done = write_filesystem(
             image.path,
             port,
             folder=options.to_filesystem,
@@ -93,7 +93,7 @@ def verify(options: argparse.Namespace, port: PortOptions, trace: Trace | None) 
         open_source(options, options.verify) as image,
         show.progress(quiet=options.quiet or options.json) as on_event,
     ):
-        board, folder = compare_files(
+        board, folder = verify_filesystem(
             image.path,
             port,
             folder=options.to_filesystem,
@@ -105,6 +105,17 @@ def verify(options: argparse.Namespace, port: PortOptions, trace: Trace | None) 
         print_json({"board": board.machine, "folder": folder, "verified": True, "warnings": image.warnings})
     elif not options.quiet:
         say(f"{folder} of {board.machine} has the files of {options.verify}, byte for byte")
+
+
+def erase(options: argparse.Namespace, port: PortOptions, trace: Trace | None) -> None:
+    """Remove the files that were written."""
+    with show.progress(quiet=options.quiet or options.json) as on_event:
+        done = erase_filesystem(port, folder=options.to_filesystem, on_event=on_event, trace=trace)
+    removed = done.plan.removed
+    if options.json:
+        print_json({"board": done.board.machine, "folder": done.folder, "removed": list(removed)})
+    elif not options.quiet:
+        say(f"{done.folder} of {done.board.machine}: {show.count(len(removed), 'file')} removed")
 
 
 def query(options: argparse.Namespace, port: PortOptions, trace: Trace | None) -> None:

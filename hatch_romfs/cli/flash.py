@@ -131,7 +131,7 @@ def flash(options: argparse.Namespace) -> None:
 
 
 def filesystem(options: argparse.Namespace, action: str) -> None:
-    """Write, compare, or list the files of a filesystem."""
+    """Write, compare, remove, or list the files of a filesystem."""
     from hatch_romfs.cli import filesystem as files
 
     port, trace = _port(options), _trace(options)
@@ -140,6 +140,8 @@ def filesystem(options: argparse.Namespace, action: str) -> None:
             files.write(options, port, trace, partial(_after, options, is_restarted=False))
         case "verify":
             files.verify(options, port, trace)
+        case "erase":
+            files.erase(options, port, trace)
         case _:
             files.query(options, port, trace)
 

@@ -39,7 +39,7 @@ def check_together(options: argparse.Namespace, asked: str) -> None:
         "no_boot": ("source", "installed", "erase"),
         "image": ("source", "installed", "verify"),
         "folder": ("source", "verify"),
-        "to_filesystem": ("source", "installed", "query", "verify"),
+        "to_filesystem": ("source", "installed", "query", "verify", "erase"),
     }
     for name, actions in meant.items():
         given = getattr(options, name) is not None if name == "to_filesystem" else getattr(options, name)

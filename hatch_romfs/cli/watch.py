@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from hatch_romfs.board.autostart import write_main
-from hatch_romfs.board.filesystem.deploy import write_files_on
+from hatch_romfs.board.filesystem.deploy import write_filesystem_on
 from hatch_romfs.board.flash import flash_on
 from hatch_romfs.board.link import ignore_message
 from hatch_romfs.board.repl import ANSWER_TIMEOUT, REOPEN_TIMEOUT
@@ -238,7 +238,7 @@ class _Loop:
     def write_files(self, found: Session, opened: Image, source: Source, on_event: Report) -> tuple[str, bool]:
         """Write to the filesystem; return the same as ``write_blocks``."""
         options = self.options
-        result = write_files_on(
+        result = write_filesystem_on(
             found, opened, folder=options.to_filesystem, force=options.force, full=options.full, on_event=on_event
         )
         source.warnings.extend(result.warnings)

@@ -3,7 +3,7 @@
 import pytest
 
 from hatch_romfs import LinkError
-from hatch_romfs.board.filesystem.deploy import write_files
+from hatch_romfs.board.filesystem.deploy import write_filesystem
 from hatch_romfs.board.filesystem.owned import LISTS, TEMPORARY, parse_list
 from tests.board.boards import coded, put
 from tests.board.disks import KINDS, Disk, DiskBoard
@@ -48,15 +48,15 @@ def check_files(found, files, folders=()):
 @by_kind
 def test_files_are_written_replaced_and_removed_and_those_of_others_stay(disk, old, new):
     with DiskBoard(disk) as board:
-        write_files(old, board.port)
+        write_filesystem(old, board.port)
         check_files(disk.read(), OLD, {"gone/"})
         before = disk.operations
-        assert write_files(old, board.port).plan.steps == ()
+        assert write_filesystem(old, board.port).plan.steps == ()
         assert disk.operations == before
-        done = write_files(new, board.port)
+        done = write_filesystem(new, board.port)
         assert (done.plan.kept, done.plan.removed) == (1, ("gone/x.py",))
         check_files(disk.read(), NEW)
-        write_files(new, board.port, full=True)
+        write_filesystem(new, board.port, full=True)
     check_files(disk.read(), NEW)
 
 
@@ -75,19 +75,19 @@ def check_state(found, kind):
 @by_kind
 def test_power_that_fails_in_any_write_leaves_old_or_new_files_and_a_rerun_completes(disk, kind, old, new):
     with DiskBoard(disk) as board:
-        write_files(old, board.port)
+        write_filesystem(old, board.port)
     before = disk.path.read_bytes()
     with DiskBoard(disk) as board:
-        write_files(new, board.port)
+        write_filesystem(new, board.port)
     writes = disk.operations
     assert writes > 35
     for cut in range(1, writes + 1):
         disk.path.write_bytes(before)
         # Nothing can help FAT with half a sector.
         with DiskBoard(disk, cut=cut, torn=kind == "lfs") as board, pytest.raises(LinkError):
-            write_files(new, board.port)
+            write_filesystem(new, board.port)
         assert disk.operations == cut
         check_state(disk.read(), kind)
         with DiskBoard(disk) as board:
-            write_files(new, board.port)
+            write_filesystem(new, board.port)
         check_files(disk.read(), NEW)

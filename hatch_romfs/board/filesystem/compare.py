@@ -69,7 +69,7 @@ def ignore_board(_board: Board) -> None:
     """Do nothing: the default for callers that do not look at the board before it is changed."""
 
 
-def compare_files(  # noqa: PLR0913 - the options of a command
+def verify_filesystem(  # noqa: PLR0913 - the options of a command
     image: str | os.PathLike[str],
     port: str | PortOptions | None = None,
     *,
@@ -104,7 +104,7 @@ def compare_files(  # noqa: PLR0913 - the options of a command
 class FilesystemListing:
     """The filesystem of ``folder`` on a board: its ``size`` and what is ``free``, in bytes.
 
-    ``files`` are those that ``write_files`` wrote, with their sizes, or None for one that is not there any more.
+    ``files`` are those that ``write_filesystem`` wrote, with their sizes, or None for one that is not there any more.
     """
 
     board: Board
@@ -117,7 +117,7 @@ class FilesystemListing:
 def list_filesystem(
     port: str | PortOptions | None = None, *, folder: str = "", trace: Trace | None = None
 ) -> FilesystemListing:
-    """Return which files in a folder of a board's filesystem ``write_files`` wrote; raises LinkError, BoardError."""
+    """Return which files ``write_filesystem`` wrote into a folder on a board; raises LinkError and BoardError."""
     options = port if isinstance(port, PortOptions) else PortOptions(port)
     check_folder(folder)
     with session(options, trace) as found, without_own_modules(found):

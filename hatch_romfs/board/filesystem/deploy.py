@@ -67,7 +67,7 @@ class FilesystemResult:
     warnings: tuple[str, ...] = ()
 
 
-def write_files(  # noqa: PLR0913 - the options of a command
+def write_filesystem(  # noqa: PLR0913 - the options of a command
     image: str | os.PathLike[str],
     port: str | PortOptions | None = None,
     *,
@@ -96,14 +96,14 @@ def write_files(  # noqa: PLR0913 - the options of a command
         opened.check()
         found.reset = reset
         on_board(found.board)
-        result = write_files_on(
+        result = write_filesystem_on(
             found, opened, folder=folder, force=force, full=full, dry_run=dry_run, on_event=on_event
         )
         on_written(found, result)
         return result
 
 
-def write_files_on(  # noqa: PLR0913 - the options of a command
+def write_filesystem_on(  # noqa: PLR0913 - the options of a command
     found: Session,
     image: Image,
     *,
@@ -113,7 +113,7 @@ def write_files_on(  # noqa: PLR0913 - the options of a command
     dry_run: bool = False,
     on_event: Report = ignore_progress,
 ) -> FilesystemResult:
-    """Do what ``write_files`` does with a valid image, on a board that has a prompt already, and has it afterwards.
+    """Do what ``write_filesystem`` does with a valid image, on a board that has a prompt before and afterwards.
 
     Raises LinkError, BoardError, and VerifyError.
     """
@@ -124,7 +124,22 @@ def write_files_on(  # noqa: PLR0913 - the options of a command
         return _write_tree(found, tree, folder, full=full, dry_run=dry_run, on_event=on_event)
 
 
-def _write_tree(  # noqa: PLR0913 - what write_files was asked for
+def erase_filesystem(
+    port: str | PortOptions | None = None,
+    *,
+    folder: str = "",
+    dry_run: bool = False,
+    on_event: Report = ignore_progress,
+    trace: Trace | None = None,
+) -> FilesystemResult:
+    """Remove the files that ``write_filesystem`` wrote into a folder; raises LinkError and BoardError."""
+    options = port if isinstance(port, PortOptions) else PortOptions(port)
+    check_folder(folder)
+    with session(options, trace) as found, without_own_modules(found):
+        return _write_tree(found, {}, folder, full=False, dry_run=dry_run, on_event=on_event)
+
+
+def _write_tree(  # noqa: PLR0913 - what write_filesystem was asked for
     found: Session,
     tree: Tree,
     folder: str,
