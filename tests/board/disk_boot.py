@@ -5,7 +5,6 @@ The disk is a file that is changed at once, and may lose its power in a write.
 """
 
 import os
-import sys
 
 import sim_boot
 import sim_flash
@@ -61,5 +60,4 @@ def start(config):
         make = {"fat": vfs.VfsFat, "lfs": vfs.VfsLfs2}[disk["kind"]]
         vfs.mount(make(Disk(disk)), disk["mount"], readonly=disk["readonly"])
         os.chdir(disk["mount"])
-        sys.path.append(disk["mount"].rstrip("/") + "/lib")
     sim_boot.finish(config)

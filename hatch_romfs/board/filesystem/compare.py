@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     OnBoard = Callable[[Board], None]
 
-_HIDE_PATH: Final = "import os,sys\nif sys.path:path,home=sys.path[:],os.getcwd()\nsys.path[:]=[]"
+_HIDE_PATH: Final = "import sys\nif sys.path:path=sys.path[:]\nsys.path[:]=[]\nimport os\nhome=os.getcwd()"
 _SHOW_PATH: Final = "sys.path[:]=path\nos.chdir(home)"
 
 

@@ -35,10 +35,10 @@ class Record(NamedTuple):
 
 
 def pack(records: Iterable[Record], *, crc32: bool) -> bytes:
-    """Return records as bytes that begin with a check sum, which is a CRC-32 if the board can compute it."""
+    """Return records as bytes that begin with the kind of their check sum, CRC-32 or our own, and the check sum."""
     packed = b"".join(map(_pack, records))
     check = binascii.crc32(packed) if crc32 else check_sum(packed)
-    return check.to_bytes(4, "big") + packed
+    return bytes([crc32]) + check.to_bytes(4, "big") + packed
 
 
 def _pack(record: Record) -> bytes:

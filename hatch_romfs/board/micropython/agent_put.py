@@ -4,11 +4,6 @@ Whatever is here can be done twice: where an answer is lost, the host asks for i
 """
 # ruff: noqa: F821 - the names of the other parts are there
 
-try:
-    from binascii import crc32 as check
-except ImportError:
-    check = sign
-
 
 def number(data):
     """Return a number of two or four bytes."""
@@ -18,9 +13,9 @@ def number(data):
 def program(_, data, __):
     """Carry out the records of ``data``, in order: see ``pack`` in records.py. Return ``=`` or ``!`` and a reason."""
     data = memoryview(data)
-    if check(data[4:]) != number(data[:4]):
+    if (crc(data[5:]) if data[0] else sign(data[5:])) != number(data[1:5]):
         return "!damaged"
-    at = 4
+    at = 5
     while at < len(data):
         name = at + 11
         start = name + number(data[at + 1 : at + 3])
@@ -32,6 +27,13 @@ def program(_, data, __):
     if hasattr(os, "sync"):
         os.sync()
     return "="
+
+
+def crc(data):
+    """Return the CRC-32 of bytes."""
+    import binascii
+
+    return binascii.crc32(data)
 
 
 def act(kind, path, offset, data):
