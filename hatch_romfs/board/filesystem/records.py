@@ -11,6 +11,8 @@ from hatch_romfs.paths import encode_name
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+CHECK: Final = 5
+"""Bytes before the first record: the kind of the check sum, and the check sum."""
 HEAD: Final = 11
 """Bytes of a record before its path."""
 

@@ -30,6 +30,8 @@ ASKED: Final = 1 << 10
 """Bytes of paths in one question to a board."""
 SLOWEST_LOOK: Final = 0.2
 """Seconds in which the slowest filesystem finds a file."""
+LONGEST_LOOK: Final = 300.0
+"""Seconds in which all files of the longest list must be found."""
 LINE: Final = 64
 """Bytes of an answer's line beside the path, at most."""
 _SPACE = re.compile(r"(\S+) ([0-9]{1,10}) ([0-9]{1,10}) ([0-9]{1,10}) (/(?:[^/]+/)*)")
@@ -191,7 +193,9 @@ class Surveyor:
         if size > LARGEST:
             return None
         try:
-            lines = self._ask(f"sizes(listed({name!r}))", ANSWER + SLOWEST_LOOK * size / 20, 8 * LARGEST)
+            lines = self._ask(
+                f"sizes(listed({name!r}))", min(ANSWER + SLOWEST_LOOK * size / 20, LONGEST_LOOK), 8 * LARGEST
+            )
         except RaisedError:  # text that is not UTF-8
             return None
         texts = [line.split(" ", 2)[2] for line in lines if line.count(" ") >= 2]  # noqa: PLR2004 - state, flag, path

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from hatch_romfs.board.answers import DiffersError, LostFrameError, RefusedError
 from hatch_romfs.board.blocks import LEAST_FRAME, TRIES
-from hatch_romfs.board.filesystem.records import Record, pack
+from hatch_romfs.board.filesystem.records import CHECK, Record, pack
 from hatch_romfs.board.mperrno import NAMES, describe
 from hatch_romfs.errors import BoardError, VerifyError
 from hatch_romfs.events import Progress
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from hatch_romfs.board.filesystem.plan import Step
     from hatch_romfs.events import Report
 
+LEAST_PART: Final = 64
+"""Bytes of a file in one record that is never made smaller, however little fits into a frame."""
 MOST: Final = 64
 """Changes in one frame at most: the board answers after all of them."""
 SLOWEST_CHANGE: Final = 2.0
@@ -55,11 +57,11 @@ class FileWriter:
         LinkError. Each file is the old or the new one then.
         """
         batch: list[Record] = []
-        size = 0
+        size = CHECK
         for record in self._records(steps):
             if batch and (size + record.size > self.channel.frame or len(batch) == MOST):
                 self._send(batch)
-                batch, size = [], 0
+                batch, size = [], CHECK
             batch.append(record)
             size += record.size
         if batch:
@@ -75,7 +77,7 @@ class FileWriter:
             data = self._read(step.path) if step.data is None else step.data
             at = 0
             while True:
-                part = max(LEAST_FRAME, self.channel.frame - Record("w", step.path).size)
+                part = max(LEAST_PART, self.channel.frame - CHECK - Record("w", step.path).size)
                 is_last = at + part >= len(data)
                 yield Record(kinds[is_last], step.path, at, data[at : at + part])
                 if is_last:
@@ -89,8 +91,8 @@ class FileWriter:
             return
         if error.is_memory_error and self.channel.frame > LEAST_FRAME:
             self.channel.frame //= 2
-        is_too_large = error.is_memory_error or isinstance(error, LostFrameError)
-        parts = _split(records, part_of_a_file=is_too_large and records[0].size > self.channel.frame)
+        is_outsized = isinstance(error, LostFrameError) and records[0].size > self.channel.frame
+        parts = _split(records, part_of_a_file=error.is_memory_error or is_outsized)
         if len(parts) == 1:
             self._send_again(records[0], error)
             return
@@ -126,7 +128,7 @@ def _split(records: list[Record], *, part_of_a_file: bool) -> list[list[Record]]
         return [records[:half], records[half:]]
     (record,) = records
     half = len(record.data) // 2
-    if not part_of_a_file or half < LEAST_FRAME:
+    if not part_of_a_file or half < LEAST_PART:
         return [records]
     second = record._replace(offset=record.offset + half, data=record.data[half:])
     kind = "s" if record.kind == "s" else "w"
