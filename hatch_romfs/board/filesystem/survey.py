@@ -71,11 +71,11 @@ class Surveyor:
         """Return what the folder has: its list, what that lists, and ``paths``. Raises BoardError and LinkError."""
         install(self._repl, self._board, "agent_hash", "agent_files")
         names = (*LISTS, TEMPORARY.upper(), TEMPORARY)
-        first, *rest = self._ask(f"begin({self._folder!r},{names!r})", ANSWER)
-        exists, folder, block, blocks, free = self._read_space(first)
-        own = self._read_states(rest)
+        lines = self._ask(f"begin({self._folder!r},{names!r})", ANSWER)
+        exists, folder, block, blocks, free = self._read_space(lines[0] if lines else "")
+        own = self._read_states(lines[1:])
         if own.keys() != set(names):
-            raise self._not_understood(" ".join(rest))
+            raise self._not_understood(" ".join(lines))
         for name in (*LISTS, TEMPORARY):
             if own[name] == FOLDER:
                 raise BoardError(f"{folder}{name} on the board is a folder", hint="Rename it; the name is needed.")
