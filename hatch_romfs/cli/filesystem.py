@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 from hatch_romfs.board.filesystem.compare import list_filesystem, verify_filesystem
@@ -9,10 +10,11 @@ from hatch_romfs.board.filesystem.deploy import erase_filesystem, write_filesyst
 from hatch_romfs.cli import show
 from hatch_romfs.cli.command import print_json, say
 from hatch_romfs.cli.source import check_content, open_source
+from hatch_romfs.tree import Directory, File, MemoryContent
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from hatch_romfs.board.filesystem.compare import FilesystemListing
     from hatch_romfs.board.filesystem.deploy import FilesystemResult
@@ -140,7 +142,31 @@ def _show(found: FilesystemListing) -> None:
     count = show.count(len(found.files), "file")
     say(f"{found.board.machine}, MicroPython {found.board.version}")
     say(f"{found.folder}: {count} written by --to-filesystem; {found.free:,} of {found.size:,} bytes are free")
+    if found.files and sys.stdout.isatty():
+        from hatch_romfs.cli.table import print_tree  # noqa: PLC0415 - a pipe needs none of it
+
+        print_tree(_tree(found.files), found.folder, ("size",), lambda file: (_size(found.files[file.origin]),))
+        return
     if found.files:
         say(f"{'size':>10}  path")
     for path, size in found.files.items():
         say(f"{'missing' if size is None else size:>10}  {path}")
+
+
+def _size(size: int | None) -> str:
+    return "missing" if size is None else f"{size:,}"
+
+
+def _tree(paths: Iterable[str]) -> Directory:
+    """Return a tree of files without content, whose origin is their path."""
+    root = Directory()
+    for path in paths:
+        *parents, name = path.split("/")
+        folder = root
+        for parent in parents:
+            inner = folder.entries.setdefault(parent, Directory())
+            if not isinstance(inner, Directory):  # a list that names both a file and something in it
+                break
+            folder = inner
+        folder.entries.setdefault(name, File(MemoryContent(b""), path))
+    return root

@@ -1,6 +1,7 @@
 """``--to-filesystem`` on the simulated board's own filesystem: what is written, kept, removed, refused, and said."""
 
 import hashlib
+import re
 
 import pytest
 
@@ -148,6 +149,24 @@ def test_query_lists_what_was_written_verify_compares_it_and_erase_removes_it(im
     assert files[-1] == {"path": "lib/util.py", "size": None}
     assert romfs_flash("--erase", *at).out == "/ of Simulated board with no-romfs: 3 files removed\n"
     assert [path.name for path in root.iterdir()] == ["own.txt"]
+
+
+def test_a_terminal_shows_what_was_written_as_a_tree(image, board, root, romfs_flash, monkeypatch):
+    romfs_flash(image, "--to-filesystem", "--port", board.port)
+    (root / "lib" / "util.py").unlink()
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "60")
+    shown = re.sub(r"\x1b\[[0-9;]*m", "", romfs_flash("--query", "--to-filesystem", "--port", board.port).out)
+    assert shown.splitlines()[2:] == [
+        "/",
+        "                      size",
+        "├── app.py             650",
+        "├── data/",
+        "│   └── noise.bin   48,000",
+        "├── empty.txt            0",
+        "└── lib/",
+        "    └── util.py    missing",
+    ]
 
 
 def test_the_hint_of_a_board_without_romfs_is_enough_to_write_the_project(app, board, romfs_flash):
