@@ -67,10 +67,11 @@ def shorten(code: str, board: Board) -> str:
     data = code.encode()
     packer = zlib.compressobj(9, zlib.DEFLATED, max(9, (len(data) - 1).bit_length()))
     packed = packer.compress(data) + packer.flush()  # with a check sum: code that was damaged on the line raises
-    return (
+    loader = (
         "import io,deflate,binascii\n"
         f"exec(deflate.DeflateIO(io.BytesIO(binascii.a2b_base64({base64.b64encode(packed)!r})),deflate.ZLIB).read())"
     )
+    return min(code, loader, key=len)
 
 
 def attach(repl: RawRepl, board: Board, partition: Partition) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from hatch_romfs.board.filesystem.survey import Survey, Surveyor
 from hatch_romfs.board.filesystem.wanted import check_folder, name_some, read_tree, sizes_of
+from hatch_romfs.board.flash import ignore_board
 from hatch_romfs.board.hashes import HASHES, algorithm
 from hatch_romfs.board.session import PortOptions, session
 from hatch_romfs.errors import VerifyError
@@ -17,16 +18,15 @@ from hatch_romfs.tree import File
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Collection, Iterator
 
     from hatch_romfs.board.filesystem.owned import OwnedList
     from hatch_romfs.board.filesystem.wanted import Tree
+    from hatch_romfs.board.flash import OnBoard
     from hatch_romfs.board.link import Trace
     from hatch_romfs.board.probe import Board
     from hatch_romfs.board.session import Session
     from hatch_romfs.events import Report
-
-    OnBoard = Callable[[Board], None]
 
 _HIDE_PATH: Final = "import sys\nif sys.path:path=sys.path[:]\nsys.path[:]=[]\nimport os\nhome=os.getcwd()"
 _SHOW_PATH: Final = "sys.path[:]=path\nos.chdir(home)"
@@ -63,10 +63,6 @@ def find_matching(surveyor: Surveyor, owned: OwnedList, paths: Collection[str], 
     size = sum(node.size for node in wanted.values())
     hashes = surveyor.hashes(owned, list(wanted), size)
     return {path for path, node in wanted.items() if hashes[path] == HASHES[how](node.read())}
-
-
-def ignore_board(_board: Board) -> None:
-    """Do nothing: the default for callers that do not look at the board before it is changed."""
 
 
 def verify_filesystem(  # noqa: PLR0913 - the options of a command

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Final
 
 from hatch_romfs.board import checks
 from hatch_romfs.board.channel import channel_on
-from hatch_romfs.board.filesystem.compare import compare, find_matching, ignore_board, without_own_modules
+from hatch_romfs.board.filesystem.compare import compare, find_matching, without_own_modules
 from hatch_romfs.board.filesystem.plan import find_shortage, make_plan
 from hatch_romfs.board.filesystem.wanted import check_folder, name_some, read_tree, sizes_of
 from hatch_romfs.board.filesystem.writer import AGAIN, FileWriter
+from hatch_romfs.board.flash import ignore_board
 from hatch_romfs.board.hashes import algorithm
 from hatch_romfs.board.mperrno import describe
 from hatch_romfs.board.session import PortOptions, session
@@ -25,10 +26,10 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterator
 
-    from hatch_romfs.board.filesystem.compare import OnBoard
     from hatch_romfs.board.filesystem.plan import FilesystemPlan
     from hatch_romfs.board.filesystem.survey import Survey, Surveyor
     from hatch_romfs.board.filesystem.wanted import Tree
+    from hatch_romfs.board.flash import OnBoard
     from hatch_romfs.board.link import Trace
     from hatch_romfs.board.probe import Board
     from hatch_romfs.board.session import Session
