@@ -32,4 +32,4 @@ class CountingBoard(SimulatedBoard):
         notes = Path(f"{self.file}.counts")
         rows = [line.split() for line in notes.read_text().splitlines()] if notes.exists() else []
         sizes = {kind: tuple(int(size) for found, size in rows if found == kind) for kind in ("erase", "sha256")}
-        return Counts(self.relay.sent, sum(sizes["erase"]) // self.options.block, sizes["sha256"])
+        return Counts(self.relay.up.sent, sum(sizes["erase"]) // self.options.block, sizes["sha256"])

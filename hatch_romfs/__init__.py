@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from hatch_romfs.board.filesystem.deploy import FilesystemResult, erase_filesystem, write_filesystem
     from hatch_romfs.board.flash import FlashResult, erase, flash, query, read, verify
     from hatch_romfs.board.listing import PartitionListing, list_files
+    from hatch_romfs.board.replacing import Replacement
     from hatch_romfs.board.session import PortOptions
     from hatch_romfs.builder.api import build, build_all
     from hatch_romfs.builder.build import BuildResult
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from hatch_romfs.formats.linux.image import LinuxImage
     from hatch_romfs.formats.micropython.image import RomImage
     from hatch_romfs.images.installed import installed_image
+    from hatch_romfs.report.image_diff import image_diff
+    from hatch_romfs.report.image_map import image_map
 
 __all__ = [
     "BoardError",
@@ -46,6 +49,7 @@ __all__ = [
     "PartitionListing",
     "PortOptions",
     "Progress",
+    "Replacement",
     "RomImage",
     "RomfsError",
     "SettingsError",
@@ -55,6 +59,8 @@ __all__ = [
     "erase",
     "erase_filesystem",
     "flash",
+    "image_diff",
+    "image_map",
     "installed_image",
     "list_files",
     "list_filesystem",
@@ -71,6 +77,7 @@ _MODULES = {
     **dict.fromkeys(("FilesystemResult", "erase_filesystem", "write_filesystem"), "board.filesystem.deploy"),
     **dict.fromkeys(("FlashResult", "erase", "flash", "query", "read", "verify"), "board.flash"),
     **dict.fromkeys(("PartitionListing", "list_files"), "board.listing"),
+    "Replacement": "board.replacing",
     "PortOptions": "board.session",
     **dict.fromkeys(("build", "build_all"), "builder.api"),
     "BuildResult": "builder.build",
@@ -79,6 +86,8 @@ _MODULES = {
     "CArray": "formats.c_source",
     "LinuxImage": "formats.linux.image",
     "RomImage": "formats.micropython.image",
+    "image_diff": "report.image_diff",
+    "image_map": "report.image_map",
     "installed_image": "images.installed",
 }
 

@@ -10,7 +10,6 @@ from typing import Final
 EPERM: Final = 1
 ENOENT: Final = 2
 EIO: Final = 5
-ENOMEM: Final = 12
 EBUSY: Final = 16
 ENODEV: Final = 19
 EINVAL: Final = 22

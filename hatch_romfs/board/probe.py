@@ -126,7 +126,7 @@ class Partition:
     image_size: int | None
     metadata: Metadata | None
     address: int | None
-    head: bytes = b""
+    head: bytes = field(default=b"", repr=False)
     problem: str = ""
 
 
@@ -150,6 +150,10 @@ class Board:
     stream: bool
     partitions: tuple[Partition, ...] | None
     main: MainFile | None = None
+
+    def __repr__(self) -> str:
+        count = None if self.partitions is None else len(self.partitions)
+        return f"<{type(self).__name__} {self.machine!r}: MicroPython {self.version!r}, partitions: {count}>"
 
     @property
     def mpy_version(self) -> tuple[int, int]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from hatch_romfs.board.filesystem.compare import list_filesystem, verify_filesystem
 from hatch_romfs.board.filesystem.deploy import erase_filesystem, write_filesystem
 from hatch_romfs.cli import show
-from hatch_romfs.cli.command import print_json, say
+from hatch_romfs.cli.command import print_json, print_line, say
 from hatch_romfs.cli.source import check_content, open_source
 from hatch_romfs.tree import Directory, File, MemoryContent
 
@@ -31,7 +31,7 @@ def write(options: argparse.Namespace, port: PortOptions, trace: Trace | None, a
         from hatch_romfs.images.installed import installed_image  # noqa: PLC0415 - seldom needed
 
         source = installed_image(options.installed, options.image)
-    with open_source(options, source) as image, show.progress(quiet=options.quiet or options.json) as on_event:
+    with open_source(options, source) as image, show.progress(quiet=options.json) as on_event:
         if not options.force:
             check_content(image.path, source)
         done = write_filesystem(
@@ -51,11 +51,12 @@ def write(options: argparse.Namespace, port: PortOptions, trace: Trace | None, a
         image.warn(warning)
     if options.json:
         print_json(_document(done, image.warnings, dry_run=options.dry_run))
-    elif not options.quiet and not options.run:
+    elif not options.run:
+        show_line = print_line if options.dry_run else say
         if options.dry_run or options.verbose:
             for step in done.plan.steps:
-                say(str(step))
-        say(summary(done, dry_run=options.dry_run))
+                show_line(str(step))
+        show_line(summary(done, dry_run=options.dry_run))
 
 
 def summary(done: FilesystemResult, *, dry_run: bool = False) -> str:
@@ -80,6 +81,7 @@ def _document(done: FilesystemResult, warnings: list[str], *, dry_run: bool) -> 
         "steps": [{"action": step.action, "path": step.path, "size": step.size} for step in done.plan.steps],
         "written": 0 if dry_run else sum(step.size for step in done.plan.written),
         "files_kept": done.plan.kept,
+        "removed": list(done.plan.removed),
         "rewritten": done.rewritten,
         "resent": done.resent,
         "sent": done.sent,
@@ -93,7 +95,7 @@ def verify(options: argparse.Namespace, port: PortOptions, trace: Trace | None) 
     """Compare only."""
     with (
         open_source(options, options.verify) as image,
-        show.progress(quiet=options.quiet or options.json) as on_event,
+        show.progress(quiet=options.json) as on_event,
     ):
         board, folder = verify_filesystem(
             image.path,
@@ -105,18 +107,18 @@ def verify(options: argparse.Namespace, port: PortOptions, trace: Trace | None) 
         )
     if options.json:
         print_json({"board": board.machine, "folder": folder, "verified": True, "warnings": image.warnings})
-    elif not options.quiet:
+    else:
         say(f"{folder} of {board.machine} has the files of {options.verify}, byte for byte")
 
 
 def erase(options: argparse.Namespace, port: PortOptions, trace: Trace | None) -> None:
     """Remove the files that were written."""
-    with show.progress(quiet=options.quiet or options.json) as on_event:
+    with show.progress(quiet=options.json) as on_event:
         done = erase_filesystem(port, folder=options.to_filesystem, on_event=on_event, trace=trace)
     removed = done.plan.removed
     if options.json:
         print_json({"board": done.board.machine, "folder": done.folder, "removed": list(removed)})
-    elif not options.quiet:
+    else:
         say(f"{done.folder} of {done.board.machine}: {show.count(len(removed), 'file')} removed")
 
 
@@ -134,23 +136,23 @@ def query(options: argparse.Namespace, port: PortOptions, trace: Trace | None) -
                 "files": files,
             }
         )
-    elif not options.quiet:
+    else:
         _show(found)
 
 
 def _show(found: FilesystemListing) -> None:
     count = show.count(len(found.files), "file")
-    say(f"{found.board.machine}, MicroPython {found.board.version}")
-    say(f"{found.folder}: {count} written by --to-filesystem; {found.free:,} of {found.size:,} bytes are free")
+    print_line(f"{found.board.machine}, MicroPython {found.board.version}")
+    print_line(f"{found.folder}: {count} written by --to-filesystem; {found.free:,} of {found.size:,} bytes are free")
     if found.files and sys.stdout.isatty():
         from hatch_romfs.cli.table import print_tree  # noqa: PLC0415 - a pipe needs none of it
 
         print_tree(_tree(found.files), found.folder, ("size",), lambda file: (_size(found.files[file.origin]),))
         return
     if found.files:
-        say(f"{'size':>10}  path")
+        print_line(f"{'size':>10}  path")
     for path, size in found.files.items():
-        say(f"{'missing' if size is None else size:>10}  {path}")
+        print_line(f"{'missing' if size is None else size:>10}  {path}")
 
 
 def _size(size: int | None) -> str:

@@ -8,8 +8,6 @@ is in the file at once, so that the end of the process at any moment leaves what
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,6 +17,7 @@ from hatch_romfs.errors import SettingsError
 from hatch_romfs.sim.options import PORTS, SimOptions, parse_sim_url
 from hatch_romfs.sim.relay import BOOTING, READY, Relay
 from hatch_romfs.sim.wire import Wire
+from romfs_manifest.shared.temporary import TemporaryFolder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -67,8 +66,7 @@ class SimulatedBoard:
         """
         _check_system()
         with ExitStack() as stack:
-            home = Path(tempfile.mkdtemp(prefix="romfs-sim-"))
-            stack.callback(shutil.rmtree, home, ignore_errors=True)
+            home = stack.enter_context(TemporaryFolder())
             self.file = (self.options.file or home / "rom.bin").absolute()
             stack.enter_context(_flash_file(self.file, self.options.size * self.options.partitions))
             self._relay = self.make_relay(home, self._root(home))

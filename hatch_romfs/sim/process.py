@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 STOP_TIMEOUT = 1.0
 """Seconds in which a process must have stopped."""
+_MOMENT = 0.1  # seconds in which a program that does not only compute has called the system
+_PAUSE = 0.0002
 
 _START = (
     "import fcntl, os, sys; fcntl.fcntl({life}, fcntl.F_SETOWN, os.getpid()); "
@@ -78,21 +80,39 @@ class Process:
         return len(place) > 1 and not waits_for_input and self._status().get("State", "").startswith("S")
 
     def interrupt(self) -> bool:
-        """Interrupt the program, and tell whether there was one."""
-        if self._process.poll() is not None:
-            return False
-        # A signal that comes when the program is just over would end MicroPython: look while it stands still.
+        """Interrupt the program, and tell whether there was one.
+
+        Unlike a board's, its exception is raised wherever it is, and an allocation that is left that way locks the
+        heap for good. So it gets a moment to call the system; a program that only computes is interrupted anywhere.
+        """
+        deadline = time.monotonic() + _MOMENT
         with suppress(ProcessLookupError):
-            os.kill(self._process.pid, signal.SIGSTOP)
-            deadline = time.monotonic() + STOP_TIMEOUT
-            while self._status().get("State", "T")[0] not in "TtZX" and time.monotonic() < deadline:
-                time.sleep(0.0002)
-            running = self.is_running()
-            if running:
-                os.kill(self._process.pid, signal.SIGINT)
-            os.kill(self._process.pid, signal.SIGCONT)
-            return running
+            while self._process.poll() is None:
+                self._stop()
+                # A signal that comes when the program is just over would end MicroPython: look while it stands still.
+                running = self.is_running()
+                now = not running or self._is_in_call() or time.monotonic() > deadline
+                if running and now:
+                    os.kill(self._process.pid, signal.SIGINT)
+                os.kill(self._process.pid, signal.SIGCONT)
+                if now:
+                    return running
+                time.sleep(_PAUSE)
         return False
+
+    def _stop(self) -> None:
+        """Make it stand still."""
+        os.kill(self._process.pid, signal.SIGSTOP)
+        deadline = time.monotonic() + STOP_TIMEOUT
+        while self._status().get("State", "T")[0] not in "TtZX" and time.monotonic() < deadline:
+            time.sleep(_PAUSE)
+
+    def _is_in_call(self) -> bool:
+        """Tell whether it stands still in a call of the system, as far as Linux tells."""
+        try:
+            return not Path(f"/proc/{self._process.pid}/syscall").read_text().startswith(("-1", "running"))
+        except OSError:
+            return True
 
     def _status(self) -> dict[str, str]:
         """Return what Linux says of it: ``SigCgt``, the signals it catches, and its ``State``."""

@@ -135,12 +135,12 @@ class FaultyBoard(SimulatedBoard):
     @property
     def sent(self) -> int:
         """Bytes up the wire so far."""
-        return self.relay.sent
+        return self.relay.up.sent
 
     @property
     def received(self) -> int:
         """Bytes down the wire so far."""
-        return self.relay.received
+        return self.relay.down.received
 
     def flash(self, partition: int = 0) -> bytes:
         """Return what a partition holds."""
@@ -190,16 +190,16 @@ class FaultyRelay(Relay):
     def from_host(self, data: bytes) -> None:
         faults = self._faults
         at, self._from_host = self._from_host, self._from_host + len(data)
-        self.sent += faults.lose_at in range(at, self._from_host)
+        self.up.sent += faults.lose_at in range(at, self._from_host)
         data = spoilt(data, at, lose=faults.lose_at, flip=faults.flip_at)
         if faults.raw_paste is not None:
             data = self._refuse_raw_paste(data)
         for limit, act in ((faults.reset_after, self._reset_once), (faults.cut_after, self.cut)):
-            if limit is not None and self.sent < limit <= self.sent + len(data):
-                self.to_board(data[: limit - self.sent])
+            if limit is not None and self.up.sent < limit <= self.up.sent + len(data):
+                self.up.put(data[: limit - self.up.sent])
                 act()
                 return
-        self.to_board(data)
+        self.up.put(data)
 
     def to_host(self, data: bytes) -> None:
         faults = self._faults

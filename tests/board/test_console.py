@@ -117,7 +117,7 @@ def test_a_module_that_does_not_exist_is_an_error(image_of, board, romfs_flash):
 
 def test_ctrl_c_interrupts_the_module_on_the_board(image_of, board, tmp_path):
     code = (
-        "import time\nprint('started')\ntry:\n    while True: time.sleep(0.01)\n"
+        "import time\ntry:\n    print('started')\n    while True: time.sleep(0.01)\n"
         "except KeyboardInterrupt:\n    open('/interrupted', 'w').close()\n    print('cleaned up')\n    raise\n"
     )
     command = [judges.command("romfs-flash"), image_of(code), "-q", "--run", "app", "--port", board.port]
@@ -160,7 +160,7 @@ def test_monitor_shows_output_and_writes_nothing(board, tmp_path):
         board.reset()
         while process.stdout.readline() != b"tick red\n":
             pass
-        assert board.relay.sent == 0
+        assert board.relay.up.sent == 0
         process.send_signal(signal.SIGINT)
         assert process.communicate(timeout=20)[1] == b""
     assert process.returncode == 0
@@ -174,4 +174,4 @@ def test_ctrl_bracket_leaves_the_monitor_and_other_keys_do_nothing(board):
     child.expect(pexpect.EOF)
     child.close()
     assert (child.exitstatus, child.signalstatus) == (0, None)
-    assert board.relay.sent == 0
+    assert board.relay.up.sent == 0

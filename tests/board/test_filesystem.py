@@ -100,6 +100,7 @@ def test_only_an_edit_is_written_and_what_is_gone_is_removed(app, board, root, r
         "dry_run": False,
         "written": size,
         "files_kept": 1,
+        "removed": ["lib/util.mpy"],
         "rewritten": 0,
         "resent": 0,
         "verified": True,

@@ -39,7 +39,7 @@ def test_a_line_without_flow_control_loses_nothing(baud, ring, gc, images):
             assert (done.plan.writes, done.rewritten, done.resent) == (written, 0, 0)
             assert held(board).startswith(image.read_bytes())
             assert done.mounted
-        assert board.relay.dropped == 0
+        assert board.relay.up.dropped == 0
         assert board.violations == ()
 
 

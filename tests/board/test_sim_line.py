@@ -46,15 +46,15 @@ def test_mpremote_succeeds_on_every_line(baud, ring, gc, image):
         assert said.split() == ["ls", ":", "42"]
         assert "ROMFS image deployed" in mpremote(board, "romfs", "deploy", str(image))
         assert board.file.read_bytes().startswith(image.read_bytes())
-        assert (board.relay.dropped, board.violations) == (0, ())
+        assert (board.relay.up.dropped, board.violations) == (0, ())
 
 
 @pytest.mark.parametrize("ring", [0, 256])
 def test_a_paced_line_takes_ten_bits_a_byte_each_way(ring):
     with running(f"?baud=115200&ring={ring}&size=64K") as (board, host):
-        begin, up, down = time.monotonic(), board.relay.sent, board.relay.received
+        begin, up, down = time.monotonic(), board.relay.up.sent, board.relay.down.received
         host.say("print(len('" + "y" * 2880 + "'))\nprint('x' * 2880)")
-        up, down = board.relay.sent - up, board.relay.received - down
+        up, down = board.relay.up.sent - up, board.relay.down.received - down
         assert up > 2880 < down
         assert time.monotonic() - begin > (up + down - 300) * 10 / 115_200
 
@@ -81,7 +81,7 @@ def test_a_full_ring_loses_what_comes_while_the_board_is_busy():
         host.serial.write(b"x" * 1000)
         assert host.until(b"\n") == b"256\n"
         host.follow(5)
-        assert 700 < board.relay.dropped <= 744  # those that are just on their way to the ring fit
+        assert 700 < board.relay.up.dropped <= 744  # those that are just on their way to the ring fit
         assert host.say("print(1)") == "1"
 
 
@@ -91,7 +91,7 @@ def test_without_a_ring_nothing_is_lost():
         host.until(b"go\n")
         host.serial.write(b"x" * 5000)
         assert host.until(b"\n") == b"5000\n"
-        assert board.relay.dropped == 0
+        assert board.relay.up.dropped == 0
 
 
 def test_a_ctrl_c_is_seen_behind_a_full_ring():
@@ -100,7 +100,17 @@ def test_a_ctrl_c_is_seen_behind_a_full_ring():
         host.until(b"go\n")
         host.serial.write(b"x" * 2000 + b"\x03")
         assert b"KeyboardInterrupt" in host.until(b"\x04>")
-        assert 1700 < board.relay.dropped <= 1744
+        assert 1700 < board.relay.up.dropped <= 1744
+
+
+def test_a_ctrl_c_between_allocations_leaves_the_heap_usable():
+    with running("?size=64K") as (_, host):
+        for _ in range(20):
+            host.exec_raw_no_follow("while True:\n    [bytearray(64) for _ in range(500)]\n    print('go')")
+            host.until(b"go\n")
+            host.serial.write(b"\x03")
+            assert b"KeyboardInterrupt" in host.follow(5)[1]
+            assert host.say("print(len(bytearray(5000)))") == "5000"
 
 
 def test_a_port_that_disappears_at_a_reset(image):

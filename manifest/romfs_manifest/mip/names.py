@@ -20,7 +20,6 @@ _RAW_FILES = {
     "gitlab": "https://gitlab.com/{repository}/-/raw/{ref}/{path}",
     "codeberg": "https://codeberg.org/api/v1/repos/{repository}/raw/{path}?ref={ref}",
 }
-PROVIDER_HOSTS = ("raw.githubusercontent.com", "gitlab.com", "codeberg.org")
 _IGNORE_CASE = ("github", "gitlab")
 """Providers to which a repository has the same name in upper and lower case."""
 _MAX_NAME = 500
