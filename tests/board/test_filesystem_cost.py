@@ -32,9 +32,9 @@ def costs(tmp_path_factory):
     sent, peer = {}, {}
     with SimulatedBoard(SimOptions(port="no-romfs", root=root)) as board:
         for name in ("first", "again"):
-            before = board.relay.sent
+            before = board.relay.up.sent
             mpremote(board.port, "cp", "-r", folder / "files", ":")
-            peer[name] = board.relay.sent - before
+            peer[name] = board.relay.up.sent - before
         for name in ("first", "again"):
             sent[name] = write_filesystem(image, board.port, folder="ours").sent
         (source / "lib" / "util.py").write_text("x = 2\n")
