@@ -109,6 +109,9 @@ class FilesystemListing:
     free: int
     files: dict[str, int | None]
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {len(self.files):,} files in {self.folder!r} of {self.board!r}>"
+
 
 def list_filesystem(
     port: str | PortOptions | None = None, *, folder: str = "", trace: Trace | None = None

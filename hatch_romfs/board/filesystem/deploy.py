@@ -67,6 +67,10 @@ class FilesystemResult:
     resent: int = 0
     warnings: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        where = f"{self.folder!r} of {self.board!r}"
+        return f"<{type(self).__name__}: {self.files:,} files, {self.size:,} bytes in {where}, {self.plan!r}>"
+
 
 def write_filesystem(  # noqa: PLR0913 - the options of a command
     image: str | os.PathLike[str],

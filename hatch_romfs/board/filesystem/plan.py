@@ -48,6 +48,9 @@ class FilesystemPlan:
     kept: int
     hidden: tuple[str, ...]
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {len(self.steps):,} steps, {self.kept:,} files kept>"
+
     @property
     def written(self) -> tuple[Step, ...]:
         """The steps that write files of the tree."""
