@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from hatch_romfs import BoardError, LinkError, SettingsError, VerifyError, list_filesystem, write_filesystem
+from hatch_romfs import BoardError, LinkError, VerifyError, build, list_filesystem, write_filesystem
 from hatch_romfs.board.filesystem.owned import LISTS, MARKER, TEMPORARY, format_list
 from hatch_romfs.errors import FlashInterrupted
 from hatch_romfs.sim.board import SimOptions, SimulatedBoard
@@ -150,6 +150,17 @@ def test_query_lists_what_was_written_verify_compares_it_and_erase_removes_it(im
     assert files[-1] == {"path": "lib/util.py", "size": None}
     assert romfs_flash("--erase", *at).out == "/ of Simulated board with no-romfs: 3 files removed\n"
     assert [path.name for path in root.iterdir()] == ["own.txt"]
+    board_and_folder = {"board": "Simulated board with no-romfs", "folder": "/"}
+    assert romfs_flash("--erase", "--json", *at).document == board_and_folder | {"removed": []}
+
+
+def test_the_image_of_an_installed_package(image, board, root, romfs_flash, monkeypatch):
+    monkeypatch.setattr("hatch_romfs.images.installed.installed_image", lambda name, _image: {"app": image}[name])
+    at = ("--to-filesystem", "--port", board.port)
+    assert romfs_flash("--installed", "app", *at).status == 0
+    assert files_in(root) == TREE
+    document = romfs_flash("--verify", image, "--json", *at).document
+    assert document == {"board": "Simulated board with no-romfs", "folder": "/", "verified": True, "warnings": []}
 
 
 def test_a_terminal_shows_what_was_written_as_a_tree(image, board, root, romfs_flash, monkeypatch):
@@ -316,9 +327,25 @@ def test_odd_names_and_long_paths(tmp_path, board, root):
 
 @pytest.mark.parametrize("name", ["a\nb.py", "a\x7fb", LISTS[0], TEMPORARY])
 def test_a_name_that_a_list_cannot_have_is_refused_before_anything_is_written(name, tmp_path, board, root):
-    with pytest.raises(SettingsError, match="the image cannot be written to a filesystem: the name"):
+    with pytest.raises(BoardError, match="the image cannot be written to a filesystem: the name"):
         write_filesystem(put(tmp_path / "odd", coded({name: b"x"})), board.port)
     assert list(root.iterdir()) == []
+
+
+def test_what_is_no_image_of_micropython_or_has_too_many_paths_is_refused(tmp_path, board, root):
+    linux = build(make_project(tmp_path / "linux", {"a.txt": b"a"}), tmp_path / "a", overrides={"format": "linux"}).path
+    many = put(tmp_path / "many", coded({f"{'d' * 200}/{number:04}": b"" for number in range(1400)}))
+    for image, message in ((linux, "is not a MicroPython image"), (many, "have more than 256 KiB")):
+        with pytest.raises(BoardError, match=message):
+            write_filesystem(image, board.port)
+    assert list(root.iterdir()) == []
+
+
+def test_a_folder_with_the_name_of_the_list_is_refused(image, board, root):
+    (root / LISTS[1]).mkdir()
+    with pytest.raises(BoardError, match="/romfs-2.txt on the board is a folder"):
+        write_filesystem(image, board.port)
+    assert [path.name for path in root.iterdir()] == [LISTS[1]]
 
 
 @pytest.mark.parametrize("folder", ["a/b", "/a/b", "a/b/"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from hatch_romfs.board.filesystem.owned import LARGEST, owned_path_problem
-from hatch_romfs.errors import SettingsError
+from hatch_romfs.errors import BoardError, SettingsError
 from hatch_romfs.tree import Directory, File, walk
 
 if TYPE_CHECKING:
@@ -27,15 +27,15 @@ def check_folder(folder: str) -> None:
 
 
 def read_tree(image: Image) -> dict[str, Directory | File]:
-    """Return the files and folders of an image by path; raises SettingsError where a board cannot have one of them."""
+    """Return the files and folders of an image by path; raises BoardError where no board can have one of them."""
+    if image.format != "micropython":
+        raise BoardError("the image is not a MicroPython image", hint="Its files are not for a board.")
     tree = {path: node for path, node in walk(image.root) if isinstance(node, Directory | File)}
     problems = [problem for path in tree if (problem := owned_path_problem(path))]
     if sum(len(path.encode()) + 2 for path in tree) > LARGEST - 1024:
         problems.append(f"the paths of its {len(tree):,} files and folders have more than {LARGEST >> 10} KiB")
-    if image.format != "micropython":
-        problems = ["it is not a MicroPython image"]
     if problems:
-        raise SettingsError([f"the image cannot be written to a filesystem: {problem}" for problem in problems[:NAMED]])
+        raise BoardError([f"the image cannot be written to a filesystem: {problem}" for problem in problems[:NAMED]])
     return tree
 
 
