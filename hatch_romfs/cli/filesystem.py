@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from hatch_romfs.board.filesystem.compare import list_filesystem, verify_filesystem
 from hatch_romfs.board.filesystem.deploy import erase_filesystem, write_filesystem
 from hatch_romfs.cli import show
-from hatch_romfs.cli.command import print_json, print_line, say
+from hatch_romfs.cli.command import print_json, print_line, say, tell
 from hatch_romfs.cli.source import check_content, open_source
 from hatch_romfs.tree import Directory, File, MemoryContent
 
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from hatch_romfs.board.session import PortOptions, Session
 
     After = Callable[[Session, str], None]
+
+_SHOWN = 10
+"""Removed files that are listed without ``-v``."""
 
 
 def write(options: argparse.Namespace, port: PortOptions, trace: Trace | None, after: After) -> None:
@@ -51,12 +54,28 @@ def write(options: argparse.Namespace, port: PortOptions, trace: Trace | None, a
         image.warn(warning)
     if options.json:
         print_json(_document(done, image.warnings, dry_run=options.dry_run))
-    elif not options.run:
+        return
+    if done.plan.removed:
+        _tell_removed(done, verbose=options.verbose, dry_run=options.dry_run)
+    if not options.run:
         show_line = print_line if options.dry_run else say
         if options.dry_run or options.verbose:
             for step in done.plan.steps:
                 show_line(str(step))
         show_line(summary(done, dry_run=options.dry_run))
+
+
+def _tell_removed(done: FilesystemResult, *, verbose: bool, dry_run: bool) -> None:
+    """Say which files of an earlier run are gone: they may have been those of another project."""
+    removed = done.plan.removed
+    count = show.count(len(removed), "file")
+    verb = "would remove" if dry_run else "removed"
+    tell(f"{verb} {count} of an earlier run that the new image does not have:")
+    shown = removed if verbose else removed[:_SHOWN]
+    for path in shown:
+        tell(f"  {path}")
+    if len(shown) < len(removed):
+        tell(f"  (and {len(removed) - len(shown):,} more; -v lists all)")
 
 
 def summary(done: FilesystemResult, *, dry_run: bool = False) -> str:

@@ -108,6 +108,17 @@ def test_only_an_edit_is_written_and_what_is_gone_is_removed(app, board, root, r
     }
 
 
+def test_files_of_an_earlier_run_that_are_removed_are_named(image, tmp_path, board, romfs_flash):
+    many = put(tmp_path / "many", coded({f"{number:02}.txt": b"x" for number in range(12)}))
+    at = ("--to-filesystem", "--port", board.port)
+    romfs_flash(many, *at)
+    removed = "12 files of an earlier run that the new image does not have:"
+    for dry_run, verb in ((["--dry-run"], "would remove"), ([], "removed")):
+        lines = romfs_flash(image, *dry_run, *at).err.splitlines()
+        assert lines[:2] == [f"{verb} {removed}", "  00.txt"]
+        assert lines[10:] == ["  09.txt", "  (and 2 more; -v lists all)"]
+
+
 def test_a_dry_run_shows_the_steps_and_changes_nothing(image, board, root, romfs_flash):
     ran = romfs_flash(image, "--to-filesystem", "new/app", "--dry-run", "--port", board.port)
     assert ran.out.splitlines() == [
