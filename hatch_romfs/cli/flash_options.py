@@ -59,6 +59,8 @@ def _check_filesystem(options: argparse.Namespace) -> None:
     """Refuse what has no effect with the files of a filesystem."""
     if options.to_filesystem is None:
         return
+    if options.autostart == "main":
+        raise SettingsError("--autostart main: main.py would import itself", hint="Rename the module of the project.")
     for name, given in {"partition": options.partition is not None, "files": options.files}.items():
         if given:
             raise SettingsError(f"--{name} cannot be used with --to-filesystem")

@@ -223,6 +223,7 @@ def test_run_and_autostart_work_as_with_a_partition(app, board, root, romfs_flas
         (["IMAGE", "--to-filesystem", "."], "--to-filesystem: '.' is not a name"),
         (["IMAGE", "--to-filesystem", "a\nb"], r"--to-filesystem: the name 'a\nb' contains a control character"),
         (["IMAGE", "--to-filesystem", "--partition", "0"], "--partition cannot be used with --to-filesystem"),
+        (["IMAGE", "--to-filesystem", "--autostart", "main"], "--autostart main: main.py would import itself"),
         (["--query", "--files", "--to-filesystem"], "--files cannot be used with --to-filesystem"),
         (["--read", "out", "--to-filesystem"], "--to-filesystem is for --query and --verify and --erase"),
     ],
