@@ -28,24 +28,27 @@ class Disk:
     def ioctl(self, op, argument):
         return {{4: self.blocks, 5: {block}}}.get(op, 0)
 kind = vfs.{kind}
-disk = Disk({path!a})
 """
 _READ = """
-def read(folder):
+root = "/disk"
+def read(folder, files):
     for name, kind, *_ in os.ilistdir(folder):
         path = folder + "/" + name
         if kind == 0x4000:
             files[path[len(root) + 1:] + "/"] = None
-            read(path)
+            read(path, files)
         else:
             with open(path, "rb") as file:
                 files[path[len(root) + 1:]] = file.read().hex()
-files, root = {}, "/disk"
-vfs.mount(kind(disk), root)
-read(root)
-print(json.dumps(files))
+for disk in %s:
+    files = {}
+    vfs.mount(kind(Disk(disk)), root)
+    read(root, files)
+    vfs.umount(root)
+    print(json.dumps(files))
 """
 _WRITE = """
+disk = Disk(%s)
 kind.mkfs(disk)
 vfs.mount(kind(disk), "/disk")
 for path, data in %s.items():
@@ -74,12 +77,11 @@ class Disk:
         """Make the filesystem with files, and with folders, whose names end with a slash."""
         self.path.write_bytes(b"\xff" * BLOCK * blocks)
         given = {path: None if data is None else data.hex() for path, data in files.items()}
-        judges.micropython(self._code + _WRITE % ascii(given))
+        judges.micropython(_code(self.kind) + _WRITE % (ascii(str(self.path)), ascii(given)))
 
     def read(self) -> dict[str, bytes | None]:
         """Return its files and folders."""
-        found = json.loads(judges.micropython(self._code + _READ))
-        return {path: None if data is None else bytes.fromhex(data) for path, data in found.items()}
+        return read_disks([self.path], self.kind)[0]
 
     @property
     def operations(self) -> int:
@@ -87,9 +89,18 @@ class Disk:
         log = Path(f"{self.path}.log")
         return log.stat().st_size if log.exists() else 0
 
-    @property
-    def _code(self) -> str:
-        return _DISK.format(block=BLOCK, kind=_CLASSES[self.kind], path=str(self.path))
+
+def read_disks(paths: list[Path], kind: str) -> list[dict[str, bytes | None]]:
+    """Return the files and folders of several disks."""
+    lines = judges.micropython(_code(kind) + _READ % ascii(list(map(str, paths)))).splitlines()
+    return [
+        {path: None if data is None else bytes.fromhex(data) for path, data in json.loads(line).items()}
+        for line in lines
+    ]
+
+
+def _code(kind: str) -> str:
+    return _DISK.format(block=BLOCK, kind=_CLASSES[kind])
 
 
 class DiskRelay(Relay):

@@ -7,7 +7,7 @@ import pytest
 from hatch_romfs import BoardError, LinkError, VerifyError, erase_filesystem, write_filesystem
 from hatch_romfs.board.filesystem.owned import LISTS, TEMPORARY, parse_list
 from tests.board.boards import coded, put
-from tests.board.disks import KINDS, Disk, DiskBoard
+from tests.board.disks import KINDS, Disk, DiskBoard, read_disks
 
 OWN = {"own.txt": b"mine", "lib/own.py": b"x = 1\n", "data/": None, "lib/": None}
 OLD = {"app.py": b"old" * 300, "lib/a.py": b"a" * 10, "gone/x.py": b"x", "main.py": b"pass  # 1\n"}
@@ -75,7 +75,7 @@ def check_state(found, kind):
 
 
 @by_kind
-def test_power_that_fails_in_any_write_leaves_old_or_new_files_and_a_rerun_completes(disk, kind, old, new):
+def test_power_that_fails_in_any_write_leaves_old_or_new_files_and_a_rerun_completes(disk, kind, old, new, tmp_path):
     with DiskBoard(disk) as board:
         write_filesystem(old, board.port)
     before = disk.path.read_bytes()
@@ -83,16 +83,21 @@ def test_power_that_fails_in_any_write_leaves_old_or_new_files_and_a_rerun_compl
         write_filesystem(new, board.port)
     writes = disk.operations
     assert writes > 35
-    for cut in range(1, writes + 1):
+    cuts = range(1, writes + 1)
+    for cut in cuts:
         disk.path.write_bytes(before)
         # Nothing can help FAT with half a sector.
         with DiskBoard(disk, cut=cut, torn=kind == "lfs") as board, pytest.raises(LinkError):
             write_filesystem(new, board.port)
         assert disk.operations == cut
-        check_state(disk.read(), kind)
+        put(tmp_path / f"cut-{cut}", disk.path.read_bytes())
         with DiskBoard(disk) as board:
             write_filesystem(new, board.port)
-        check_files(disk.read(), NEW)
+        put(tmp_path / f"again-{cut}", disk.path.read_bytes())
+    for found in read_disks([tmp_path / f"cut-{cut}" for cut in cuts], kind):
+        check_state(found, kind)
+    for found in read_disks([tmp_path / f"again-{cut}" for cut in cuts], kind):
+        check_files(found, NEW)
 
 
 @by_kind
