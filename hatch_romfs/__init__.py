@@ -9,6 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from hatch_romfs.board.filesystem.compare import FilesystemListing, list_filesystem, verify_filesystem
+    from hatch_romfs.board.filesystem.deploy import FilesystemResult, erase_filesystem, write_filesystem
     from hatch_romfs.board.flash import FlashResult, erase, flash, query, read, verify
     from hatch_romfs.board.listing import PartitionListing, list_files
     from hatch_romfs.board.replacing import Replacement
@@ -40,6 +42,8 @@ __all__ = [
     "BuildResult",
     "BundleResult",
     "CArray",
+    "FilesystemListing",
+    "FilesystemResult",
     "FlashResult",
     "ImageError",
     "LinkError",
@@ -56,18 +60,24 @@ __all__ = [
     "build_all",
     "bundle",
     "erase",
+    "erase_filesystem",
     "flash",
     "image_diff",
     "image_map",
     "installed_image",
     "list_files",
+    "list_filesystem",
     "open_image",
     "query",
     "read",
     "verify",
+    "verify_filesystem",
+    "write_filesystem",
 ]
 
 _MODULES = {
+    **dict.fromkeys(("FilesystemListing", "list_filesystem", "verify_filesystem"), "board.filesystem.compare"),
+    **dict.fromkeys(("FilesystemResult", "erase_filesystem", "write_filesystem"), "board.filesystem.deploy"),
     **dict.fromkeys(("FlashResult", "erase", "flash", "query", "read", "verify"), "board.flash"),
     **dict.fromkeys(("PartitionListing", "list_files"), "board.listing"),
     "Replacement": "board.replacing",

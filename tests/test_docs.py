@@ -9,6 +9,7 @@ from urllib.parse import unquote
 import pytest
 
 import hatch_romfs
+from hatch_romfs.settings.ports import ROMFS_SETTINGS
 from hatch_romfs.settings.schema import tool_schema
 from tests import judges
 
@@ -77,3 +78,9 @@ def test_the_script_for_editors_writes_a_schema_of_the_whole_file(tmp_path):
     subprocess.run([sys.executable, "-c", script[0]], cwd=tmp_path, check=True)
     schema = json.loads((tmp_path / "romfs.schema.json").read_text(encoding="utf-8"))
     assert schema["properties"]["tool"]["properties"]["romfs"] == tool_schema()
+
+
+def test_the_page_about_firmware_without_romfs_says_what_the_messages_say():
+    rows = dict(re.findall(r"^\| ([\w-]+) \| (.+) \|$", text("docs/how-to/use-a-board-without-romfs.md"), re.MULTILINE))
+    found = {port: row.replace("`", "") for port, row in rows.items() if port in ROMFS_SETTINGS}
+    assert found == ROMFS_SETTINGS

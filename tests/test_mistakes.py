@@ -280,7 +280,7 @@ BOARDS = {
         image_bytes(9000),
     ),
     "firmware without ROMFS": on_board(
-        "a.romfs --port sim:?port=no-romfs", 5, "the firmware of Simulated board with no-romfs", "install firmware"
+        "a.romfs --port sim:?port=no-romfs", 5, "the firmware of Simulated board with no-romfs", "--to-filesystem"
     ),
     "a backup over a file": on_board("--read a.romfs --port sim:", 2, "a.romfs already exists", "Name a new file."),
     "nothing to back up": on_board("--read b --port sim:", 5, "partition 0 holds no image", "--whole reads it"),

@@ -19,15 +19,19 @@ FUNCTIONS = {
     "build_all": "source overrides cache on_progress",
     "bundle": "firmware images out partitions board base_address partition_table add_partition erase_fs",
     "erase": "port partition on_event trace",
+    "erase_filesystem": "port folder dry_run on_event trace",
     "flash": "image port partition force full dry_run reset on_board on_event on_replace on_flashed trace",
     "image_diff": "a b block",
     "image_map": "image",
     "installed_image": "name image",
     "list_files": "port trace",
+    "list_filesystem": "port folder trace",
     "open_image": "path",
     "query": "port trace",
     "read": "port partition whole on_event trace",
     "verify": "image port partition on_board on_event trace",
+    "verify_filesystem": "image port folder on_board on_event trace",
+    "write_filesystem": "image port folder force full dry_run reset on_board on_event on_written trace",
     "RomImage": "buffer",
     "LinuxImage": "buffer",
 }
@@ -60,7 +64,7 @@ OPTIONS = {
     "romfs-image import-openmv": COMMON,
     "romfs-flash": "--version --print-completion --installed --image --port --partition --query --verify --read --erase"
     f" --list-ports --files --whole --dry-run --full --force --no-reset --baudrate --dtr --rts"
-    f" --wait --folder --serve --no-boot --watch --run --monitor --autostart --yes -vv {COMMON}",
+    f" --wait --folder --serve --no-boot --watch --run --monitor --autostart --yes --to-filesystem -vv {COMMON}",
     "romfs-manifest": "-h --help --version --print-completion",
     "romfs-manifest show": f"--var --library {COMMON}",
     "romfs-manifest lock": f"--upgrade --form --index --cache {COMMON}",

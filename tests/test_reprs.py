@@ -7,6 +7,9 @@ import pytest
 
 import hatch_romfs
 import romfs_manifest
+from hatch_romfs.board.filesystem.owned import NO_LIST
+from hatch_romfs.board.filesystem.plan import FilesystemPlan
+from hatch_romfs.board.filesystem.plan import Step as FileStep
 from hatch_romfs.board.plan import Geometry, Plan, Step
 from hatch_romfs.board.probe import Board, Partition
 from hatch_romfs.errors import Problem
@@ -29,6 +32,7 @@ def objects(tmp_path_factory):
     able = dict.fromkeys(("sha256", "crc32", "deflate", "base64", "fromhex", "stream"), True)
     board = Board("A board", "1.29.0", "rp2", 2822, 1, partitions=(partition,) * 16, **able)
     plan = Plan((Step("write", 0, 4096),) * 1000, 3)
+    files_plan = FilesystemPlan((FileStep("write", "a.py", 4, DATA),) * 1000, NO_LIST, 3, TEXTS)
     entry = romfs_manifest.Entry("a.py", Path("/src/a.py"), "mpy", None, Path("/src/manifest.py"), 1, None)
     locked = romfs_manifest.LockedFile("a.py", "https://micropython.org/pi/v2/file/01/0123", "0" * 64, 4)
     package = romfs_manifest.LockedPackage("a", "1.0", (), (locked,) * 1000)
@@ -38,6 +42,8 @@ def objects(tmp_path_factory):
         hatch_romfs.BuildError("text"),
         hatch_romfs.BundleResult(Path("/app.uf2"), "uf2", "rp2040", 512, "0" * 64, {0: 0x10100000}),
         hatch_romfs.CArray(),
+        hatch_romfs.FilesystemListing(board, "/", 1 << 20, 4096, dict.fromkeys(TEXTS, 4)),
+        hatch_romfs.FilesystemResult(board, "/", files_plan, 3, 4096, 1, 1, warnings=TEXTS),
         hatch_romfs.FlashResult(board, partition, plan, 4096, 1, 1, 0, mounted=True),
         hatch_romfs.ImageError("text", offset=1),
         hatch_romfs.LinkError("text"),
@@ -59,6 +65,7 @@ def objects(tmp_path_factory):
     ]
     file = image.file("1.bin")
     reached = [board, partition, plan, Problem("key", "text"), image.root, file, image.open("1.bin", "rb")]
+    reached.append(files_plan)
     reached += [image_content(file), MemoryContent(DATA), DiskContent("/a", 1, 1, (1, 1))]
     reached += [Directory({"a": File(MemoryContent(DATA), "/src/a")}), Symlink("target", "/a"), Special("fifo", "/a")]
     reached.append(NestedImage(Directory(), None, "/a"))

@@ -53,29 +53,30 @@ def install(repl: RawRepl, board: Board, *names: str) -> None:
     """Send parts of the agent; sending them twice does no harm, so a damaged line gets a second try."""
     parts = [agent_code(name) for name in names]
     if board.free >= ROOMY:
-        repl.run_again(_shorten("\n".join(statement for part in parts for statement in part), board))
+        repl.run_again(shorten("\n".join(statement for part in parts for statement in part), board))
         return
     for part in parts:
         for code in part if board.free < LITTLE else ("\n".join(part),):
             repl.run_again(code)
 
 
-def _shorten(code: str, board: Board) -> str:
+def shorten(code: str, board: Board) -> str:
     """Return code that does the same and is shorter on the line, where the board can inflate it."""
     if not (board.deflate and board.base64):
         return code
     data = code.encode()
     packer = zlib.compressobj(9, zlib.DEFLATED, max(9, (len(data) - 1).bit_length()))
     packed = packer.compress(data) + packer.flush()  # with a check sum: code that was damaged on the line raises
-    return (
+    loader = (
         "import io,deflate,binascii\n"
         f"exec(deflate.DeflateIO(io.BytesIO(binascii.a2b_base64({base64.b64encode(packed)!r})),deflate.ZLIB).read())"
     )
+    return min(code, loader, key=len)
 
 
 def attach(repl: RawRepl, board: Board, partition: Partition) -> None:
     """Send the part of the agent that reads, and choose the partition; raises LinkError where that failed."""
-    install(repl, board, "agent")
+    install(repl, board, "agent_hash", "agent")
     ranged = partition.access == "ranged" and partition.geometry.erasing == "blocks"
     number, block, how = partition.number, partition.geometry.block, algorithm(board)
     answer = repl.run_again(f"attach({number},{block},{how!r},{ranged})")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 from hatch_romfs.board.agent import ANSWER, LITTLE, install, longest_answer
@@ -14,6 +15,8 @@ from hatch_romfs.board.repl import RaisedError
 from hatch_romfs.errors import LinkError, LostLinkError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from hatch_romfs.board.probe import Board
     from hatch_romfs.board.repl import RawRepl
 
@@ -44,15 +47,34 @@ MOST_LOST: Final = 30
 """Lost frames after which a line counts as unfit for frames."""
 
 
-def open_channel(repl: RawRepl, board: Board, *, copies: bool = False) -> Channel:
-    """Send the parts of the agent that write and, if needed, copy, and open the best channel that the board has."""
+def open_channel(repl: RawRepl, board: Board, *writing: str) -> Channel:
+    """Send the parts of the agent that write, and open the best channel that the board has.
+
+    ``writing`` are the parts whose functions the calls reach.
+    """
     has_frames = board.stream and board.free >= LITTLE
-    parts = {"agent_write": True, "agent_copy": copies, "agent_frames": has_frames}
-    install(repl, board, *(name for name, needed in parts.items() if needed))
+    install(repl, board, *writing, "agent_inflate", *(["agent_frames"] if has_frames else []))
     channel = Channel(repl, board)
     if has_frames:
         channel.start_frames()
     return channel
+
+
+@contextmanager
+def channel_on(repl: RawRepl, board: Board, *writing: str) -> Iterator[Channel]:
+    """Open a channel for the time of a ``with`` block; the raw REPL has its prompt again afterwards."""
+    channel = open_channel(repl, board, *writing)
+    try:
+        yield channel
+    except LinkError:
+        raise
+    except BaseException:
+        # The board waits for a frame, also after a Ctrl-C here.
+        with suppress(LinkError):
+            repl.enter()
+        raise
+    else:
+        channel.close()
 
 
 def _frame_size(board: Board) -> int:
@@ -89,12 +111,13 @@ class Channel:
         """Erase ``size`` bytes at ``at``."""
         self._call(Frame(b"E", at, size), f"print(erase({at},{size}))", min(LONGEST_ERASE, size / SLOWEST_ERASE))
 
-    def write(self, at: int, data: bytes, *, check: bool = True) -> None:
+    def write(self, at: int, data: bytes, *, check: bool = True, seconds: float = 0.0) -> None:
         """Write ``data``; with ``check``, have the board compare what its flash holds then.
 
+        ``seconds`` is the time that the slowest board needs for it in addition to that for programming flash.
         Raises DiffersError where it holds something else, LostFrameError where nobody knows.
         """
-        self._write(b"W" if check else b"P", at, len(data), data)
+        self._write(b"W" if check else b"P", at, len(data), data, seconds)
 
     def assemble(self, at: int, size: int, recipe: bytes) -> None:
         """Have the board put together ``size`` bytes from old content, write them, and compare; see ``write``."""
@@ -127,11 +150,11 @@ class Channel:
         except (_DamagedError, LinkError):
             self._repl.enter()
 
-    def _write(self, kind: bytes, at: int, size: int, data: bytes) -> None:
+    def _write(self, kind: bytes, at: int, size: int, data: bytes, seconds: float = 0.0) -> None:
         packed, wbits = deflate(data) if self._board.deflate else (data, 0)
         if len(packed) >= len(data):
             packed, wbits = data, 0
-        seconds = size / SLOWEST_PROGRAM
+        seconds += size / SLOWEST_PROGRAM
         if self._frames:
             self._send(Frame(kind, at, size, packed, wbits), seconds)
         else:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from hatch_romfs.compile.header import HEADER_SIZE, flag_names, read_header
 from hatch_romfs.errors import BoardError, SettingsError
+from hatch_romfs.settings.ports import ROMFS_SETTINGS, WITHOUT_ROMFS, port_of_platform
 from hatch_romfs.settings.values import FLAGS_ARCH
 from hatch_romfs.tree import files
 
@@ -24,12 +25,12 @@ def choose_partition(board: Board, number: int) -> Partition:
     if board.partitions is None:
         raise BoardError(
             f"the firmware of {board.machine} (MicroPython {board.version}) has no ROMFS",
-            hint="ROMFS needs MicroPython 1.25 or newer, built with it; install firmware that has it.",
+            hint=_romfs_hint(board, "ROMFS needs MicroPython 1.25 or newer, built with it"),
         )
     if not board.partitions:
         raise BoardError(
             f"{board.machine} has ROMFS, but no partition for it",
-            hint="A partition is reserved when the firmware is built; for rp2 and esp32 a build must set its size.",
+            hint=_romfs_hint(board, "A partition is reserved when the firmware is built"),
         )
     if not 0 <= number < len(board.partitions):
         last = len(board.partitions) - 1
@@ -44,7 +45,14 @@ def choose_partition(board: Board, number: int) -> Partition:
     return partition
 
 
-def list_differences(board: Board, facts: BoardFacts) -> list[str]:
+def _romfs_hint(board: Board, reason: str) -> list[str]:
+    """Return what to do about firmware without a ROMFS partition."""
+    port = port_of_platform(board.platform)
+    advice = "install firmware that has one" if port is None else f"for {port}, {ROMFS_SETTINGS[port]}"
+    return [f"{reason}: {advice}.", f"{WITHOUT_ROMFS}."]
+
+
+def list_differences(board: Board, facts: BoardFacts, *, with_partitions: bool = True) -> list[str]:
     """Return how a board differs from what is known about boards of a name; its firmware may come from elsewhere.
 
     A board does not report that name, but its description contains the name of its chip.
@@ -55,6 +63,8 @@ def list_differences(board: Board, facts: BoardFacts) -> list[str]:
         differences.append(f"it reports {board.machine!r}, which does not contain {facts.mcu}")
     if facts.arch and board.arch and not _runs(facts.arch, board.arch):
         differences.append(f"it runs {board.arch} code, not {facts.arch}")
+    if not with_partitions:
+        return differences
     if len(found) != len(facts.partitions):
         differences.append(f"it has {len(found)} partitions, not {len(facts.partitions)}")
     for partition, size in zip(found, facts.sizes, strict=False):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from hatch_romfs.board import checks
 from hatch_romfs.board.agent import attach, fetch, partition_hash, scan
 from hatch_romfs.board.autostart import read_main
-from hatch_romfs.board.channel import open_channel
+from hatch_romfs.board.channel import channel_on
 from hatch_romfs.board.delta import is_possible, make_copying_plan, memory_for
 from hatch_romfs.board.flashed import find_old_image, remember
 from hatch_romfs.board.hashes import HASHES, algorithm, fast_algorithm
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from hatch_romfs.board.blocks import State
-    from hatch_romfs.board.channel import Channel
     from hatch_romfs.board.link import Trace
     from hatch_romfs.board.plan import Geometry, Plan
     from hatch_romfs.board.probe import Board, Partition
@@ -201,7 +200,8 @@ def _write(  # noqa: PLR0913 - what flash was asked for
             remember(bytes(image))
             return plan, None
         plan = _full_plan(image, target.geometry)
-    with _channel(found, copies=bool(plan.copies)) as channel:
+    parts = ("agent_write", "agent_copy") if plan.copies else ("agent_write",)
+    with channel_on(found.repl, found.board, *parts) as channel:
         writer = Writer(channel, image, target.geometry, hash_of, on_event, target.head)
         with _reporting_state(writer, target.number):
             writer.carry_out(plan, partial(_full_plan, image))
@@ -268,22 +268,6 @@ def _complete(found: Session, partition: int) -> None:
             f" {answer if number is None else describe(number)}",
             hint="Run the same command again.",
         )
-
-
-@contextmanager
-def _channel(found: Session, *, copies: bool = False) -> Iterator[Channel]:
-    channel = open_channel(found.repl, found.board, copies=copies)
-    try:
-        yield channel
-    except LinkError:
-        raise
-    except BaseException:
-        # The board waits for a frame, also after a Ctrl-C here.
-        with suppress(LinkError):
-            found.repl.enter()
-        raise
-    else:
-        channel.close()
 
 
 def _reset(found: Session, image: memoryview, on_event: Report) -> bool:
@@ -393,7 +377,7 @@ def erase(
         checks.check_writable(found.board, target)
         found.quiesce()
         attach(found.repl, found.board, target)
-        with _channel(found) as channel:
+        with channel_on(found.repl, found.board, "agent_write") as channel:
             hash_of = HASHES[algorithm(found.board)]
             writer = Writer(channel, memoryview(b""), target.geometry, hash_of, on_event, target.head)
             with _reporting_state(writer, target.number):

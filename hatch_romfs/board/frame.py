@@ -6,6 +6,13 @@ import zlib
 from dataclasses import dataclass
 
 
+def check_sum(data: bytes, total: int = 0) -> int:
+    """Return the check sum that the board's code computes too; ``total`` is that of what comes before."""
+    for byte in data:
+        total = (total * 31 + byte) & 0xFFFFFF
+    return total
+
+
 def deflate(data: bytes) -> tuple[bytes, int]:
     """Return raw deflated data, and the logarithm of the window that it needs."""
     wbits = max(9, min(15, (len(data) - 1).bit_length()))
@@ -40,7 +47,4 @@ class Frame:
             self.wbits,
             crc,
         )
-        total = 0
-        for byte in head:
-            total = (total * 31 + byte) & 0xFFFFFF
-        return head + b"%06x" % total
+        return head + b"%06x" % check_sum(head)

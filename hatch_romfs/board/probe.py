@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal
 
+from hatch_romfs.board.frame import check_sum
 from hatch_romfs.board.mperrno import EINVAL
 from hatch_romfs.board.plan import Erasing, Geometry, Reprogramming
 from hatch_romfs.errors import LinkError
@@ -180,7 +181,7 @@ def probe(repl: RawRepl) -> Board:
     """Ask the board; raises LinkError where the answer is not a description of a board."""
     for _ in range(TRIES):
         lines = [line.rstrip("\r") for line in repl.run_again(CODE, most=ANSWER).split("\n")[:-1]]
-        if lines and lines[-1] == f"sum {_sum(lines[:-1])}":
+        if lines and lines[-1] == f"sum {check_sum(''.join(lines[:-1]).encode())}":
             break
     else:
         raise _not_understood(repl, "its check sum is wrong", lines)
@@ -196,15 +197,6 @@ def _not_understood(repl: RawRepl, reason: str, lines: list[str]) -> LinkError:
         f" {' '.join(lines)[:200]!r}",
         hint="Is it a MicroPython board? Run the same command again.",
     )
-
-
-def _sum(lines: list[str]) -> int:
-    """Return the check sum of lines, as the board computes it."""
-    total = 0
-    for line in lines:
-        for byte in line.encode():
-            total = (total * 31 + byte) & 0xFFFFFF
-    return total
 
 
 @dataclass(slots=True)

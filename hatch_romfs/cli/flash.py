@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 PORT_VARIABLE = "ROMFS_PORT"
 """The environment variable that names the port where ``--port`` does not."""
+NO_IMAGE_HINT = "IMAGE comes before --to-filesystem, whose FOLDER is on the board: romfs-flash IMAGE --to-filesystem"
 
 
 def main() -> None:
@@ -51,7 +53,7 @@ def command(arguments: Sequence[str]) -> None:
             if asked
             else "name an IMAGE to write, or one of --installed, --query, --verify, --read, --erase, --list-ports,"
             " --serve, --monitor",
-            hint="'romfs-flash --help' shows how it is used.",
+            hint=NO_IMAGE_HINT if options.to_filesystem else "'romfs-flash --help' shows how it is used.",
         )
     check_together(options, asked[0])
     doing = {
@@ -65,6 +67,8 @@ def command(arguments: Sequence[str]) -> None:
     }
     if options.watch:
         watch(options)
+    elif options.to_filesystem is not None:
+        filesystem(options, actions[0] if actions else "write")
     else:
         (doing[actions[0]] if actions else flash)(options)
 
@@ -132,7 +136,7 @@ def flash(options: argparse.Namespace) -> None:
             on_board=image.check_board,
             on_event=on_event,
             on_replace=on_replace,
-            on_flashed=lambda found, done: _after(options, found, done),
+            on_flashed=lambda found, done: _after(options, found, _summary(done), is_restarted=bool(done.mounted)),
             trace=_trace(options),
             name=str(source),
         )
@@ -140,12 +144,28 @@ def flash(options: argparse.Namespace) -> None:
         _show_result(options, done, image.warnings, removed)
 
 
-def _after(options: argparse.Namespace, found: Session, done: FlashResult) -> None:
-    """Do what is to be done on a board that was just flashed."""
+def filesystem(options: argparse.Namespace, action: str) -> None:
+    """Write, compare, remove, or list the files of a filesystem."""
+    from hatch_romfs.cli import filesystem as files
+
+    port, trace = _port(options), _trace(options)
+    match action:
+        case "write":
+            files.write(options, port, trace, partial(_after, options, is_restarted=False))
+        case "verify":
+            files.verify(options, port, trace)
+        case "erase":
+            files.erase(options, port, trace)
+        case _:
+            files.query(options, port, trace)
+
+
+def _after(options: argparse.Namespace, found: Session, summary: str, *, is_restarted: bool) -> None:
+    """Do what is to be done on a board that was just written to."""
     if options.autostart:
         from hatch_romfs.board.autostart import write_main
 
-        if not done.mounted:  # the last reset was one that changed the working folder
+        if not is_restarted:  # the last reset was one that changed the working folder
             found.restart()
         changed = write_main(found.repl, options.autostart)
         if not options.json:
@@ -153,7 +173,7 @@ def _after(options: argparse.Namespace, found: Session, done: FlashResult) -> No
     if options.run:
         from hatch_romfs.cli.monitor import run as run_on_board
 
-        tell(_summary(done))
+        tell(summary)
         run_on_board(found, options.run)
 
 

@@ -39,17 +39,31 @@ def check_together(options: argparse.Namespace, asked: str) -> None:
         "no_boot": ("source", "installed", "erase"),
         "image": ("source", "installed", "verify"),
         "folder": ("source", "verify"),
+        "to_filesystem": ("source", "installed", "query", "verify", "erase"),
     }
     for name, actions in meant.items():
-        if getattr(options, name) and asked not in actions:
+        given = getattr(options, name) is not None if name == "to_filesystem" else getattr(options, name)
+        if given and asked not in actions:
             alone = " and ".join(f"--{action}" for action in actions if action not in ("source", "installed"))
             raise SettingsError(f"--{name.replace('_', '-')} is for {alone or 'writing an image'}")
     _check_output(options)
+    _check_filesystem(options)
     source = options.source or options.verify
     if options.image and source and source.is_file():
         raise SettingsError(f"--image names one of a project's images, and {source} is an image already")
     if options.folder and not source.is_dir():
         raise SettingsError(f"--folder: {source} is not a folder")
+
+
+def _check_filesystem(options: argparse.Namespace) -> None:
+    """Refuse what has no effect with the files of a filesystem."""
+    if options.to_filesystem is None:
+        return
+    if options.autostart == "main":
+        raise SettingsError("--autostart main: main.py would import itself", hint="Rename the module of the project.")
+    for name, given in {"partition": options.partition is not None, "files": options.files}.items():
+        if given:
+            raise SettingsError(f"--{name} cannot be used with --to-filesystem")
 
 
 def _check_output(options: argparse.Namespace) -> None:
@@ -89,6 +103,14 @@ def parser() -> Parser:
         default=0.0,
         metavar="SECONDS",
         help=f"wait for a board that is not plugged in yet; without a number, {WAIT} seconds",
+    )
+    add(
+        "--to-filesystem",
+        nargs="?",
+        const="",
+        metavar="FOLDER",
+        help="write the files of the image to the board's writable filesystem instead, for a board without ROMFS;"
+        " FOLDER is on the board, by default the root",
     )
     add("--partition", type=int, metavar="N", help="the partition; by default the project's, or 0")
     what = top.add_mutually_exclusive_group()

@@ -10,7 +10,7 @@ from hatch_romfs.errors import ImageError, SettingsError
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from hatch_romfs.board.probe import Board
@@ -22,17 +22,29 @@ if TYPE_CHECKING:
 
 
 class Source(NamedTuple):
-    """An image file, the board that its project is for, the partition to use, and the warnings so far."""
+    """An image file, the board that its project is for, the partition to use, and the warnings so far.
+
+    ``has_partition`` says whether the image goes into a partition, and not into a filesystem.
+    """
 
     path: Path
     board: str | None
     partition: int
     warnings: list[str]
+    has_partition: bool = True
 
     def warn(self, text: str) -> None:
         """Print a warning on standard error, and keep it for the JSON document."""
         self.warnings.append(text)
         warn(text)
+
+    def relevant(self, warnings: Iterable[str]) -> list[str]:
+        """Return those warnings of a build that matter where the image goes."""
+        if self.has_partition:
+            return list(warnings)
+        from hatch_romfs.collect.sources import NOT_STARTED
+
+        return [warning for warning in warnings if not warning.endswith(NOT_STARTED)]
 
     def check_board(self, board: Board) -> None:
         """Warn if the connected board does not look like the board of the project."""
@@ -46,21 +58,22 @@ class Source(NamedTuple):
         from hatch_romfs.board.checks import list_differences
         from hatch_romfs.settings.boards import boards
 
-        differences = list_differences(board, boards()[self.board])
+        differences = list_differences(board, boards()[self.board], with_partitions=self.has_partition)
         return f"the connected board may not be an {self.board}: {'; '.join(differences)}" if differences else None
 
 
 @contextmanager
 def open_source(options: argparse.Namespace, source: Path) -> Iterator[Source]:
     """Open what is to be written; the image of a project or folder is built into a temporary file."""
+    has_partition = options.to_filesystem is None
     if not source.is_dir():
-        yield Source(source, None, options.partition or 0, [])
+        yield Source(source, None, options.partition or 0, [], has_partition)
         return
     check_folder(source, plain=options.folder)
     with build_temporarily(source, options.image, progress=not options.json) as built:
         partition = built.partition if options.partition is None else options.partition
-        image = Source(built.path, built.board, partition, [])
-        for warning in built.warnings:
+        image = Source(built.path, built.board, partition, [], has_partition)
+        for warning in image.relevant(built.warnings):
             image.warn(warning)
         yield image
 

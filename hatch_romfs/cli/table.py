@@ -1,4 +1,4 @@
-"""An image on a terminal: its names as a tree, with size, offset, and alignment in columns beside it."""
+"""A tree on a terminal: its names, with columns such as size, offset, and alignment beside them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hatch_romfs.errors import one_line
 from hatch_romfs.tree import Directory, File
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from hatch_romfs.tree import Node
 
@@ -22,9 +22,24 @@ _SHORTEST = 12
 
 
 def print_table(root: Directory, title: str, base: int | None) -> None:
-    """Print the tree of an image. Numbers are always whole; names that are too long for the terminal end in "…"."""
-    rows = [("", ("size", "offset" if base is None else "address", "alignment"), None), *_rows(root, "", base)]
-    widths = [max(len(numbers[column]) for _, numbers, _ in rows) for column in range(3)]
+    """Print the tree of an image, whose bytes are at the address ``base`` if that is known."""
+
+    def numbers(file: File) -> tuple[str, ...]:
+        at, alignment = place(file, base)
+        return f"{file.size:,}", f"{at:#x}", f"{alignment}"
+
+    print_tree(root, title, ("size", "offset" if base is None else "address", "alignment"), numbers)
+
+
+def print_tree(
+    root: Directory, title: str, headings: tuple[str, ...], numbers_of: Callable[[File], tuple[str, ...]]
+) -> None:
+    """Print a tree with columns beside it.
+
+    Numbers are always whole; names that are too long for the terminal end in "…".
+    """
+    rows = [("", headings, None), *_rows(root, "", tuple("" for _ in headings), numbers_of)]
+    widths = [max(len(numbers[column]) for _, numbers, _ in rows) for column in range(len(headings))]
     console = Console(soft_wrap=True)
     longest = max(cell_len(name) for name, _, _ in rows)
     room = min(longest, max(console.width - sum(widths) - 2 * len(widths), _SHORTEST))
@@ -39,15 +54,12 @@ def print_table(root: Directory, title: str, base: int | None) -> None:
 
 
 def _rows(
-    directory: Directory, guide: str, base: int | None
-) -> Iterator[tuple[str, tuple[str, str, str], Node | None]]:
+    directory: Directory, guide: str, empty: tuple[str, ...], numbers_of: Callable[[File], tuple[str, ...]]
+) -> Iterator[tuple[str, tuple[str, ...], Node | None]]:
     nodes = directory.sorted()
     for number, (name, node) in enumerate(nodes, 1):
         is_last = number == len(nodes)
-        numbers = ("", "", "")
-        if isinstance(node, File):
-            at, alignment = place(node, base)
-            numbers = (f"{node.size:,}", f"{at:#x}", f"{alignment}")
+        numbers = numbers_of(node) if isinstance(node, File) else empty
         yield f"{guide}{'└── ' if is_last else '├── '}{one_line(f'{name}{suffix(node)}')}", numbers, node
         if isinstance(node, Directory):
-            yield from _rows(node, f"{guide}{'    ' if is_last else '│   '}", base)
+            yield from _rows(node, f"{guide}{'    ' if is_last else '│   '}", empty, numbers_of)

@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import gc
 import math
-import signal
 import time
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from hatch_romfs.board.autostart import write_main
-from hatch_romfs.board.flash import FlashResult, flash_on
+from hatch_romfs.board.filesystem.deploy import write_filesystem_on
+from hatch_romfs.board.flash import flash_on
 from hatch_romfs.board.repl import ANSWER_TIMEOUT, REOPEN_TIMEOUT
 from hatch_romfs.board.session import POLL, connection, session_on
 from hatch_romfs.builder.api import build
 from hatch_romfs.cli.changes import Changes, watched_folders
+from hatch_romfs.cli.interrupts import DeferredInterrupts
 from hatch_romfs.cli.keys import LEAVE, keyboard
 from hatch_romfs.cli.replacing import describe
 from hatch_romfs.cli.screen import Screen
@@ -34,12 +35,12 @@ if TYPE_CHECKING:
     import argparse
     from pathlib import Path
 
-    from typing_extensions import Self
-
     from hatch_romfs.board.link import Link, Trace
     from hatch_romfs.board.replacing import Replacement
-    from hatch_romfs.board.session import PortOptions
+    from hatch_romfs.board.session import PortOptions, Session
     from hatch_romfs.cli.keys import Keys
+    from hatch_romfs.events import Report
+    from hatch_romfs.formats.image import Image
 
 RESET_LOSS: Final = 5.0
 """Seconds after a reset in which a port that disappears does so because of it."""
@@ -96,6 +97,7 @@ class _Loop:
         self.options, self.port, self.trace = options, port, trace
         self.screen, self.keys, self.stack = screen, keys, stack
         self.folder = folder
+        self.to_filesystem = options.to_filesystem is not None
         self.image: _Image | None = None
         self.done = ""
         self.is_ours = False
@@ -129,7 +131,7 @@ class _Loop:
                 built = build(
                     source,
                     out,
-                    overrides=_overrides(source),
+                    overrides={} if self.to_filesystem else _overrides(source),
                     image=self.options.image or "",
                     on_progress=on_progress,
                 )
@@ -148,7 +150,9 @@ class _Loop:
         kept = out.replace(self.folder / "good.romfs")
         partition = built.partition if self.options.partition is None else self.options.partition
         summary = f"built {count(built.files, 'file')}, {built.size:,} bytes, {seconds:.2f} s"
-        self.image = _Image(Source(kept, built.board, partition, list(built.warnings)), built.sha256, summary)
+        written = Source(kept, built.board, partition, [], not self.to_filesystem)
+        written.warnings.extend(written.relevant(built.warnings))
+        self.image = _Image(written, built.sha256, summary)
         self.is_announced = self.link is None or self.is_lost
         if self.is_announced:
             self.screen.say(summary)
@@ -189,25 +193,25 @@ class _Loop:
         self.reset_at = -math.inf  # a loss from here to the next reset is not because of one
         self.done = image.sha256  # also where this fails: the next save, or the board's return, is the next attempt
         self.screen.end()
-        result, interrupts = None, _DeferredInterrupts()
+        written, interrupts = "", DeferredInterrupts()
         try:
             with interrupts:
-                result = self.write_image(link, image)
+                written = self.write_image(link, image)
                 self.reset_at = time.monotonic()
-                self.show_round(image, result, link.sent - before, self.reset_at - started)
+                self.show_round(image, written, link.sent - before, self.reset_at - started)
                 link.read_until(b"soft reboot\r\n", ANSWER_TIMEOUT)
         except LostLinkError:
             self.lose()
         except RomfsError as error:
             self.reset_at = time.monotonic()
-            if result is None:  # else the board did not say that it resets, which is no failure
+            if not written:  # else the board did not say that it resets, which is no failure
                 self.screen.fail(error)
         if interrupts.interrupted:
             raise KeyboardInterrupt
         self.read_keys()  # what was typed meanwhile was not meant for what runs now
 
-    def write_image(self, link: Link, image: _Image) -> FlashResult:
-        """Write what differs, and main.py if it is asked for."""
+    def write_image(self, link: Link, image: _Image) -> str:
+        """Write what differs, and main.py if it is asked for; return what was written, in words."""
         options = self.options
         with (
             open_image(image.source.path) as opened,
@@ -216,21 +220,40 @@ class _Loop:
         ):
             if difference := image.source.compare(found.board):
                 image.source.warnings.append(difference)
-            result = flash_on(
-                found,
-                opened,
-                partition=image.source.partition,
-                force=options.force,
-                full=options.full,
-                on_event=on_event,
-                on_replace=None if self.is_ours else self.check_replacement,
-            )
-            self.is_ours = True
+            write = self.write_files if self.to_filesystem else self.write_blocks
+            written, is_restarted = write(found, opened, image.source, on_event)
             if options.autostart:
-                if not result.mounted:
+                if not is_restarted:
                     found.restart()
                 write_main(found.repl, options.autostart)
-            return result
+            return written
+
+    def write_blocks(self, found: Session, opened: Image, source: Source, on_event: Report) -> tuple[str, bool]:
+        """Write to the partition; return what was written, and whether the board was restarted afterwards."""
+        options = self.options
+        result = flash_on(
+            found,
+            opened,
+            partition=source.partition,
+            force=options.force,
+            full=options.full,
+            on_event=on_event,
+            on_replace=None if self.is_ours else self.check_replacement,
+        )
+        self.is_ours = True
+        blocks = -(-result.size // result.partition.geometry.block)
+        written = blocks - result.plan.kept if result.plan.writes else 0
+        return f"wrote {written:,} of {count(blocks, 'block')}", bool(result.mounted)
+
+    def write_files(self, found: Session, opened: Image, source: Source, on_event: Report) -> tuple[str, bool]:
+        """Write to the filesystem; return the same as ``write_blocks``."""
+        options = self.options
+        result = write_filesystem_on(
+            found, opened, folder=options.to_filesystem, force=options.force, full=options.full, on_event=on_event
+        )
+        source.warnings.extend(result.warnings)
+        removed = f", removed {len(result.plan.removed):,}" if result.plan.removed else ""
+        return f"wrote {len(result.plan.written):,} of {count(result.files, 'file')}{removed}", False
 
     def check_replacement(self, found: Replacement) -> None:
         """Before the first write, refuse to replace another image on a terminal; elsewhere say what is lost."""
@@ -240,14 +263,12 @@ class _Loop:
         for line in lines:
             self.screen.say(line)
 
-    def show_round(self, image: _Image, result: FlashResult, sent: int, seconds: float) -> None:
+    def show_round(self, image: _Image, written: str, sent: int, seconds: float) -> None:
         """Begin a screen with what was built and written."""
-        blocks = -(-result.size // result.partition.geometry.block)
-        written = blocks - result.plan.kept if result.plan.writes else 0
         self.screen.clear()
         if self.screen.is_terminal or not self.is_announced:
             self.screen.say(image.summary)
-        self.screen.say(f"wrote {written:,} of {count(blocks, 'block')}, {sent:,} bytes sent, {seconds:.2f} s")
+        self.screen.say(f"{written}, {sent:,} bytes sent, {seconds:.2f} s")
         for warning in dict.fromkeys(image.source.warnings):
             self.screen.say(f"warning: {warning}")
         self.said = ""
@@ -293,23 +314,3 @@ def _overrides(source: Path) -> dict[str, Any]:
     if any(isinstance(one, dict) and "layout" in one for one in tables):
         return {}
     return {"layout": "stable"}
-
-
-class _DeferredInterrupts:
-    """Lets a Ctrl-C wait for the end of a ``with`` block, so that a write is completed; a second one does not wait."""
-
-    def __init__(self) -> None:
-        self.interrupted = False
-        self._before: Any = None
-
-    def __enter__(self) -> Self:
-        self._before = signal.signal(signal.SIGINT, self._note)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        signal.signal(signal.SIGINT, self._before)
-
-    def _note(self, _number: int, _frame: object) -> None:
-        if self.interrupted:
-            raise KeyboardInterrupt
-        self.interrupted = True

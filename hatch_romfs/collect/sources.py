@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from hatch_romfs.tree import Layer
 
 _EMPTY = "the image is empty: no file in the sources was included"
+NOT_STARTED = "at the root of an image does not run at boot: boards look for it in their writable filesystem"
+"""The end of a warning about files that MicroPython would start in a filesystem."""
 
 
 class CollectResult(NamedTuple):
@@ -217,9 +219,7 @@ def _warnings(tree: Directory) -> Iterator[str]:
     for name in ("boot.py", "main.py", "boot.mpy", "main.mpy"):
         file = tree.entries.get(name)
         if isinstance(file, File) and file.layer != "base":
-            yield (
-                f"{name} at the root of an image does not run at boot: boards look for it in their writable filesystem"
-            )
+            yield f"{name} {NOT_STARTED}"
     for path, node in [("", tree), *walk(tree)]:
         if isinstance(node, Directory):
             yield from _case_warnings(path, node)

@@ -6,6 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
+from hatch_romfs.settings.ports import ROMFS_SETTINGS, WITHOUT_ROMFS, port_of_board
 from hatch_romfs.settings.values import parse_size
 from romfs_manifest.shared.toml import loads
 
@@ -54,6 +55,9 @@ def name_problem(name: str) -> str | None:
     advice = "'romfs-image settings board' lists them"
     if similar:
         advice = f"did you mean {' or '.join(map(repr, similar))}?"
+    port = port_of_board(name)
+    if port is not None:
+        advice += f"; firmware for {port} usually has no ROMFS: {ROMFS_SETTINGS[port]}; {WITHOUT_ROMFS}"
     return f"must be a board that is known to have a ROMFS partition, not {name!r:.60}; {advice}"
 
 

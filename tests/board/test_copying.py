@@ -238,7 +238,7 @@ def test_a_board_writes_nothing_that_is_not_what_it_should_be(tmp_path):
     with SimulatedBoard(options("rp2", put(tmp_path / "rom.bin", OLD.ljust(SIZE, b"\xff")))) as board:
         with session(PortOptions(board.port)) as found:
             attach(found.repl, found.board, found.board.partitions[0])
-            channel = open_channel(found.repl, found.board, copies=True)
+            channel = open_channel(found.repl, found.board, "agent_write", "agent_copy")
             right = recipe([Copy(32_768, 4096, 512)], 32_768, OLD[4096:4608])
             wrong = recipe([Copy(32_768, 4097, 512)], 32_768, OLD[4096:4608])
             for bad in (wrong.data, wrong.data[:4]):

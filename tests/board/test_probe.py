@@ -10,9 +10,10 @@ from hatch_romfs import BoardError, LinkError, flash
 from hatch_romfs.board import link as link_module
 from hatch_romfs.board.channel import Channel, _frame_size
 from hatch_romfs.board.flash import erase, query, read, verify
+from hatch_romfs.board.frame import check_sum
 from hatch_romfs.board.hashes import algorithm
 from hatch_romfs.board.plan import Geometry
-from hatch_romfs.board.probe import ANSWER, CODE, PARTITIONS, Board, _sum, probe
+from hatch_romfs.board.probe import ANSWER, CODE, PARTITIONS, Board, probe
 from hatch_romfs.board.repl import RawRepl
 from hatch_romfs.board.session import PortOptions, session
 from hatch_romfs.board.writer import Writer
@@ -236,7 +237,8 @@ def asked(answer: str) -> Board | None:
     """Return what an answer, signed again, makes of a board, usable by all that looks at one; None for a failure."""
     lines = [line for line in answer.split("\n") if line and not line.startswith("sum ")]
     try:
-        board = probe(Repl("\n".join([*lines, f"sum {_sum(lines)}", ""])))
+        total = check_sum("".join(lines).encode())
+        board = probe(Repl("\n".join([*lines, f"sum {total}", ""])))
     except LinkError as error:
         if len(error.message) > 1500:
             raise AssertionError("the whole answer is in a message") from error

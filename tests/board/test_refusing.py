@@ -99,11 +99,15 @@ def test_what_is_no_sound_image_never_meets_a_board(what, tmp_path, romfs_flash)
 REFUSED = {
     "no-romfs": (
         "the firmware of Simulated board with no-romfs (MicroPython 1.29.0) has no ROMFS\n"
-        "ROMFS needs MicroPython 1.25 or newer, built with it; install firmware that has it."
+        "ROMFS needs MicroPython 1.25 or newer, built with it: for rp2, build it with"
+        " -DMICROPY_HW_ROMFS_BYTES=524288, or another multiple of 4096.\n"
+        "romfs-flash PROJECT --to-filesystem needs no ROMFS."
     ),
     "none": (
         "Simulated board with none has ROMFS, but no partition for it\n"
-        "A partition is reserved when the firmware is built; for rp2 and esp32 a build must set its size."
+        "A partition is reserved when the firmware is built: for rp2, build it with"
+        " -DMICROPY_HW_ROMFS_BYTES=524288, or another multiple of 4096.\n"
+        "romfs-flash PROJECT --to-filesystem needs no ROMFS."
     ),
     "qemu": (
         "partition 0 of Simulated board with qemu is read-only\n"

@@ -226,7 +226,7 @@ class TestAccess:
     def test_it_says_what_it_is(self):
         with running("?port=esp32&machine=Some board") as (_, host):
             assert host.eval("__import__('sys').implementation._machine") == "Some board"
-            assert host.eval("__import__('sys').path") == ["", ".frozen"]
+            assert host.eval("__import__('sys').path") == ["", ".frozen", "/lib"]
             assert host.eval("__import__('os').listdir('/')") == []
             assert host.eval("__import__('sys').platform") == "esp32"
             assert host.eval("'VfsRom' in dir(__import__('vfs'))")

@@ -130,7 +130,7 @@ print(sys.stdin.buffer.read(256) == bytes(range(256)))
             mpremote(board, "romfs", "deploy", str(image))
         for _ in range(2):
             with SimulatedBoard(options) as board, host_of(board) as host:
-                assert host.eval("__import__('sys').path") == ["", ".frozen", "/rom", "/rom/lib"]
+                assert host.eval("__import__('sys').path") == ["", ".frozen", "/lib", "/rom", "/rom/lib"]
                 assert host.eval("__import__('hello').hi()") == "hello from /rom/hello.mpy"
                 board.reset()
         assert sorted(path.name for path in tmp_path.iterdir()) == ["rom.bin"]

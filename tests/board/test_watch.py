@@ -280,6 +280,23 @@ def test_in_a_pipe_each_line_of_the_board_has_a_prefix(app, plug):
     assert [line for line in lines[2:] if not line.startswith("| ")] == []
 
 
+def test_only_files_that_differ_are_written_to_a_filesystem(app, tmp_path):
+    folder = tmp_path / "other"
+    folder.mkdir()
+    plug = Plug(folder, port="no-romfs")
+    plug.plug_in()
+    try:
+        with start_in_a_pipe(app(0), "--watch", "--to-filesystem", "--port", plug.name) as process:
+            assert any("wrote 2 of 2 files, " in line for line in read_up_to(process, "edit 0"))
+            app(1)
+            assert any("wrote 1 of 2 files, " in line for line in read_up_to(process, "edit 1"))
+            process.send_signal(signal.SIGINT)
+            assert process.wait(20) == 0
+    finally:
+        plug.unplug()
+    assert {path.name for path in plug.root.iterdir()} == {"main.py", "app.mpy", "data.bin", "romfs-1.txt"}
+
+
 def test_an_interrupt_during_a_write_lets_it_complete(app, plug):
     root = app(1, data=bytes(range(250)) * 80)
     before = plug.file.read_bytes()

@@ -12,6 +12,7 @@ from hatch_romfs.formats.image import image_content
 from hatch_romfs.formats.micropython.layout import lay_out
 from hatch_romfs.settings.boards import boards
 from hatch_romfs.settings.model import Mpy, Settings
+from hatch_romfs.settings.ports import ROMFS_SETTINGS, WITHOUT_ROMFS
 from hatch_romfs.settings.values import ARCHS, Alignment
 from hatch_romfs.tree import Directory, DiskContent, File
 from romfs_manifest.shared.toml import loads
@@ -168,6 +169,21 @@ def test_an_unknown_board(name, suggested):
     (problem,) = problems_of({"board": name})
     start = f"tool.romfs.board: must be a board that is known to have a ROMFS partition, not {name!r}; {suggested}"
     assert problem.startswith(start)
+
+
+@pytest.mark.parametrize(
+    ("name", "port"),
+    [
+        ("RPI_PICO", "rp2"),
+        ("ARDUINO_NANO_RP2040_CONNECT", "rp2"),
+        ("ESP32_GENERIC_S3", "esp32"),
+        ("ESP8266_GENERIC", "esp8266"),
+    ],
+)
+def test_a_board_whose_firmware_has_no_romfs_gets_the_setting_of_its_port(name, port):
+    (problem,) = problems_of({"board": name})
+    advice = f"; firmware for {port} usually has no ROMFS: {ROMFS_SETTINGS[port]}; {WITHOUT_ROMFS}"
+    assert problem.endswith(advice)
 
 
 def test_all_mistakes_of_a_table_with_a_board_are_reported():

@@ -1,13 +1,11 @@
-"""MicroPython code that runs on the board and reads a partition.
+"""MicroPython code that runs on the board and reads a partition; it is sent with ``agent_hash.py``.
 
 It is sent through the raw REPL without its comments and docstrings.
 """
-
-import sys
+# ruff: noqa: F821 - the names of agent_hash.py are there
 
 import vfs
 
-CHUNK = 1024
 ERASED = b"\xff" * 256
 io_ = vfs.rom_ioctl
 part = at_once = 0
@@ -44,55 +42,6 @@ def pieces(at, size):
         size = min(CHUNK, end - at, at_once - at % at_once)
         yield look(at, size)
         at += size
-
-
-def hashes(how, at, size):
-    """Yield the hash of a range in hex; with the method "bytes", yield the range itself in hex."""
-    if how == "sha256":
-        import hashlib
-
-        digest = hashlib.sha256()
-        for data in pieces(at, size):
-            digest.update(data)
-        yield text(digest.digest())
-    elif how == "crc32":
-        import binascii
-
-        crc = 0
-        for data in pieces(at, size):
-            crc = binascii.crc32(data, crc)
-        yield "%08x" % crc
-    else:
-        yield from hexes(at, size)
-
-
-def hexes(at, size):
-    """Yield a range in hex, in parts that fit into little memory."""
-    for data in pieces(at, size):
-        for start in range(0, len(data), 256):
-            yield text(data[start : start + 256])
-
-
-def tell(how, at, size):
-    """Print an ``=`` and the hash of a range."""
-    sys.stdout.write("=")
-    for piece in hashes(how, at, size):
-        sys.stdout.write(piece)
-    sys.stdout.write("\n")
-
-
-try:
-    from binascii import hexlify
-
-    def text(data):
-        """Return bytes in hex."""
-        return hexlify(data).decode()
-
-except ImportError:
-
-    def text(data):
-        """Return bytes in hex."""
-        return "".join(["%02x" % byte for byte in data])
 
 
 def blank(at, size):

@@ -1,18 +1,10 @@
-"""MicroPython code that runs on the board and takes frames from the host; it is sent after ``agent_write.py``.
+"""MicroPython code that runs on the board and takes frames from the host; it is sent after a part that writes.
 
 Boards with little memory do without it.
 """
-# ruff: noqa: F821 - the names of agent.py, agent_write.py and, for kinds C, S and F, agent_copy.py are there
+# ruff: noqa: F821 - the names of the other parts are there; for kinds C, S and F those of agent_copy.py
 
 import gc
-
-
-def sign(head):
-    """Return the check sum of a frame's head, small enough for an integer without allocation."""
-    total = 0
-    for byte in head:
-        total = (total * 31 + byte) & 0xFFFFFF
-    return total
 
 
 def receive(source, buffer, size, patches, crc):

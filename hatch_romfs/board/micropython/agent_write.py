@@ -5,8 +5,6 @@ numbers, so each result is checked.
 """
 # ruff: noqa: F821 - the names of agent.py are there
 
-import io
-
 
 def erase(at, size):
     """Erase a range; where only everything can be erased, from the start to the end of the range."""
@@ -42,14 +40,3 @@ def program(at, data, check):
                 return "!differs"
             done += len(piece)
     return "="
-
-
-def inflate(data, wbits, size):
-    """Return ``size`` bytes of data that was deflated with a window of ``wbits``; 0 means not deflated."""
-    if not wbits:
-        return data
-    import deflate
-
-    out = bytearray(size)
-    deflate.DeflateIO(io.BytesIO(data), deflate.RAW, wbits).readinto(out)
-    return out

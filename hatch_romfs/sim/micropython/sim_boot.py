@@ -65,7 +65,7 @@ def make_board(config, flash):
     vfs.umount("/")
     vfs.mount(vfs.VfsPosix(config["root"]), "/")
     os.chdir("/")
-    sys.path[:] = ["", ".frozen"]
+    sys.path[:] = ["", ".frozen", "/lib"]
     if partitions and 0 not in config["unusable"]:
         mount_rom(partitions[0].handle)
 
