@@ -63,6 +63,14 @@ def list_differences(board: Board, facts: BoardFacts) -> list[str]:
     return differences
 
 
+def describe_differences(board: Board, name: str) -> str | None:
+    """Return how a board differs from the known board ``name`` in a sentence, or None."""
+    from hatch_romfs.settings.boards import boards  # noqa: PLC0415 - only projects name a board
+
+    differences = list_differences(board, boards()[name])
+    return f"the connected board may not be an {name}: {'; '.join(differences)}" if differences else None
+
+
 def check_writable(board: Board, partition: Partition) -> None:
     """Raise BoardError where the partition cannot be written."""
     if partition.geometry.erasing == "never":

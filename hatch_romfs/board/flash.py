@@ -70,7 +70,7 @@ class FlashResult:
 def query(port: str | PortOptions | None = None, *, trace: Trace | None = None) -> Board:
     """Return what a board is, what its partitions hold, and whose ``main.py`` it has; raises LinkError."""
     options = port if isinstance(port, PortOptions) else PortOptions(port)
-    with session(options, trace) as found:
+    with session(replace(options, identify=True), trace) as found:
         return replace(found.board, main=read_main(found.repl))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hatch_romfs.errors import LinkError, PortUnavailableError, SettingsError
 
@@ -15,12 +15,16 @@ _BY_ID = "id:"
 
 @dataclass(frozen=True, slots=True)
 class Port:
-    """A serial port: the name to open it by, what the system says of it, and its USB serial number, if any."""
+    """A serial port: the name to open it by, what the system says of it, and its USB serial number, if any.
+
+    ``usb_id`` is ``VID:PID`` in lower-case hexadecimal, such as ``2e8a:0005``, and "" if it is not a USB port.
+    """
 
     name: str
     description: str = ""
     serial_number: str | None = None
     usb: bool = False
+    usb_id: str = ""
 
     def __str__(self) -> str:
         by_id = f", --port {_BY_ID}{self.serial_number}" if self.serial_number else ""
@@ -34,9 +38,14 @@ def list_ports() -> list[Port]:
     except ImportError:
         raise LinkError("the serial ports of this system cannot be listed", hint="Name one with --port.") from None
     found = [
-        Port(port.device, port.description or "", port.serial_number, usb=port.vid is not None) for port in comports()
+        Port(port.device, port.description or "", port.serial_number, usb=port.vid is not None, usb_id=_usb_id(port))
+        for port in comports()
     ]
     return sorted(found, key=lambda port: port.name)
+
+
+def _usb_id(port: Any) -> str:  # noqa: ANN401 - pyserial has no types
+    return "" if port.vid is None else f"{port.vid:04x}:{port.pid or 0:04x}"
 
 
 def choose_port(asked: str | None, origin: str = "") -> Port:

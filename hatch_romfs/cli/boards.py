@@ -43,6 +43,8 @@ def show_board(board: Board, listed: tuple[PartitionListing, ...], *, verbose: b
     """
     version, sub_version = board.mpy_version
     say(f"{board.machine}, MicroPython {board.version}")
+    if verbose and board.unique_id:
+        say(f"unique ID {board.unique_id}")
     say(f"loads .mpy {version}.{sub_version}, native code: {board.arch or 'none'}; {board.free:,} bytes of memory free")
     if board.main is not None:
         module = board.main.module
