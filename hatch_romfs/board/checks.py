@@ -19,6 +19,12 @@ _ARMV7 = ("armv6m", "armv7m", "armv7em", "armv7emsp", "armv7emdp")
 _NAMED = 5
 
 
+def check_format(image: Image, shown: object) -> None:
+    """Raise BoardError unless boards can mount the image."""
+    if image.format != "micropython":
+        raise BoardError(f"{shown} is no MicroPython image", hint="No board mounts it as its ROMFS.")
+
+
 def choose_partition(board: Board, number: int) -> Partition:
     """Return a partition of the board; raises BoardError where it has none, SettingsError for a wrong number."""
     if board.partitions is None:

@@ -101,8 +101,7 @@ def flash(  # noqa: PLR0913 - the options of a command
     options = port if isinstance(port, PortOptions) else PortOptions(port)
     with open_image(image) as opened:
         opened.check()
-        if opened.format != "micropython":
-            raise BoardError(f"{image} is no MicroPython image", hint="No board mounts it as its ROMFS.")
+        checks.check_format(opened, image)
         with session(options, trace) as found:
             found.reset = reset
             on_board(found.board)

@@ -1,0 +1,117 @@
+"""How the work on many boards looks: a table on a terminal, a line for each board in a pipe."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Protocol
+
+from hatch_romfs.cli.command import say, tell, warn
+from hatch_romfs.cli.show import count
+from hatch_romfs.fleet.messages import Finished, Found, Message
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from hatch_romfs.fleet.messages import Event
+
+
+class View(Protocol):
+    """What receives the events of the boards."""
+
+    def on_event(self, number: int, event: Event) -> None:
+        """Show an event of a board."""
+        ...
+
+
+@contextmanager
+def view(labels: Sequence[str], *, quiet: bool, json: bool, verbose: bool) -> Iterator[View]:
+    """Show the events of boards while the block runs: as a table if standard error is a terminal, or else as lines."""
+    if quiet or json or not sys.stderr.isatty():
+        yield Lines(labels, quiet=quiet, json=json, verbose=verbose)
+        return
+    from hatch_romfs.cli.fleet_table import live_table  # noqa: PLC0415 - a pipe needs none of it
+
+    with live_table(labels) as table:
+        yield table
+
+
+class Lines:
+    """A line for each board when it is finished; with ``quiet`` only for those that failed."""
+
+    def __init__(self, labels: Sequence[str], *, quiet: bool, json: bool, verbose: bool) -> None:
+        self._labels = labels
+        self._quiet, self._json, self._verbose = quiet, json, verbose
+
+    def on_event(self, number: int, event: Event) -> None:
+        """Show an event of a board."""
+        label = self._labels[number]
+        match event:
+            case Message(is_warning=True):
+                warn(f"{label}: {event.text}")
+            case Message() if not (self._quiet or self._json):
+                tell(f"{label}: {event.text}")
+            case Found() if self._verbose and not self._json:
+                tell(board_line(label, event))
+            case Finished(result="failed") if self._quiet and not self._json:
+                tell(f"{label}: {describe(event)}")
+            case Finished() if not (self._quiet or self._json):
+                say(f"{label}: {describe(event)}")
+                sys.stdout.flush()
+            case _:
+                pass
+
+
+def describe(finished: Finished) -> str:
+    """Return the result of a board in words."""
+    match finished.result:
+        case "verified" if finished.entry is not None:
+            entry = finished.entry
+            written = f"{count(entry['blocks'], 'block')} written" if entry["blocks"] else "nothing to write"
+            retries = f", {count(entry['retries'], 'retry').replace('retrys', 'retries')}" if entry["retries"] else ""
+            return f"verified, {written}, {entry['seconds']:.1f} s{retries}"
+        case "done":
+            return "has this image already"
+        case "failed":
+            return f"failed: {finished.reason}"
+        case _:
+            return "is another board"
+
+
+def board_line(label: str, board: Found | None, problem: str = "") -> str:
+    """Return a line about a board that was found, or about a port at which none answers."""
+    if board is None:
+        return f"{label}  does not answer: {problem}"
+    known = [f"{board.machine}, MicroPython {board.version}"]
+    if board.serial_number:
+        known.append(f"id:{board.serial_number}")
+    if board.unique_id:
+        known.append(f"unique ID {board.unique_id}")
+    return f"{label}  {', '.join(known)}"
+
+
+def count_results(results: Sequence[Finished | None]) -> dict[str, int]:
+    """Return how many boards ended in which way."""
+    found = Counter("not started" if result is None else result.result for result in results)
+    return {
+        "verified": found["verified"],
+        "done": found["done"],
+        "failed": found["failed"],
+        "not_started": found["not started"],
+    }
+
+
+def show_summary(labels: Sequence[str], results: Sequence[Finished | None]) -> None:
+    """Print how many boards ended in which way, and what to do about failures."""
+    counted = count_results(results)
+    words = {"verified": "verified", "done": "done already", "failed": "failed", "not_started": "not started"}
+    parts = [f"{counted[key]:,} {text}" for key, text in words.items() if counted[key] or key == "verified"]
+    say(f"{count(len(results), 'board')}: {', '.join(parts)}")
+    sys.stdout.flush()
+    hints: dict[str, list[str]] = {}
+    for label, result in zip(labels, results, strict=True):
+        if result is not None and result.hint:
+            hints.setdefault(result.hint, []).append(label)
+    for hint, affected in hints.items():
+        tell(f"{', '.join(affected)}: {' '.join(hint.split(chr(10)))}")
