@@ -161,7 +161,7 @@ def latest(entries: Iterable[Entry]) -> list[Entry]:
     unique_ids = {entry.serial_number: entry.unique_id for entry in entries if entry.serial_number and entry.unique_id}
     found: dict[tuple[str, int], Entry] = {}
     for entry in entries:
-        known = entry.unique_id or unique_ids.get(entry.serial_number)
+        known = entry.unique_id or unique_ids.get(entry.serial_number or "")
         found[known or entry.serial_number or entry.port, entry.partition] = entry
     return list(found.values())
 

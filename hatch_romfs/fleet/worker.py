@@ -42,7 +42,7 @@ INTERVAL: Final = 0.1
 INTERRUPTED: Final = 130
 _STDIN, _STDOUT = 0, 1
 _RECORDING: Final = threading.Lock()
-"""Held while a result is added to the report: no interrupt comes between the line and knowing that it is there."""
+"""Held while a result is added to the report or sent: no interrupt comes between that and knowing that it is done."""
 
 
 class _LeftAloneError(Exception):
@@ -67,16 +67,22 @@ def do(job: Job, send: Send) -> None:
     """Do a job and send events, of which the last is ``Finished``."""
     task = _Task(job, send)
     try:
-        finished = task.flash(job.image) if job.image else task.identify()
-    except _LeftAloneError as error:
-        finished = error.finished
-    except RomfsError as error:
-        finished = task.fail(error.message, error.hint or "", error.status)
+        finished = _finish(task, job)
+        with _RECORDING:
+            send(finished)
     except KeyboardInterrupt as error:
-        finished = task.fail(": ".join(filter(None, ("interrupted", str(error)))), "", INTERRUPTED)
+        send(task.fail(": ".join(filter(None, ("interrupted", str(error)))), "", INTERRUPTED))
+
+
+def _finish(task: _Task, job: Job) -> Finished:
+    try:
+        return task.flash(job.image) if job.image else task.identify()
+    except _LeftAloneError as error:
+        return error.finished
+    except RomfsError as error:
+        return task.fail(error.message, error.hint or "", error.status)
     except Exception as error:  # noqa: BLE001 - a mistake of this program must not look like one of the board
-        finished = task.fail(f"internal error: {error!r}", "", 1)
-    send(finished)
+        return task.fail(f"internal error: {error!r}", "", 1)
 
 
 class _Task:
@@ -121,8 +127,8 @@ class _Task:
     def fail(self, message: str, hint: str, status: int) -> Finished:
         """Return a failure, which is added to the report too if an image was to be written."""
         reason = " ".join(message.split("\n"))
-        if self._entry is not None:  # verified, but something went wrong after that
-            return Finished("failed", status, reason, hint, to_document(self._entry))
+        if self._entry is not None:  # the board was verified before that
+            return Finished("verified", entry=to_document(self._entry))
         if self._job.image is None:
             return Finished("failed", status, reason, hint)
         entry = failed_entry(self._job, self._job.image, self._found, reason, self._seconds)

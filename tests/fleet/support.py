@@ -3,6 +3,7 @@
 import json
 import subprocess
 from pathlib import Path
+from typing import Any
 
 from hatch_romfs.fleet.report import Entry
 from tests import judges
@@ -45,7 +46,7 @@ def romfs_flash(*arguments: object, cwd: Path | None = None) -> subprocess.Compl
     return done
 
 
-def lines(report: Path) -> list[dict]:
+def lines(report: Path) -> list[dict[str, Any]]:
     """Return the lines of a report, read without our reader."""
     text = report.read_text(encoding="utf-8")
     assert text.endswith("\n")

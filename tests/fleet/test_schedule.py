@@ -41,7 +41,8 @@ def test_how_many_boards_may_start(tally, limits, count):
 )
 def test_a_schedule_always_ends_within_its_limits(jobs, canary, stop_after, boards, random):
     limits = Limits(jobs, canary, stop_after)
-    started, running, failed = 0, [], 0
+    started, failed = 0, 0
+    running: list[int] = []
     while True:
         free = may_start(Tally(started, len(running), failed), limits)
         for number in range(started, min(len(boards), started + free)):
