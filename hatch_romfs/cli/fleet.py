@@ -58,15 +58,34 @@ def flash_many(options: Namespace, port: PortOptions) -> None:
                 return
             targets = [Target(name, replace(job, port=name)) for name in _port_names(options, port, filters)]
         asks = can_ask() and not (options.yes or options.json)
+        boards: list[Found | None] = [None] * len(targets)
         if options.all or filters.machines or asks:
-            targets = _identify(options, targets, filters, show_boards=asks)
+            targets, boards = _identify(options, targets, filters)
         if not targets:
             raise LinkError(
                 "no board was found", hint="'romfs-flash --list-ports' shows every port; are the filters right?"
             )
-        if asks and not ask(f"Write to {show.count(len(targets), 'board')}?"):
-            raise RomfsError("no board was changed")
-        _write(options, targets)
+        if asks:
+            _confirm(targets, boards)
+        _write(options, targets, boards)
+
+
+def _confirm(targets: Sequence[Target], boards: Sequence[Found | None]) -> None:
+    """Show which boards will get which image, and ask; raises RomfsError if the answer is no."""
+    from hatch_romfs.cli.fleet_table import print_boards  # noqa: PLC0415 - a pipe needs none of it
+
+    images = [_image_title(target.job.image) for target in targets]
+    is_one = len(set(images)) == 1
+    print_boards([target.label for target in targets], boards, () if is_one else images)
+    what = images[0] if is_one else f"{len(set(images))} images"
+    if not ask(f"Write {what} to {show.count(len(targets), 'board')}?"):
+        raise RomfsError("no board was changed")
+
+
+def _image_title(image: ImageFile | None) -> str:
+    if image is None:
+        return ""
+    return f"{' '.join(filter(None, (image.name, image.version))) or 'an unnamed image'} ({image.size:,} bytes)"
 
 
 @contextmanager
@@ -138,23 +157,24 @@ def _port_names(options: Namespace, port: PortOptions, filters: Filters) -> list
     return [choose_port(port.port, port.origin).name]
 
 
-def _identify(options: Namespace, targets: Sequence[Target], filters: Filters, *, show_boards: bool) -> list[Target]:
+def _identify(
+    options: Namespace, targets: Sequence[Target], filters: Filters
+) -> tuple[list[Target], list[Found | None]]:
     """Ask each board what it is, and return those that are meant: with ``--all``, those that answer."""
     boards, silent = _ask_boards(options, targets)
     repeated = repeated_boards(sorted(boards.items()))
     chosen = []
+    found: list[Found | None] = []
     for number, target in enumerate(targets):
         board = boards.get(number)
-        problem = silent.get(number, "")
         if number in repeated:
             tell(f"{target.label} is left out: {targets[repeated[number]].label} is the same board")
         elif board is None and (options.all or filters.machines):
-            warn(f"{target.label} is left out: {problem}")
+            warn(f"{target.label} is left out: {silent[number]}")
         elif board is None or machine_matches(board.machine, filters.machines):
             chosen.append(target)
-            if show_boards:
-                tell(fleet_view.board_line(target.label, board, problem))
-    return chosen
+            found.append(board)
+    return chosen, found
 
 
 def _ask_boards(options: Namespace, targets: Sequence[Target]) -> tuple[dict[int, Found], dict[int, str]]:
@@ -176,12 +196,13 @@ def _ask_boards(options: Namespace, targets: Sequence[Target]) -> tuple[dict[int
     return boards, silent
 
 
-def _write(options: Namespace, targets: Sequence[Target]) -> None:
+def _write(options: Namespace, targets: Sequence[Target], boards: Sequence[Found | None]) -> None:
     """Write to the boards, show the results, and exit unless all of them are verified."""
     limits = Limits(options.jobs or JOBS, options.canary or 0, options.stop_after or 0)
     jobs = [target.job for target in targets]
     labels = [target.label for target in targets]
-    with fleet_view.view(labels, quiet=options.quiet, json=options.json, verbose=options.verbose) as screen:
+    machines = [board.machine if board else "" for board in boards]
+    with fleet_view.view(labels, machines, quiet=options.quiet, json=options.json, verbose=options.verbose) as screen:
         results = run_jobs(jobs, limits, screen.on_event)
     if options.json:
         print_json(_document(targets, results))

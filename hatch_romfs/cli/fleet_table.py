@@ -13,6 +13,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from hatch_romfs.cli.command import say
 from hatch_romfs.cli.fleet_view import describe
 from hatch_romfs.errors import one_line
 from hatch_romfs.events import Progress
@@ -53,7 +54,7 @@ class Row:
     label: str
     state: State = "waiting"
     machine: str = ""
-    phase: str = ""
+    phase: str = "connecting"
     done: int = 0
     total: int = 0
     text: str = ""
@@ -107,7 +108,8 @@ def render(rows: Sequence[Row], width: int) -> Table:
 def _progress(row: Row) -> ConsoleRenderable:
     """Return the last column of a row: a bar and a phase, or a text."""
     if row.state != "running" or row.text or not row.total:
-        return Text(one_line(row.text or row.phase or row.state), STYLES[row.state] if row.state != "running" else "")
+        text = row.text or (row.phase if row.state == "running" else row.state)
+        return Text(one_line(text), STYLES[row.state] if row.state != "running" else "")
     cell = Table.grid(padding=(0, 1, 0, 0))
     cell.add_column(width=_BAR)
     cell.add_column(no_wrap=True, overflow="ellipsis")
@@ -136,6 +138,24 @@ class LiveTable:
         whole.add_row(render(chosen, self._console.width))
         whole.add_row(summary(self.rows))
         return whole
+
+
+def print_boards(labels: Sequence[str], boards: Sequence[Found | None], images: Sequence[str]) -> None:
+    """Print the boards that were found on standard error, and which image each will get if they differ."""
+    console = Console(stderr=True, highlight=False)
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    longest = max((len(one_line(label)) for label in labels), default=0)
+    table.add_column("port", no_wrap=True, overflow="ellipsis", min_width=min(longest, console.width // 2))
+    for heading in (*(("image",) if images else ()), "board", "MicroPython", "ID"):
+        table.add_column(heading, no_wrap=True, overflow="ellipsis")
+    for number, (label, board) in enumerate(zip(labels, boards, strict=True)):
+        known = ("does not answer", "", "")
+        if board is not None:
+            by_id = f"id:{board.serial_number}" if board.serial_number else board.unique_id or ""
+            known = (board.machine, board.version, by_id)
+        texts = (label, *images[number : number + 1], *known)
+        table.add_row(*(Text(one_line(text)) for text in texts))
+    console.print(table)
 
 
 class BenchTable(LiveTable):
@@ -176,15 +196,23 @@ def bench_table(labels: Sequence[str]) -> Iterator[BenchTable]:
 
 
 @contextmanager
-def live_table(labels: Sequence[str]) -> Iterator[LiveTable]:
-    """Show a table on standard error that follows the events, and leave the final one on standard output."""
+def live_table(labels: Sequence[str], machines: Sequence[str]) -> Iterator[LiveTable]:
+    """Show a table on standard error that follows the events, and leave the final one on standard output.
+
+    After it, each failure is printed in full.
+    """
     console = Console(stderr=True, highlight=False)
     table = LiveTable(labels, console)
-    with Live(table, console=console, refresh_per_second=_REFRESH, transient=True):
-        yield table
-    if sys.stdout.isatty():
-        Console(highlight=False).print(render(table.rows, console.width))
-    else:
+    for row, machine in zip(table.rows, machines, strict=False):
+        row.machine = machine
+    try:
+        with Live(table, console=console, refresh_per_second=_REFRESH, transient=True):
+            yield table
+    finally:
+        is_terminal = sys.stdout.isatty()
+        if is_terminal:
+            Console(highlight=False).print(render(table.rows, console.width))
         for row in table.rows:
-            sys.stdout.write(f"{one_line(f'{row.label}: {row.text or row.state}')}\n")
-    sys.stdout.flush()
+            if row.state == "failed" or not is_terminal:
+                say(f"{row.label}: {row.text or row.state}")
+        sys.stdout.flush()

@@ -26,14 +26,17 @@ class View(Protocol):
 
 
 @contextmanager
-def view(labels: Sequence[str], *, quiet: bool, json: bool, verbose: bool) -> Iterator[View]:
-    """Show the events of boards while the block runs: as a table if standard error is a terminal, or else as lines."""
+def view(labels: Sequence[str], machines: Sequence[str], *, quiet: bool, json: bool, verbose: bool) -> Iterator[View]:
+    """Show the events of boards while the block runs: as a table if standard error is a terminal, or else as lines.
+
+    ``machines`` are the names of the machines that are known already, or "".
+    """
     if quiet or json or not sys.stderr.isatty():
         yield Lines(labels, quiet=quiet, json=json, verbose=verbose)
         return
     from hatch_romfs.cli.fleet_table import live_table  # noqa: PLC0415 - a pipe needs none of it
 
-    with live_table(labels) as table:
+    with live_table(labels, machines) as table:
         yield table
 
 
@@ -79,10 +82,8 @@ def describe(finished: Finished) -> str:
             return "is another board"
 
 
-def board_line(label: str, board: Found | None, problem: str = "") -> str:
-    """Return a line about a board that was found, or about a port at which none answers."""
-    if board is None:
-        return f"{label}  does not answer: {problem}"
+def board_line(label: str, board: Found) -> str:
+    """Return a line about a board that was found."""
     known = [f"{board.machine}, MicroPython {board.version}"]
     if board.serial_number:
         known.append(f"id:{board.serial_number}")

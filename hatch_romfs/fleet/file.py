@@ -99,11 +99,11 @@ def _conflicts(fleet: Fleet) -> list[Problem]:
     for name, board in fleet.boards.items():
         if (board.port is None) == (board.serial_number is None):
             how = "needs `port` or `serial-number`" if board.port is None else "has both `port` and `serial-number`"
-            problems.append(Problem(f"boards.{name}", how))
+            problems.append(Problem(board.place, how))
             continue
         attribute = "port" if board.serial_number is None else "serial_number"
         if (other := owners.setdefault(_port(board), name)) != name:
-            problems.append(Problem(board.where(attribute), f"is also that of boards.{other}"))
+            problems.append(Problem(board.where(attribute), f"is also that of {fleet.boards[other].place}"))
     return problems
 
 
