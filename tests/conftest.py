@@ -19,6 +19,7 @@ def pytest_collection_modifyitems(items):
     with_terminals = (
         "tests/board/",
         "tests/fleet/",
+        "tests/plugins/test_pytest.py",
         "tests/cli/test_image.py",
         "tests/images/test_run.py",
         "tests/test_examples.py",
