@@ -16,6 +16,7 @@ from hatch_romfs.board.ports import list_ports
 from hatch_romfs.cli import fleet_view, show
 from hatch_romfs.cli.asking import ask, can_ask
 from hatch_romfs.cli.command import print_json, tell, warn
+from hatch_romfs.cli.fleet_text import count_results
 from hatch_romfs.cli.source import check_content, open_source
 from hatch_romfs.errors import LinkError, RomfsError
 from hatch_romfs.events import Progress
@@ -225,4 +226,4 @@ def _document(targets: Sequence[Target], results: Sequence[Finished | None]) -> 
         known = result.entry if result is not None and result.entry else {"port": target.job.port}
         hint = result.hint or None if result is not None else None
         boards.append({"name": target.label, **known, "result": outcome, "hint": hint})
-    return {"boards": boards, **fleet_view.count_results(results)}
+    return {"boards": boards, **count_results(results)}

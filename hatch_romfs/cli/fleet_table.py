@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from hatch_romfs.cli.command import say
-from hatch_romfs.cli.fleet_view import describe
+from hatch_romfs.cli.fleet_text import describe
 from hatch_romfs.errors import one_line
 from hatch_romfs.events import Progress
 from hatch_romfs.fleet.messages import Finished, Found, Message

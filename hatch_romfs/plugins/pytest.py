@@ -64,7 +64,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     parser.addini(
         "romfs_source",
-        "the project whose image romfs_board has, relative to the file of pytest's settings",
+        "the project of romfs_board, relative to the file of these settings",
         default=".",
     )
     parser.addini("romfs_image", "which image of a project that has several", default="")
