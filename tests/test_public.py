@@ -14,7 +14,7 @@ from hatch_romfs.settings.schema import tool_schema
 
 FUNCTIONS = {
     "CArray": "symbol section",
-    "PortOptions": "port baudrate dtr rts wait origin on_message boot",
+    "PortOptions": "port baudrate dtr rts wait origin on_message boot identify",
     "build": "source out overrides cache emit image on_progress",
     "build_all": "source overrides cache on_progress",
     "erase": "port partition on_event trace",
@@ -51,7 +51,8 @@ OPTIONS = {
     "romfs-image settings": COMMON,
     "romfs-flash": "--version --installed --image --port --partition --query --verify --read --erase --list-ports"
     f" --files --whole --dry-run --full --force --no-reset --baudrate --dtr --rts"
-    f" --wait --folder --serve --no-boot --watch --run --monitor --autostart -vv {COMMON}",
+    f" --wait --folder --serve --no-boot --watch --run --monitor --autostart -vv {COMMON}"
+    " --all --watch-ports --fleet --filter --jobs --canary --stop-after --expect --yes --report --summary",
     "romfs-manifest": "-h --help --version",
     "romfs-manifest show": f"--var --library {COMMON}",
     "romfs-manifest lock": f"--upgrade --form --index --cache {COMMON}",
