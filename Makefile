@@ -20,6 +20,7 @@ bench: $(VENV)/.ready
 	$(BIN)/python -m benchmarks.linux
 	$(BIN)/python -m benchmarks.flash
 	$(BIN)/python -m benchmarks.layout
+	$(BIN)/python -m benchmarks.fleet
 
 # The date of .ready says for which pyproject.toml the environment was made.
 $(VENV)/.ready: pyproject.toml

@@ -21,16 +21,18 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from hatch_romfs import build
+from hatch_romfs.settings.values import ARCHS
 from hatch_romfs.sim.board import SimOptions
-from tests.board.boards import ARMV7EMSP
-from tests.board.faulty import Faults, FaultyBoard, Stuck
+from tests.board.boards import ARMV7EMSP, coded, mpy
+from tests.board.faulty import NO_FAULTS, Faults, FaultyBoard, Stuck
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 GOOD: Final = 43
 PORTS: Final = ("rp2", "stm32", "esp8266", "alif", "nrf", "esp32", "samd")
+X64: Final = ARCHS.index("x64") + 1
+"""The architecture of simulated boards, and of the code in the image."""
 SIZE: Final = 64 << 10
 DATA: Final = 30_000
 MOST_TIME: Final = 1.3
@@ -43,21 +45,20 @@ MOST_MEMORY: Final = 40
 def faulty_boards() -> Iterator[list[str]]:
     """Yield the ports of seven boards that cannot be written, each for a reason of its own."""
     with ExitStack() as stack:
-        native = Faults(mpy=6 | 3 << 8 | ARMV7EMSP << 10)
 
-        def port(kind: str = "rp2", faults: Faults = native, size: int = SIZE) -> str:
+        def port(kind: str = "rp2", faults: Faults = NO_FAULTS, size: int = SIZE) -> str:
             return stack.enter_context(FaultyBoard(SimOptions(port=kind, size=size), faults)).port
 
         master, slave = pty.openpty()
         stack.callback(os.close, master)
         stack.callback(os.close, slave)
         yield [
-            port(faults=Faults(mpy=native.mpy, stuck=Stuck(9000, 0x55))),  # worn
-            port("stm32", Faults(mpy=native.mpy, cut_after=12_000)),
+            port(faults=Faults(stuck=Stuck(9000, 0x55))),  # worn
+            port("stm32", Faults(cut_after=12_000)),
             port("none"),
             port(size=8192),
             port("qemu"),
-            port("no-romfs"),
+            port(faults=Faults(mpy=6 | 3 << 8 | ARMV7EMSP << 10)),  # the wrong processor
             os.ttyname(slave),  # dead
         ]
 
@@ -97,11 +98,9 @@ def watch_memory(process: subprocess.Popen[str], peaks: list[int]) -> None:
 def main() -> None:
     """Print the table."""
     with tempfile.TemporaryDirectory() as folder, faulty_boards() as faulty:
-        source = Path(folder) / "app"
-        source.mkdir()
-        (source / "app.py").write_text("print('hello')\n", encoding="utf-8")
-        (source / "data.bin").write_bytes(random.Random(1).randbytes(DATA))  # noqa: S311 - any bytes
-        image = build(source, Path(folder) / "app.romfs").path
+        data = random.Random(1).randbytes(DATA)  # noqa: S311 - any bytes
+        image = Path(folder) / "app.romfs"
+        image.write_bytes(coded({"app.mpy": mpy(arch=X64), "data.bin": data}))
         good = [f"sim:{folder}/{number}.bin?size={SIZE}&port={PORTS[number % len(PORTS)]}" for number in range(GOOD)]
         alone = {kind: flash(image, [f"sim:?size={SIZE}&port={kind}"])[0] for kind in PORTS}
         times = [alone[PORTS[number % len(PORTS)]] for number in range(GOOD)]

@@ -58,7 +58,8 @@ def flash_many(options: Namespace, port: PortOptions) -> None:
                 watch_ports(options, job, filters)
                 return
             targets = [Target(name, replace(job, port=name)) for name in _port_names(options, port, filters)]
-        asks = can_ask() and not (options.yes or options.json)
+        is_many = options.all or options.fleet or len(targets) > 1
+        asks = bool(is_many) and can_ask() and not (options.yes or options.json)
         boards: list[Found | None] = [None] * len(targets)
         if options.all or filters.machines or asks:
             targets, boards = _identify(options, targets, filters)

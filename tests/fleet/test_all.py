@@ -135,12 +135,12 @@ def test_more_than_one_port_is_for_writing(romfs_flash):
 
 @pytest.mark.parametrize(("answer", "status"), [("n", 1), ("y", 0)])
 def test_a_question_comes_before_boards_are_written(image, answer, status):
-    with FaultyBoard(options("rp2")) as board:
-        arguments = [str(image), "--port", board.port, "--port", board.port + ""]
+    with FaultyBoard(options("rp2")) as board, FaultyBoard(options("stm32")) as other:
+        arguments = [str(image), "--port", board.port, "--port", other.port]
         process = pexpect.spawn(
             judges.command("romfs-flash"), [*arguments, "--report", f"{image}.jsonl"], timeout=60, encoding="utf-8"
         )
-        process.expect(r"Write app 1.0 \(5,000 bytes\) to 1 board\? \[y/N\] ")
+        process.expect(r"Write app 1.0 \(5,000 bytes\) to 2 boards\? \[y/N\] ")
         assert "Simulated board with rp2" in process.before
         process.sendline(answer)
         process.expect(pexpect.EOF)
