@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -41,7 +42,12 @@ def list_ports() -> list[Port]:
         Port(port.device, port.description or "", port.serial_number, usb=port.vid is not None, usb_id=_usb_id(port))
         for port in comports()
     ]
-    return sorted(found, key=lambda port: port.name)
+    return sorted(found, key=lambda port: _sort_key(port.name))
+
+
+def _sort_key(name: str) -> list[tuple[str, int]]:
+    """Return what sorts names by their numbers: COM9 comes before COM10."""
+    return [(text, int(number or 0)) for text, number in re.findall(r"([^0-9]*)([0-9]*)", name)]
 
 
 def _usb_id(port: Any) -> str:  # noqa: ANN401 - pyserial has no types

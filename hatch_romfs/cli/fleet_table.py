@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.live import Live
 from rich.progress_bar import ProgressBar
@@ -41,6 +42,10 @@ _ORDER: Final[tuple[State, ...]] = ("running", "failed", "verified", "done", "wa
 """Which rows matter most where there is no room for all."""
 _REFRESH: Final = 8
 """Refreshes per second."""
+_GAP: Final = 2
+"""Columns after each column of the table."""
+_LEAST_LABEL: Final = 13
+"""Columns of a label, at least: /dev/ttyACM10 has so many."""
 _BAR: Final = 20
 """Columns of a bar."""
 _OTHER_LINES: Final = 3
@@ -93,16 +98,26 @@ def summary(rows: Sequence[Row]) -> Text:
 
 def render(rows: Sequence[Row], width: int) -> Table:
     """Return rows as a table; texts that are too long for the terminal end in an ellipsis."""
-    table = Table(box=None, show_header=False, expand=False, padding=(0, 2, 0, 0), width=width)
-    longest = max((len(one_line(row.label)) for row in rows), default=0)
-    table.add_column(no_wrap=True, overflow="ellipsis", width=min(longest, max(13, width // 4)))
-    machine = max((len(one_line(row.machine)) for row in rows), default=0)
-    table.add_column(no_wrap=True, overflow="ellipsis", width=min(machine, max(0, width // 4)))
+    table = Table(box=None, show_header=False, expand=False, padding=(0, _GAP, 0, 0), width=width)
+    for column in _widths(rows, width):
+        table.add_column(no_wrap=True, overflow="ellipsis", width=column)
     table.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
     for row in rows:
         label = Text(one_line(row.label), "" if row.state == "running" else STYLES[row.state])
         table.add_row(label, Text(one_line(row.machine), "dim"), _progress(row))
     return table
+
+
+def is_cut(row: Row, rows: Sequence[Row], width: int) -> bool:
+    """Tell whether the text of a row ends in an ellipsis."""
+    return cell_len(one_line(row.text)) > width - sum(_widths(rows, width)) - 3 * _GAP
+
+
+def _widths(rows: Sequence[Row], width: int) -> tuple[int, int]:
+    """Return the columns of the labels and of the machines."""
+    label = max((cell_len(one_line(row.label)) for row in rows), default=0)
+    machine = max((cell_len(one_line(row.machine)) for row in rows), default=0)
+    return min(label, max(_LEAST_LABEL, width // 4)), min(machine, width // 4)
 
 
 def _progress(row: Row) -> ConsoleRenderable:
@@ -199,7 +214,7 @@ def bench_table(labels: Sequence[str]) -> Iterator[BenchTable]:
 def live_table(labels: Sequence[str], machines: Sequence[str]) -> Iterator[LiveTable]:
     """Show a table on standard error that follows the events, and leave the final one on standard output.
 
-    After it, each failure is printed in full.
+    After it, failures that were cut off are printed in full.
     """
     console = Console(stderr=True, highlight=False)
     table = LiveTable(labels, console)
@@ -213,6 +228,6 @@ def live_table(labels: Sequence[str], machines: Sequence[str]) -> Iterator[LiveT
         if is_terminal:
             Console(highlight=False).print(render(table.rows, console.width))
         for row in table.rows:
-            if row.state == "failed" or not is_terminal:
+            if not is_terminal or (row.state == "failed" and is_cut(row, table.rows, console.width)):
                 say(f"{row.label}: {row.text or row.state}")
         sys.stdout.flush()

@@ -5,7 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
-from hatch_romfs.cli.fleet_table import BenchTable, LiveTable, Row, choose_rows, render
+from hatch_romfs.cli.fleet_table import BenchTable, LiveTable, Row, choose_rows, is_cut, render
 from hatch_romfs.events import Progress
 from hatch_romfs.fleet.messages import Finished, Found, Message
 from hatch_romfs.fleet.report import to_document
@@ -53,6 +53,13 @@ def test_the_rows_say_what_happens():
     assert lines[2].rstrip().endswith("failed: block 3 at 0x3000 does not keep what is written")
     assert lines[3].rstrip().endswith("waiting for the board: it is in use")
     assert lines[4].rstrip().endswith("waiting")
+
+
+@pytest.mark.parametrize("columns", range(60, 130, 3))
+def test_a_text_that_is_cut_off_is_known(columns):
+    some = rows(3)
+    lines = shown(render(some, columns), columns)
+    assert [is_cut(row, some, columns) for row in some[1:]] == [line.rstrip().endswith("…") for line in lines[1:]]
 
 
 def test_where_there_is_no_room_for_all_the_most_important_rows_are_shown():
