@@ -196,7 +196,8 @@ class BenchTable(LiveTable):
         """Return the boards that are being written, and how many ended in which way."""
         running = [row for row in self.rows if row.state == "running"]
         whole = Table.grid()
-        whole.add_row(render(choose_rows(running, self._console.height - _OTHER_LINES), self._console.width))
+        if running:
+            whole.add_row(render(choose_rows(running, self._console.height - _OTHER_LINES), self._console.width))
         whole.add_row(summary(self.rows) if self.rows else Text("waiting for a board", "dim"))
         return whole
 
