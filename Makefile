@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: test demo bench clean
+.PHONY: test demo bench release release-tools clean
 
 test: $(VENV)/.ready
 	$(BIN)/ruff check .
@@ -21,13 +21,22 @@ bench: $(VENV)/.ready
 	$(BIN)/python -m benchmarks.flash
 	$(BIN)/python -m benchmarks.layout
 	$(BIN)/python -m benchmarks.fleet
+	$(BIN)/python -m benchmarks.changes
+
+# The sdist and the wheel, in dist: the same bytes from the same commit, with tools that are pinned by their hashes.
+release:
+	PYTHON=$(PYTHON) .ci/release
+
+release-tools: $(VENV)/.ready
+	$(BIN)/uv pip compile --no-config --quiet --upgrade --universal --python-version 3.10 --generate-hashes \
+	  --custom-compile-command "make release-tools" --group release -o .ci/release.txt
 
 # The date of .ready says for which pyproject.toml the environment was made.
 $(VENV)/.ready: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check "uv>=0.5"
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode -e ".[sim,watch]" --group test
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode -e ".[sim,watch,completion,sbom]" --group test
 	touch $@
 
 clean:
-	rm -rf $(VENV) dist .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .venv-release dist .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

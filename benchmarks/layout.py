@@ -16,7 +16,7 @@ import sysconfig
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from hatch_romfs.board.plan import Block, Geometry, digests, make_plan
 from hatch_romfs.formats.micropython.layout import SHARED_FROM, lay_out
@@ -24,6 +24,9 @@ from hatch_romfs.formats.micropython.metadata import Metadata
 from hatch_romfs.formats.micropython.writer import image_chunks
 from hatch_romfs.formats.sharing import equal_files
 from hatch_romfs.tree import Directory, File, MemoryContent
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 SMALLEST, LARGEST = 1 << 10, 12 << 10
 LINE = "\nedited = 1\n"
@@ -47,14 +50,22 @@ class Corpus(NamedTuple):
     modules: list[Module]
     data: dict[str, bytes]
 
+    def files(self, edited: str = "") -> dict[str, bytes]:
+        """Return the files of the image, in which the module of the name ``edited`` is edited."""
+        entries = {module.name: module.edited if module.name == edited else module.code for module in self.modules}
+        return entries | self.data
+
     def image(self, layout: str, edited: str = "") -> bytes:
         """Return the image, in which the module of the name ``edited`` is edited."""
-        entries = {module.name: module.edited if module.name == edited else module.code for module in self.modules}
-        files = {name: File(MemoryContent(data), "a benchmark") for name, data in (entries | self.data).items()}
-        root = Directory({**files})
-        metadata = None if layout == "no metadata" else Metadata("app", "1.0.0")
-        same = equal_files(root, smallest=SHARED_FROM)
-        return b"".join(image_chunks(lay_out(root, same=same, metadata=metadata, stable=layout == "stable")))
+        return image_of(self.files(edited), layout)
+
+
+def image_of(files: Mapping[str, bytes], layout: str, version: str = "1.0.0") -> bytes:
+    """Return the image of files."""
+    root = Directory({name: File(MemoryContent(data), "a benchmark") for name, data in files.items()})
+    metadata = None if layout == "no metadata" else Metadata("app", version)
+    same = equal_files(root, smallest=SHARED_FROM)
+    return b"".join(image_chunks(lay_out(root, same=same, metadata=metadata, stable=layout == "stable")))
 
 
 class Cost(NamedTuple):

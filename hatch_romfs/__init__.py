@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from hatch_romfs.board.flash import FlashResult, erase, flash, query, read, verify
     from hatch_romfs.board.listing import PartitionListing, list_files
+    from hatch_romfs.board.replacing import Replacement
     from hatch_romfs.board.session import PortOptions
     from hatch_romfs.builder.api import build, build_all
     from hatch_romfs.builder.build import BuildResult
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from hatch_romfs.formats.linux.image import LinuxImage
     from hatch_romfs.formats.micropython.image import RomImage
     from hatch_romfs.images.installed import installed_image
+    from hatch_romfs.report.image_diff import image_diff
+    from hatch_romfs.report.image_map import image_map
 
 __all__ = [
     "BoardError",
@@ -42,6 +45,7 @@ __all__ = [
     "PartitionListing",
     "PortOptions",
     "Progress",
+    "Replacement",
     "RomImage",
     "RomfsError",
     "SettingsError",
@@ -50,6 +54,8 @@ __all__ = [
     "build_all",
     "erase",
     "flash",
+    "image_diff",
+    "image_map",
     "installed_image",
     "list_files",
     "open_image",
@@ -61,6 +67,7 @@ __all__ = [
 _MODULES = {
     **dict.fromkeys(("FlashResult", "erase", "flash", "query", "read", "verify"), "board.flash"),
     **dict.fromkeys(("PartitionListing", "list_files"), "board.listing"),
+    "Replacement": "board.replacing",
     "PortOptions": "board.session",
     **dict.fromkeys(("build", "build_all"), "builder.api"),
     "BuildResult": "builder.build",
@@ -69,6 +76,8 @@ _MODULES = {
     "CArray": "formats.c_source",
     "LinuxImage": "formats.linux.image",
     "RomImage": "formats.micropython.image",
+    "image_diff": "report.image_diff",
+    "image_map": "report.image_map",
     "installed_image": "images.installed",
 }
 

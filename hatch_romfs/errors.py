@@ -13,25 +13,17 @@ if TYPE_CHECKING:
 
 Text: TypeAlias = "str | Sequence[str]"
 """A line of text, or several."""
-_BYTES = 0xDC00
-"""What Python adds to a byte of a name that it cannot decode."""
+INTERRUPTED = 130
+"""The exit status after Ctrl-C, as in a shell."""
 
 
 def one_line(text: str) -> str:
-    """Return ``text`` as one line, with everything escaped that could move a cursor, change a color or hide text.
-
-    Names come from boards, images and folders, and are hostile until proven otherwise: a newline is escaped too, so
-    that no name can look like a line of our own.
-    """
-    if text.isprintable():
+    """Return ``text`` as one line, with everything escaped that could move a cursor, change a color or hide text."""
+    if text.isprintable():  # which nearly all of them are: a start need not wait for the import
         return text
-    return "".join(char if char.isprintable() else _escape(char) for char in text)
+    from romfs_manifest.shared.text import one_line as escape  # noqa: PLC0415
 
-
-def _escape(char: str) -> str:
-    """Return a character as an escape; one that stands for a byte of a name that is not UTF-8 becomes that byte's."""
-    byte = ord(char) - _BYTES
-    return f"\\x{byte:02x}" if 0x80 <= byte <= 0xFF else ascii(char)[1:-1]  # noqa: PLR2004
+    return escape(text)
 
 
 def _lines(text: Text) -> str:
@@ -66,6 +58,9 @@ class Problem:
     def __init__(self, key: str, text: str) -> None:
         self.key = key
         self.text = text
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.key!r}, {self.text!r})"
 
     def __str__(self) -> str:
         return one_line(f"{self.key}: {self.text}")

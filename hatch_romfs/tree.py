@@ -7,7 +7,7 @@ methods would take a twentieth of a small build's time.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeAlias
 
 from hatch_romfs.errors import BuildError
 from hatch_romfs.paths import encode_name, join
@@ -42,6 +42,9 @@ class MemoryContent(NamedTuple):
     data: bytes
     compiler: Path | None = None
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {self.size:,} bytes>"
+
     @property
     def size(self) -> int:
         """The length in bytes."""
@@ -69,6 +72,10 @@ class DiskContent(NamedTuple):
 
     def chunks(self) -> Iterator[bytes | memoryview]:
         """Yield the data; raises BuildError if the file cannot be read or has changed since it was collected."""
+        return self.part(0, self.size)
+
+    def part(self, offset: int, size: int) -> Iterator[bytes | memoryview]:
+        """Yield ``size`` bytes from ``offset`` on, as ``chunks`` does."""
         total = 0
         try:
             descriptor = open_regular(self.path, follow=False)
@@ -76,13 +83,14 @@ class DiskContent(NamedTuple):
                 status = os.fstat(descriptor)
                 if not self._is_unchanged(status):
                     raise self._changed()
-                while total < self.size and (chunk := file.read(CHUNK)):
+                file.seek(offset)
+                while total < size and (chunk := file.read(min(CHUNK, size - total))):
                     total += len(chunk)
                     yield chunk
                 status = os.fstat(descriptor)
         except OSError as error:
             raise BuildError(f"cannot read {self.path}: {error.strerror}") from error
-        if total != self.size or not self._is_unchanged(status):
+        if total != size or not self._is_unchanged(status):
             raise self._changed()
 
     def _is_unchanged(self, status: os.stat_result) -> bool:
@@ -93,6 +101,22 @@ class DiskContent(NamedTuple):
         return BuildError(f"{self.path} changed while the image was being built", hint="Build again.")
 
 
+class PartContent(NamedTuple):
+    """``size`` bytes from ``offset`` on of a file on disk, such as a file in an image."""
+
+    file: DiskContent
+    offset: int
+    size: int
+
+    def chunks(self) -> Iterator[bytes | memoryview]:
+        """Yield the data; raises BuildError as ``DiskContent.chunks`` does."""
+        return self.file.part(self.offset, self.size)
+
+
+Layer: TypeAlias = Literal["source", "library", "manifest", "package", "base"]
+"""What a file of an image was taken from: a folder of ``sources`` or of ``lib``, a manifest, a mip package, a base."""
+
+
 class File(NamedTuple):
     """A file.
 
@@ -100,7 +124,9 @@ class File(NamedTuple):
     the ``-O`` level for this module if it differs from the settings. A ``.py`` that is ``verbatim`` is not compiled; a
     ``.mpy`` that is verbatim was compiled elsewhere. ``source`` is the path of the file on disk, relative to the
     project and with ``/``, or None if there is none or it depends on the machine. ``alignment``, in bytes, is what the
-    content itself needs, in addition to what the settings ask for.
+    content itself needs, in addition to what the settings ask for. ``layer`` is what it was taken from, and
+    ``package`` the name and the version of a mip package, whose ``license`` is an SPDX expression if the file states
+    one. A file of a base is never changed.
     """
 
     content: Content
@@ -110,6 +136,9 @@ class File(NamedTuple):
     verbatim: bool = False
     source: str | None = None
     alignment: int = 1
+    layer: Layer = "source"
+    package: str | None = None
+    license: str | None = None
 
     @property
     def size(self) -> int:
@@ -141,11 +170,16 @@ class Special(NamedTuple):
 
 
 class NestedImage(NamedTuple):
-    """An image inside the image: its own tree, and its own settings. Packing turns it into a file."""
+    """An image inside the image: its own tree, and its own settings. Packing turns it into a file.
+
+    ``source`` and ``layer`` are as those of a file.
+    """
 
     tree: Directory
     settings: Nested
     origin: str
+    source: str | None = None
+    layer: Layer = "source"
 
 
 class Directory:
@@ -159,6 +193,9 @@ class Directory:
     def __init__(self, entries: dict[str, Node] | None = None, *, executable: bool = True) -> None:
         self.entries = {} if entries is None else entries
         self.executable = executable
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {len(self.entries):,} entries>"
 
     def sorted(self) -> list[tuple[str, Node]]:
         """Return the entries by the bytes of their names."""

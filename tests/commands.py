@@ -3,15 +3,25 @@
 import os
 import pty
 import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from tests import judges
 
 
 def romfs_image(*arguments: object, cwd: Path | None = None, status: int = 0) -> subprocess.CompletedProcess[str]:
+    return finished([judges.command("romfs-image"), *arguments], cwd=cwd, status=status)
+
+
+def finished(
+    command: Sequence[object], *, cwd: Path | None = None, env: Mapping[str, str] | None = None, status: int = 0
+) -> subprocess.CompletedProcess[str]:
+    """Run one of our commands, which must end with this status and never with a traceback."""
     done = subprocess.run(
-        [judges.command("romfs-image"), *map(str, arguments)],
+        list(map(str, command)),
         cwd=cwd,
+        env=env,
         capture_output=True,
         text=True,
         encoding="utf-8",
@@ -23,7 +33,7 @@ def romfs_image(*arguments: object, cwd: Path | None = None, status: int = 0) ->
     return done
 
 
-def on_a_terminal(*arguments: object, columns: int = 100) -> str:
+def on_a_terminal(*arguments: object, columns: int = 100, status: int = 0) -> str:
     """Run the command with a terminal for its output, and return what that showed."""
     inside, outside = pty.openpty()
     env = os.environ | {"TERM": "xterm-256color", "COLUMNS": str(columns)}
@@ -41,7 +51,7 @@ def on_a_terminal(*arguments: object, columns: int = 100) -> str:
             break
         shown += part
     os.close(inside)
-    assert process.wait(30) == 0
+    assert process.wait(30) == status
     return shown.decode()
 
 
@@ -52,6 +62,14 @@ def run(*command: object, cwd: Path, status: int = 0) -> str:
     said = done.stdout + done.stderr
     assert done.returncode == status, said
     return said
+
+
+def wait_for(happened: Callable[[], object], seconds: float = 60) -> None:
+    """Wait until something has happened, and fail if it takes longer than even a busy machine needs."""
+    deadline = time.monotonic() + seconds
+    while not happened():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def unmeasured() -> dict[str, str]:

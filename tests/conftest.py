@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from hatch_romfs import build
 from tests import judges
+from tests.content import checked_build
 from tests.manifest.server import Index
 from tests.projects import copied, make_project
 
@@ -73,9 +73,9 @@ def project(tmp_path):
 @pytest.fixture
 def reference(tmp_path):
     """The image's SHA-256, built through the API in a folder of its own."""
-    return build(make_project(tmp_path / "reference")).sha256
+    return checked_build(make_project(tmp_path / "reference")).sha256
 
 
 @pytest.fixture
 def image(project):
-    return build(project).path
+    return checked_build(project).path

@@ -69,6 +69,18 @@ def test_only_the_files_of_killed_processes_are_removed(old):
 
 
 @posix
+def test_the_next_replacement_of_a_path_removes_what_a_kill_has_left(old):
+    (old.parent / f".file.1234{SUFFIX}").touch()
+    (old.parent / f".file2.1234{SUFFIX}").touch()
+    with replace_atomically(old, clean=False):
+        pass
+    assert len(os.listdir(old.parent)) == 3
+    with replace_atomically(old):
+        pass
+    assert sorted(os.listdir(old.parent)) == [f".file2.1234{SUFFIX}", "file"]
+
+
+@posix
 def test_only_the_files_of_one_output_are_removed(old):
     (old.parent / f".file.1234{SUFFIX}").touch()
     (old.parent / f".other.1234{SUFFIX}").touch()

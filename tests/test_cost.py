@@ -36,7 +36,17 @@ def test_a_large_file_is_streamed(options, tmp_path):
     assert int(done.stdout) < 64 << 20
 
 
-SLOW = {"hatchling", "rich", "serial", "urllib3", "romfs_manifest", "setuptools", "asyncio", "importlib.metadata"}
+SLOW = {
+    "asyncio",
+    "hatchling",
+    "importlib.metadata",
+    "rich",
+    "romfs_manifest",
+    "serial",
+    "setuptools",
+    "shtab",
+    "urllib3",
+}
 """Modules that no command imports to print its help."""
 
 

@@ -32,7 +32,7 @@ def test_every_example_builds_soundly(name, example):
 
 def test_blink_runs(example):
     built = build(example("blink"))
-    status, said = run_image(built.path, built.size, "import blink", capture=True)
+    status, said, _ = run_image(built.path, built.size, "import blink", capture=True)
     assert (status, said.splitlines()[:2]) == (0, ["LED on", "LED off"])
 
 
@@ -44,7 +44,7 @@ def test_greenhouse_runs(example):
     assert {"greenhouse/app.mpy", "greenhouse/config.py", "lib/ringbuffer/__init__.mpy", "www/index.html"} <= set(
         offsets
     )
-    status, said = run_image(built.path, built.size, "import greenhouse.app", capture=True)
+    status, said, _ = run_image(built.path, built.size, "import greenhouse.app", capture=True)
     assert status == 0, said
     assert "read in place, on a 32-byte boundary" in said
     assert "GET / -> 200 text/html" in said
@@ -58,7 +58,7 @@ def test_camera_runs(example):
     }
     with open_image(built["models"].path) as image:
         assert image_content(image.file("person.tflite")).offset % 16 == 0
-    status, said = run_image(built["code"].path, built["code"].size, "import camera", capture=True)
+    status, said, _ = run_image(built["code"].path, built["code"].size, "import camera", capture=True)
     assert (status, said) == (0, "Mensch (0, 0, 4, 4)\nKatze (2, 2, 4, 4)\nvision 1.2.0\n")
 
 

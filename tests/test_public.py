@@ -13,12 +13,14 @@ import hatch_romfs
 from hatch_romfs.settings.schema import tool_schema
 
 FUNCTIONS = {
-    "CArray": "symbol section",
+    "CArray": "symbol section const header",
     "PortOptions": "port baudrate dtr rts wait origin on_message boot identify",
     "build": "source out overrides cache emit image on_progress",
     "build_all": "source overrides cache on_progress",
     "erase": "port partition on_event trace",
-    "flash": "image port partition force full dry_run reset on_board on_event on_flashed trace",
+    "flash": "image port partition force full dry_run reset on_board on_event on_replace on_flashed trace",
+    "image_diff": "a b block",
+    "image_map": "image",
     "installed_image": "name image",
     "list_files": "port trace",
     "open_image": "path",
@@ -39,21 +41,25 @@ STATUSES = {
 }
 COMMON = "-h --help --json -q --quiet -v --verbose"
 OPTIONS = {
-    "romfs-image": "-h --help --version",
+    "romfs-image": "-h --help --version --print-completion",
     "romfs-image build": "-o --output --image --format --mpy --no-mpy --align --volume --no-cache --emit --symbol"
-    f" --section {COMMON}",
+    f" --section --no-const --header {COMMON}",
     "romfs-image info": COMMON,
     "romfs-image tree": COMMON,
     "romfs-image cat": COMMON,
     "romfs-image extract": f"-o --output {COMMON}",
     "romfs-image verify": f"--inventory {COMMON}",
+    "romfs-image map": "--image --sort --blocks --partition-size --html --markdown --budget --baseline --save-baseline"
+    f" {COMMON}",
+    "romfs-image diff": f"--image --port --partition --blocks --html --markdown {COMMON}",
     "romfs-image run": f"-m -c {COMMON}",
     "romfs-image settings": COMMON,
-    "romfs-flash": "--version --installed --image --port --partition --query --verify --read --erase --list-ports"
-    f" --files --whole --dry-run --full --force --no-reset --baudrate --dtr --rts"
-    f" --wait --folder --serve --no-boot --watch --run --monitor --autostart -vv {COMMON}"
-    " --all --watch-ports --fleet --filter --jobs --canary --stop-after --expect --yes --report --summary",
-    "romfs-manifest": "-h --help --version",
+    "romfs-image import-openmv": COMMON,
+    "romfs-flash": "--version --print-completion --installed --image --port --partition --query --verify --read --erase"
+    f" --list-ports --files --whole --dry-run --full --force --no-reset --baudrate --dtr --rts"
+    f" --wait --folder --serve --no-boot --watch --run --monitor --autostart --yes -vv {COMMON}"
+    " --all --watch-ports --fleet --filter --jobs --canary --stop-after --expect --report --summary",
+    "romfs-manifest": "-h --help --version --print-completion",
     "romfs-manifest show": f"--var --library {COMMON}",
     "romfs-manifest lock": f"--upgrade --form --index --cache {COMMON}",
     "romfs-manifest check": COMMON,
@@ -68,7 +74,7 @@ NESTED = "image.alignment image.layout image.metadata image.mpy image.share " + 
 SOURCE = f"path to include exclude image {NESTED}"
 TABLE = (
     "format sources lib lib-dir exclude alignment mpy manifest dependencies filename size metadata share linux images"
-    " inventory embed board partition directory backend layout"
+    " inventory embed board partition directory backend layout base base-exclude sbom"
 )
 INNER = {
     "sources": SOURCE,

@@ -125,8 +125,12 @@ def fetch(repl: RawRepl, at: int, size: int) -> Iterator[bytes]:
 
 def partition_hash(repl: RawRepl, board: Board, size: int) -> str:
     """Return the hash of the partition's first ``size`` bytes."""
-    how = algorithm(board)
-    answer = repl.run_again(f"tell({how!r},0,{size})", ANSWER + size / SLOWEST[how], most=longest_answer(size))
+    return range_hash(repl, algorithm(board), 0, size)
+
+
+def range_hash(repl: RawRepl, how: str, at: int, size: int) -> str:
+    """Return the hash of a range of the partition, made by ``how``."""
+    answer = repl.run_again(f"tell({how!r},{at},{size})", ANSWER + size / SLOWEST[how], most=longest_answer(size))
     try:
         return read_result(answer)
     except RefusedError as error:

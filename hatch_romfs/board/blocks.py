@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Literal
 
 from hatch_romfs.board.answers import DiffersError, LostFrameError, RefusedError
+from hatch_romfs.board.copies import recipe
 from hatch_romfs.events import Progress
 from hatch_romfs.formats.micropython.records import MAGIC
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from hatch_romfs.board.channel import Channel
+    from hatch_romfs.board.copies import Copy, Recipe
     from hatch_romfs.board.plan import Geometry
     from hatch_romfs.events import Report
 
@@ -45,7 +48,7 @@ class BlockWriter:
 
     ``hash_of`` computes the hash that the board should answer; ``first_unit`` is what the partition's first unit held
     before; ``on_progress`` receives how many bytes are written. ``rewritten`` counts how often a block had to be erased
-    or written again; ``state`` is what the partition holds now.
+    or written again, ``copied`` how many bytes the board had already; ``state`` is what the partition holds now.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - everything that one flash needs
@@ -59,9 +62,10 @@ class BlockWriter:
     ) -> None:
         self.channel, self.image, self.geometry = channel, image, geometry
         self.hash_of, self.on_progress = hash_of, on_progress
-        self.rewritten = 0
+        self.rewritten = self.copied = 0
         self.state: State = "unchanged"
         self._first_unit = first_unit
+        self._copies: Sequence[Copy] = ()
         self._prepared = False
         self._at = 0
         self._done = 0
@@ -90,16 +94,13 @@ class BlockWriter:
             data = bytes(self.image[at : at + size]).ljust(self._padded(size), b"\xff")
             data = start + data[len(start) :]  # only the header's unit has another start, and is one frame
             self._at = at
+            how = None if start else recipe(self._copies, at, data)
             try:
-                self.channel.write(at, data)
+                self._send(at, data, how)
             except DiffersError:
                 return at, size, "does not keep what is written"
             except RefusedError as error:
-                if error.is_memory_error and self.channel.frame > LEAST_FRAME:
-                    self.channel.frame //= 2
-                    if self._is_untouched(at, len(data)):
-                        continue
-                elif isinstance(error, LostFrameError):
+                if self._can_adapt(error, copied=how is not None):
                     if self._is_untouched(at, len(data)):
                         continue
                 elif (aligned := self._enlarge_unit(at, end)) is not None:
@@ -109,6 +110,33 @@ class BlockWriter:
             at += size
             self._count(size)
         return None
+
+    def _send(self, at: int, data: bytes, how: Recipe | None) -> None:
+        """Write one frame; with a recipe, have the board put it together."""
+        if how is None:
+            self.channel.write(at, data)
+        else:
+            self.channel.assemble(at, len(data), how.data)
+            self.copied += how.copied
+
+    def _can_adapt(self, error: RefusedError, *, copied: bool) -> bool:
+        """Ask less of the board or the line in the next attempt; return whether there should be one."""
+        if isinstance(error, LostFrameError):
+            return True
+        if copied:
+            self._send_the_rest()
+            return True
+        if error.is_memory_error and self.channel.frame > LEAST_FRAME:
+            self.channel.frame //= 2
+            return True
+        return False
+
+    def _send_the_rest(self) -> None:
+        """Copy nothing any more: the board cannot, or what it has is not what it should be."""
+        if self._copies:
+            self._copies = ()
+            with suppress(RefusedError):
+                self.channel.forget(0, self.geometry.size)
 
     def _enlarge_unit(self, at: int, end: int) -> int | None:
         """Find out whether the board refused an address that is no multiple of its real unit of writing.
@@ -155,7 +183,8 @@ class BlockWriter:
         return end
 
     def _rewrite(self, start: int, reason: str) -> None:
-        """Write a block again, at most three times."""
+        """Write a block again, at most three times; it is sent."""
+        self._send_the_rest()
         for _ in range(TRIES - 1):
             self.rewritten += 1
             try:

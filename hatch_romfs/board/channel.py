@@ -44,10 +44,11 @@ MOST_LOST: Final = 30
 """Lost frames after which a line counts as unfit for frames."""
 
 
-def open_channel(repl: RawRepl, board: Board) -> Channel:
-    """Send the parts of the agent that write, and open the best channel that the board has."""
+def open_channel(repl: RawRepl, board: Board, *, copies: bool = False) -> Channel:
+    """Send the parts of the agent that write and, if needed, copy, and open the best channel that the board has."""
     has_frames = board.stream and board.free >= LITTLE
-    install(repl, board, "agent_write", *(["agent_frames"] if has_frames else []))
+    parts = {"agent_write": True, "agent_copy": copies, "agent_frames": has_frames}
+    install(repl, board, *(name for name, needed in parts.items() if needed))
     channel = Channel(repl, board)
     if has_frames:
         channel.start_frames()
@@ -93,15 +94,19 @@ class Channel:
 
         Raises DiffersError where it holds something else, LostFrameError where nobody knows.
         """
-        packed, wbits = deflate(data) if self._board.deflate else (data, 0)
-        if len(packed) >= len(data):
-            packed, wbits = data, 0
-        seconds = len(data) / SLOWEST_PROGRAM
-        if self._frames:
-            self._send(Frame(b"W" if check else b"P", at, len(data), packed, wbits), seconds)
-        else:
-            code = f"print(program({at},inflate({self._literal(packed)},{wbits},{len(data)}),{check}))"
-            self._run(code, seconds)
+        self._write(b"W" if check else b"P", at, len(data), data)
+
+    def assemble(self, at: int, size: int, recipe: bytes) -> None:
+        """Have the board put together ``size`` bytes from old content, write them, and compare; see ``write``."""
+        self._write(b"C", at, size, recipe)
+
+    def save(self, at: int, size: int) -> None:
+        """Have the board keep content in its memory that is about to be erased."""
+        self._call(Frame(b"S", at, size), f"print(save({at},{size}))", size / self._speed)
+
+    def forget(self, at: int, size: int) -> None:
+        """Have the board free the memory of content that it has saved."""
+        self._call(Frame(b"F", at, size), f"print(forget({at},{size}))", size / self._speed)
 
     def digest(self, at: int, size: int) -> str:
         """Return the hash of a range."""
@@ -121,6 +126,18 @@ class Channel:
             raise
         except (_DamagedError, LinkError):
             self._repl.enter()
+
+    def _write(self, kind: bytes, at: int, size: int, data: bytes) -> None:
+        packed, wbits = deflate(data) if self._board.deflate else (data, 0)
+        if len(packed) >= len(data):
+            packed, wbits = data, 0
+        seconds = size / SLOWEST_PROGRAM
+        if self._frames:
+            self._send(Frame(kind, at, size, packed, wbits), seconds)
+        else:
+            call = "assemble" if kind == b"C" else "inflate"
+            code = f"print(program({at},{call}({self._literal(packed)},{wbits},{size}),{kind != b'P'}))"
+            self._run(code, seconds)
 
     def _call(self, frame: Frame, code: str, seconds: float, most: int = SHORT) -> str:
         """Return the answer to a frame without data, or to a statement; either may be repeated without harm."""

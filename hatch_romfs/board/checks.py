@@ -22,7 +22,7 @@ _NAMED = 5
 def check_format(image: Image, shown: object) -> None:
     """Raise BoardError unless boards can mount the image."""
     if image.format != "micropython":
-        raise BoardError(f"{shown} is no MicroPython image", hint="No board mounts it as its ROMFS.")
+        raise BoardError(f"{shown} is not a MicroPython image", hint="Boards do not mount Linux romfs.")
 
 
 def choose_partition(board: Board, number: int) -> Partition:

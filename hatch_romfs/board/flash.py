@@ -11,10 +11,13 @@ from hatch_romfs.board import checks
 from hatch_romfs.board.agent import attach, fetch, partition_hash, scan
 from hatch_romfs.board.autostart import read_main
 from hatch_romfs.board.channel import open_channel
+from hatch_romfs.board.delta import is_possible, make_copying_plan, memory_for
+from hatch_romfs.board.flashed import find_old_image, remember
 from hatch_romfs.board.hashes import HASHES, algorithm, fast_algorithm
 from hatch_romfs.board.mperrno import EINVAL, describe
 from hatch_romfs.board.plan import Block, digests, make_plan, spans
 from hatch_romfs.board.probe import HEAD
+from hatch_romfs.board.replacing import find_replacement
 from hatch_romfs.board.session import PortOptions, session
 from hatch_romfs.board.writer import Writer
 from hatch_romfs.errors import BoardError, FlashInterrupted, LinkError, VerifyError
@@ -31,12 +34,14 @@ if TYPE_CHECKING:
     from hatch_romfs.board.link import Trace
     from hatch_romfs.board.plan import Geometry, Plan
     from hatch_romfs.board.probe import Board, Partition
+    from hatch_romfs.board.replacing import Replacement
     from hatch_romfs.board.session import Session
     from hatch_romfs.events import Report
     from hatch_romfs.formats.image import Image
 
     OnBoard = Callable[[Board], None]
     OnFlashed = Callable[[Session, "FlashResult"], None]
+    OnReplace = Callable[[Replacement], None]
 
 
 def ignore_board(_board: Board) -> None:
@@ -53,7 +58,8 @@ class FlashResult:
 
     ``size`` is the image's in bytes, ``sent`` and ``received`` are bytes on the wire. ``rewritten`` counts how often a
     block had to be written again, ``resent`` how many frames the line lost. ``mounted`` says whether the board was seen
-    to mount the image after its reset, None where that was left out.
+    to mount the image after its reset, None where that was left out. ``copied`` bytes of those that were written were
+    on the board already, at another place.
     """
 
     board: Board
@@ -65,6 +71,11 @@ class FlashResult:
     rewritten: int
     mounted: bool | None
     resent: int = 0
+    copied: int = 0
+
+    def __repr__(self) -> str:
+        where = f"partition {self.partition.number} of {self.board!r}"
+        return f"<{type(self).__name__}: {self.size:,} bytes in {where}, {self.plan!r}, mounted={self.mounted}>"
 
 
 def query(port: str | PortOptions | None = None, *, trace: Trace | None = None) -> Board:
@@ -85,28 +96,39 @@ def flash(  # noqa: PLR0913 - the options of a command
     reset: bool = True,
     on_board: OnBoard = ignore_board,
     on_event: Report = ignore_progress,
+    on_replace: OnReplace | None = None,
     on_flashed: OnFlashed = ignore_result,
     trace: Trace | None = None,
+    name: str = "",
 ) -> FlashResult:
     """Write an image file into a partition of a board, so that a cut at any moment leaves nothing broken that mounts.
 
     ``port`` is a port's name or URL, ``id:SERIAL`` or None for the only board. ``force`` writes code that the
     firmware refuses, ``full`` also the blocks that are right already, ``dry_run`` nothing at all. ``on_board`` is
     told what board was found, before anything is checked or erased; ``on_event`` what is being done, how much of it,
-    and of how much, in bytes. ``on_flashed`` is called while the board is still at its prompt, after a reset without
-    ``boot.py``.
+    and of how much, in bytes. ``on_replace`` is called before anything is erased if the partition holds another image;
+    the write does not begin if it raises an exception. Without it, the board is not asked for the files of that image.
+    ``on_flashed`` is called while the board is still at its prompt, after a reset without ``boot.py``. ``name`` is what
+    messages call the image instead of its path.
 
     Raises ImageError, LinkError, BoardError before anything is erased, and VerifyError.
     """
     options = port if isinstance(port, PortOptions) else PortOptions(port)
     with open_image(image) as opened:
         opened.check()
-        checks.check_format(opened, image)
+        checks.check_format(opened, name or image)
         with session(options, trace) as found:
             found.reset = reset
             on_board(found.board)
             result = flash_on(
-                found, opened, partition=partition, force=force, full=full, dry_run=dry_run, on_event=on_event
+                found,
+                opened,
+                partition=partition,
+                force=force,
+                full=full,
+                dry_run=dry_run,
+                on_event=on_event,
+                on_replace=on_replace,
             )
             on_flashed(found, result)
             return result
@@ -121,6 +143,7 @@ def flash_on(  # noqa: PLR0913 - the options of a command
     full: bool = False,
     dry_run: bool = False,
     on_event: Report = ignore_progress,
+    on_replace: OnReplace | None = None,
 ) -> FlashResult:
     """Do what ``flash`` does with a valid image, on a board that has a prompt already, and has it again afterwards.
 
@@ -132,11 +155,16 @@ def flash_on(  # noqa: PLR0913 - the options of a command
     checks.check_fits(len(data), target)
     if not force:
         checks.check_code(image, found.board)
-    plan, writer = _write(found, target, data, full=full, dry_run=dry_run, on_event=on_event)
+
+    def before_write(equal: list[bool]) -> None:
+        if on_replace is not None and (replacement := find_replacement(found, target, image, data, equal)):
+            on_replace(replacement)
+
+    plan, writer = _write(found, target, data, full=full, dry_run=dry_run, on_event=on_event, before_write=before_write)
     mounted = _reset(found, data, on_event) if found.reset and not dry_run and partition == 0 else None
     sent, received = found.link.sent, found.link.received
-    rewritten, resent = (writer.rewritten, writer.channel.resent) if writer else (0, 0)
-    return FlashResult(found.board, target, plan, len(data), sent, received, rewritten, mounted, resent)
+    rewritten, resent, copied = (writer.rewritten, writer.channel.resent, writer.copied) if writer else (0, 0, 0)
+    return FlashResult(found.board, target, plan, len(data), sent, received, rewritten, mounted, resent, copied)
 
 
 def _copied(image: Image) -> memoryview:
@@ -145,36 +173,58 @@ def _copied(image: Image) -> memoryview:
 
 
 def _write(  # noqa: PLR0913 - what flash was asked for
-    found: Session, target: Partition, image: memoryview, *, full: bool, dry_run: bool, on_event: Report
+    found: Session,
+    target: Partition,
+    image: memoryview,
+    *,
+    full: bool,
+    dry_run: bool,
+    on_event: Report,
+    before_write: Callable[[list[bool]], None],
 ) -> tuple[Plan, Writer | None]:
-    """Plan and carry it out; return the plan, and what carried it out if anything had to be written."""
+    """Plan and carry it out; return the plan, and what carried it out if anything had to be written.
+
+    ``before_write`` is called with whether each block is right already, if they are not all.
+    """
     found.quiesce()
     attach(found.repl, found.board, target)
     hash_of = HASHES[algorithm(found.board)]
-    plan = _compare(found, target, image, full=full, on_event=on_event)
+    plan, equal = _compare(found, target, image, full=full, on_event=on_event)
+    if not all(equal):
+        before_write(equal)
     if dry_run:
         return plan, None
     if not plan.writes:
         # The comparison was a quick one: this is the proof.
         if partition_hash(found.repl, found.board, len(image)) == hash_of(image):
+            remember(bytes(image))
             return plan, None
         plan = _full_plan(image, target.geometry)
-    with _channel(found) as channel:
+    with _channel(found, copies=bool(plan.copies)) as channel:
         writer = Writer(channel, image, target.geometry, hash_of, on_event, target.head)
         with _reporting_state(writer, target.number):
             writer.carry_out(plan, partial(_full_plan, image))
     _complete(found, target.number)
+    remember(bytes(image))
     return plan, writer
 
 
-def _compare(found: Session, target: Partition, image: memoryview, *, full: bool, on_event: Report) -> Plan:
-    """Compare the partition with the image and plan what has to be done."""
+def _compare(
+    found: Session, target: Partition, image: memoryview, *, full: bool, on_event: Report
+) -> tuple[Plan, list[bool]]:
+    """Compare the partition with the image and plan what has to be done; also return which blocks are equal."""
     on_event(Progress("comparing", 0, len(image)))
     how = fast_algorithm(found.board)
     wanted = digests(image, target.geometry.block, HASHES[how])
     there = scan(found.repl, target, len(image), how)
     on_event(Progress("comparing", len(image), len(image)))
-    return make_plan(len(image), wanted, there, target.geometry, full=full)
+    equal = [want == block.digest for want, block in zip(wanted, there, strict=True)]
+    geometry, memory = target.geometry, memory_for(found.board.free)
+    if not full and memory and is_possible(geometry):
+        old = find_old_image(found.repl, found.board, target, there, len(image))
+        if old is not None:
+            return make_copying_plan(old, bytes(image), wanted, there, geometry, memory), equal
+    return make_plan(len(image), wanted, there, geometry, full=full), equal
 
 
 def _full_plan(image: memoryview, geometry: Geometry) -> Plan:
@@ -220,8 +270,8 @@ def _complete(found: Session, partition: int) -> None:
 
 
 @contextmanager
-def _channel(found: Session) -> Iterator[Channel]:
-    channel = open_channel(found.repl, found.board)
+def _channel(found: Session, *, copies: bool = False) -> Iterator[Channel]:
+    channel = open_channel(found.repl, found.board, copies=copies)
     try:
         yield channel
     except LinkError:
@@ -258,8 +308,12 @@ def verify(  # noqa: PLR0913 - the options of a command
     on_board: OnBoard = ignore_board,
     on_event: Report = ignore_progress,
     trace: Trace | None = None,
+    name: str = "",
 ) -> Board:
-    """Compare a partition with an image file; raises VerifyError that names the first block that differs."""
+    """Compare a partition with an image file; raises VerifyError that names the first block that differs.
+
+    ``name`` is what messages call the image instead of its path.
+    """
     options = port if isinstance(port, PortOptions) else PortOptions(port)
     with open_image(image) as opened:
         opened.check()
@@ -277,8 +331,8 @@ def verify(  # noqa: PLR0913 - the options of a command
     if differing:
         first = f"block {differing[0]} at {differing[0] * target.geometry.block:#x}"
         raise VerifyError(
-            f"{len(differing)} of {len(wanted)} blocks differ from {image}, the first of them {first}",
-            hint="'romfs-flash IMAGE' writes what differs.",
+            f"{len(differing)} of {len(wanted)} blocks differ from {name or image}, the first of them {first}",
+            hint=f"'romfs-flash {name or image}' writes what differs.",
         )
     return found.board
 
@@ -293,11 +347,26 @@ def read(
 ) -> bytes:
     """Return the image that a partition holds, or with ``whole`` all of its bytes, held against the board's hash."""
     options = port if isinstance(port, PortOptions) else PortOptions(port)
+    data = read_partition(options, partition=partition, whole=whole, on_event=on_event, trace=trace)[1]
+    if not data:
+        raise BoardError(f"partition {partition} holds no image", hint="--whole reads it all the same.")
+    return data
+
+
+def read_partition(
+    options: PortOptions,
+    *,
+    partition: int = 0,
+    whole: bool = False,
+    on_event: Report = ignore_progress,
+    trace: Trace | None = None,
+) -> tuple[Partition, bytes]:
+    """Return a partition and the image in it, as ``read`` does; the image is empty if there is none."""
     with session(options, trace) as found:
         target = checks.choose_partition(found.board, partition)
-        if not whole and target.image_size is None:
-            raise BoardError(f"partition {partition} holds no image", hint="--whole reads it all the same.")
         size = target.geometry.size if whole else target.image_size or 0
+        if not size:
+            return target, b""
         attach(found.repl, found.board, target)
         data = bytearray()
         for piece in fetch(found.repl, 0, size):
@@ -306,7 +375,7 @@ def read(
         how = algorithm(found.board)
         if how != "bytes" and partition_hash(found.repl, found.board, size) != HASHES[how](bytes(data)):
             raise VerifyError("the data that arrived is not what the board holds", hint="Run the same command again.")
-        return bytes(data)
+        return target, bytes(data)
 
 
 def erase(

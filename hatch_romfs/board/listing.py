@@ -64,8 +64,9 @@ class Window:
     record's head is a file's data, and doubled wherever the one before it would have reached the next head.
     """
 
-    def __init__(self, fetch: Callable[[int, int], bytes], size: int) -> None:
+    def __init__(self, fetch: Callable[[int, int], bytes], size: int, *, most: int = MOST) -> None:
         self.fetched = 0
+        self._most = most
         self._fetch = fetch
         self._size = size
         self._start, self._piece = 0, b""
@@ -93,7 +94,8 @@ class Window:
             self._ahead = min(2 * self._ahead, READ) if at - end < self._ahead else PIECE
             size = min(max(stop - at, self._ahead), self._size - at)
             self.fetched += size
-            if self.fetched > MOST:
-                raise ImageError(f"more than {MOST >> 20} MiB of records; --read OUT gets them all", offset=at)
+            if self.fetched > self._most:
+                limit = f"{self._most >> 20} MiB" if self._most >= 1 << 20 else f"{self._most >> 10} KiB"
+                raise ImageError(f"more than {limit} of records; --read OUT gets them all", offset=at)
             self._start, self._piece = start, kept + self._fetch(at, size)
         return self._piece[start - self._start : stop - self._start]

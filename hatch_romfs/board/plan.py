@@ -16,6 +16,8 @@ from hatch_romfs.formats.micropython.records import MAGIC
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from hatch_romfs.board.copies import Copy
+
 ERASE_AT_ONCE: Final = 64 << 10
 """Bytes erased by one call, unless a block is larger: no call on a board takes long."""
 
@@ -27,9 +29,10 @@ Reprogramming: TypeAlias = Literal["any", "clear", "once", "none"]
 ``any``: replace them (MRAM). ``clear``: clear bits, any number of times (plain NOR flash). ``once``: clear bits, but
 each word takes only two writes (nRF). ``none``: nothing (flash with error correction, encrypted flash).
 """
-Action: TypeAlias = Literal["clear", "invalidate", "erase", "write", "prepare", "verify", "commit"]
+Action: TypeAlias = Literal["save", "clear", "invalidate", "erase", "write", "forget", "prepare", "verify", "commit"]
 """What a step does.
 
+``save`` copies old content into the board's memory, and ``forget`` frees that again.
 ``clear`` makes the header invalid by clearing the bits of its magic, ``invalidate`` by erasing its block.
 ``prepare`` writes the header's unit without the magic, which ``commit`` adds; without a ``prepare``, ``commit``
 writes the whole unit.
@@ -69,15 +72,27 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Steps in their order. Without any but ``verify``, the partition seems to hold the image already."""
+    """Steps in their order. Without any but ``verify``, the partition seems to hold the image already.
+
+    ``kept`` is the number of blocks that stay as they are; ``copies`` is what the board copies from its old content.
+    """
 
     steps: tuple[Step, ...]
     kept: int
+    copies: tuple[Copy, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {len(self.steps):,} steps, {self.writes:,} bytes to write, {self.kept:,} kept>"
 
     @property
     def writes(self) -> int:
         """The number of bytes of the image that will be written."""
         return sum(step.length for step in self.steps if step.action in ("write", "commit"))
+
+    @property
+    def copied(self) -> int:
+        """The number of bytes of the image that the board has already and copies."""
+        return sum(copy.size for copy in self.copies)
 
 
 def spans(size: int, block: int) -> list[tuple[int, int]]:
@@ -91,13 +106,19 @@ def digests(image: memoryview, block: int, algorithm: Callable[[memoryview], str
     return [algorithm(image[start : start + size]) for start, size in spans(len(image), block)]
 
 
-def make_plan(
-    size: int, wanted: Sequence[str], there: Sequence[Block], geometry: Geometry, *, full: bool = False
+def make_plan(  # noqa: PLR0913 - what is decided from
+    size: int,
+    wanted: Sequence[str],
+    there: Sequence[Block],
+    geometry: Geometry,
+    *,
+    full: bool = False,
+    at_once: int = ERASE_AT_ONCE,
 ) -> Plan:
     """Decide how an image of ``size`` bytes gets into a partition.
 
     ``wanted`` are the hashes of the image's blocks, ``there`` is the state of the partition's blocks; ``full`` writes
-    every block, whatever is there.
+    every block, whatever is there. ``at_once`` bytes are erased at once, unless a block is larger.
     """
     parts = spans(size, geometry.block)
     differing = [n for n, want in enumerate(wanted) if full or there[n].digest != want]
@@ -110,7 +131,7 @@ def make_plan(
     steps = list(_beginning(geometry))
     if erase:
         steps.append(Step("invalidate", 0, geometry.block))
-    for start, stop in _runs([n for n in differing if n], max(1, ERASE_AT_ONCE // geometry.block)):
+    for start, stop in _runs([n for n in differing if n], max(1, at_once // geometry.block)):
         offset = parts[start][0]
         if erase:
             steps.append(Step("erase", offset, (stop - start) * geometry.block))

@@ -12,6 +12,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _BY_ID = "id:"
+_ADAPTERS = {
+    0x0403: "FTDI",
+    0x067B: "Prolific",
+    0x10C4: "Silicon Labs",
+    0x1A86: "WCH",
+}
+"""USB vendors of serial adapters. One can be part of a board, as on many with an ESP32, or be a cable to anything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +26,7 @@ class Port:
     """A serial port: the name to open it by, what the system says of it, and its USB serial number, if any.
 
     ``usb_id`` is ``VID:PID`` in lower-case hexadecimal, such as ``2e8a:0005``, and "" if it is not a USB port.
+    ``adapter`` is the vendor of a USB serial adapter: what is behind it is unknown until it answers.
     """
 
     name: str
@@ -26,10 +34,12 @@ class Port:
     serial_number: str | None = None
     usb: bool = False
     usb_id: str = ""
+    adapter: str | None = None
 
     def __str__(self) -> str:
         by_id = f", --port {_BY_ID}{self.serial_number}" if self.serial_number else ""
-        return f"--port {self.name}{by_id}  {self.description}"
+        kind = " (USB serial adapter)" if self.adapter else ""
+        return f"--port {self.name}{by_id}  {self.description}{kind}"
 
 
 def list_ports() -> list[Port]:
@@ -39,7 +49,14 @@ def list_ports() -> list[Port]:
     except ImportError:
         raise LinkError("the serial ports of this system cannot be listed", hint="Name one with --port.") from None
     found = [
-        Port(port.device, port.description or "", port.serial_number, usb=port.vid is not None, usb_id=_usb_id(port))
+        Port(
+            port.device,
+            port.description or "",
+            port.serial_number,
+            usb=port.vid is not None,
+            adapter=_ADAPTERS.get(port.vid),
+            usb_id=_usb_id(port),
+        )
         for port in comports()
     ]
     return sorted(found, key=lambda port: _sort_key(port.name))
@@ -68,7 +85,7 @@ def choose_port(asked: str | None, origin: str = "") -> Port:
         return _by_serial_number(serial_number, source)
     if asked in ("", _BY_ID):
         raise SettingsError(
-            f"--port {asked}: the {'serial number' if asked else 'name of the port'} is missing",
+            f"--port {asked!r}: the {'serial number' if asked else 'name of the port'} is missing",
             hint="'romfs-flash --list-ports' shows every port.",
         )
     return _by_name(asked)
@@ -106,10 +123,17 @@ def _only(found: list[Port], missing: str) -> Port:
             hint="Is it plugged in? 'romfs-flash --list-ports' shows every port; name one with --port,"
             " or wait for the board with --wait.",
         )
-    raise LinkError(
-        [f"{len(found)} boards could be meant:", *(f"  {port}" for port in found)],
-        hint="Name one of them with --port.",
-    )
+    hint = "Name one of them with --port."
+    if any(port.adapter for port in found):
+        hint += " An adapter can be part of a board, such as one with an ESP32, or a cable to something else."
+    raise LinkError([f"{_count(found)} could be meant:", *(f"  {port}" for port in found)], hint=hint)
+
+
+def _count(found: list[Port]) -> str:
+    """Return how many boards there are, and how many adapters that may lead to one, in words."""
+    adapters = sum(port.adapter is not None for port in found)
+    counts = ((len(found) - adapters, "board"), (adapters, "USB serial adapter"))
+    return " and ".join(f"{number} {noun}{'s' if number > 1 else ''}" for number, noun in counts if number)
 
 
 def follow(port: Port) -> Callable[[], str]:

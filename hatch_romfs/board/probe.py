@@ -139,7 +139,7 @@ class Partition:
     image_size: int | None
     metadata: Metadata | None
     address: int | None
-    head: bytes = b""
+    head: bytes = field(default=b"", repr=False)
     problem: str = ""
 
 
@@ -165,6 +165,10 @@ class Board:
     partitions: tuple[Partition, ...] | None
     main: MainFile | None = None
     unique_id: str | None = None
+
+    def __repr__(self) -> str:
+        count = None if self.partitions is None else len(self.partitions)
+        return f"<{type(self).__name__} {self.machine!r}: MicroPython {self.version!r}, partitions: {count}>"
 
     @property
     def mpy_version(self) -> tuple[int, int]:

@@ -198,5 +198,6 @@ def _open(options: PortOptions, trace: Trace | None) -> Link:
     if port.name != options.port or options.origin:
         by_id = f", serial number {port.serial_number}" if port.serial_number else ""
         source = f" (from {options.origin})" if options.origin else ""
-        options.on_message(f"using port {port.name}{by_id}{source}")
+        kind = f", a USB serial adapter ({port.adapter})" if port.adapter and options.port is None else ""
+        options.on_message(f"using port {port.name}{by_id}{source}{kind}")
     return link

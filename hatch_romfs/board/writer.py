@@ -33,6 +33,7 @@ class Writer(BlockWriter):
         """
         for left in reversed(range(TRIES)):
             self._done, self._total = 0, plan.writes
+            self._copies = plan.copies
             self._prepared = False
             try:
                 with self._locating_errors():
@@ -71,6 +72,8 @@ class Writer(BlockWriter):
 
     def _carry_out(self, step: Step) -> None:
         match step.action:
+            case "save" | "forget" if self._copies:
+                self._change_memory(step)
             case "clear":
                 self._clear_header()
             case "invalidate":
@@ -87,6 +90,13 @@ class Writer(BlockWriter):
                 self._commit()
             case "verify":
                 self._verify(step)
+
+    def _change_memory(self, step: Step) -> None:
+        """Save old content before it is erased, or forget it; if the board has no memory for it, send everything."""
+        try:
+            (self.channel.save if step.action == "save" else self.channel.forget)(step.offset, step.length)
+        except RefusedError:
+            self._send_the_rest()
 
     def _clear_header(self) -> None:
         """Make the header invalid without an erase: whatever part of this a power cut leaves, it is no other header.

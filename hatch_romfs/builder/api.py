@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 from hatch_romfs.builder.backends import check_embed, generator_warnings
 from hatch_romfs.builder.build import BuildResult, build_image
 from hatch_romfs.builder.jobs import Job, project_jobs
-from hatch_romfs.builder.output import check_replaceable, write_output
-from hatch_romfs.errors import SettingsError
+from hatch_romfs.errors import Problem, SettingsError
 from hatch_romfs.events import ignore_progress
 from hatch_romfs.formats.image import ImageContent, image_content
 from hatch_romfs.settings.project import has_table, load, read_project, read_settings
@@ -83,7 +82,7 @@ def _find_jobs(root: Path, overrides: Overrides) -> dict[str, Job]:
     project = read_project(root, document, overrides)
     check_embed(project, document)
     notes = tuple(generator_warnings(root, document))
-    jobs = project_jobs(project, root / "dist", lambda: _dynamic_version(root))
+    jobs = project_jobs(project, root / "dist", lambda: _dynamic_version(root, document))
     return {name: job._replace(notes=job.notes + notes) for name, job in jobs.items()}
 
 
@@ -94,16 +93,19 @@ def _folder_output(root: Path) -> Path:
     return root / name if Path.cwd().is_relative_to(root.resolve()) else named.parent / name
 
 
-def _dynamic_version(root: Path) -> str:
+def _dynamic_version(root: Path, document: dict[str, Any]) -> str:
     from hatch_romfs.builder.version import dynamic_version  # noqa: PLC0415 - few projects have one
 
+    if "version" not in document["project"].get("dynamic", ()):
+        problem = Problem("project.version", "is missing: add it, or list it in `project.dynamic`")
+        raise SettingsError([problem], hint=f"Fix {root / 'pyproject.toml'}.")
     return dynamic_version(root)
 
 
 def _unknown_image(source: str | os.PathLike[str], image: str, names: list[str]) -> SettingsError:
     """Return the error for an image name that the project does not have, or that is missing."""
     if not names:
-        return SettingsError(f"{source} has no image {image!r}, only one without a name")
+        return SettingsError(f"{source} has no image {image!r}, only one without a name", hint="Leave out --image.")
     listed, hint = ", ".join(names), "Name one with --image."
     if image:
         return SettingsError(f"{source} has no image {image!r}; its images: {listed}", hint=hint)
@@ -120,14 +122,14 @@ def _build_job(job: Job, cache: bool, on_progress: Report) -> BuildResult:  # no
 
 def _emit_image_file(path: Path, out: Path, array: CArray) -> BuildResult:
     """Write an image file as C source; whatever follows the image in its file is left out."""
-    from hatch_romfs.formats import open_image  # noqa: PLC0415 - few builds end in C source
-    from hatch_romfs.formats.c_source import C_START, c_source  # noqa: PLC0415
+    from hatch_romfs.builder.c_files import check_c_files, write_c_files  # noqa: PLC0415 - few builds end in C source
+    from hatch_romfs.formats import open_image  # noqa: PLC0415 - the same
 
-    check_replaceable(out, "C array of an image", C_START)
+    check_c_files(out, array)
     with open_image(path) as image:
         image.check()
         contents = [image_content(file) for _, file in files(image.root)]
         alignment = min(max((content.alignment for content in contents), default=1), MAX_ALIGNMENT)
         whole = ImageContent(image.view, 0, image.size)
-        write_output(out, c_source(whole.chunks(), image.size, array, alignment))
-        return BuildResult(out, image.size, image.sha256(), len(contents), (), None)
+        c_files = write_c_files(out, whole.chunks(), image.size, array, alignment)
+        return BuildResult(out, image.size, image.sha256(), len(contents), (), None, c_files=c_files)

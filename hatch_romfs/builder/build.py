@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from hatch_romfs.builder.c_files import CFiles
     from hatch_romfs.builder.jobs import Job
     from hatch_romfs.builder.output import Chunks
     from hatch_romfs.builder.pack import PackedImage
@@ -39,7 +40,7 @@ class BuildResult(NamedTuple):
     ``size`` and ``limit``, the size of the partition, are in bytes; ``sha256`` is of the whole image; ``files`` is
     their number. ``board`` and ``partition`` are what the image is for. ``inventory`` is the path of the inventory, if
     the settings ask for one. ``excluded`` are the paths that built-in patterns excluded. ``layout_cost`` is how many
-    bytes a stable layout adds to the compact one.
+    bytes a stable layout adds to the compact one. ``c_files`` describes the C source, if the image was written as such.
     """
 
     path: Path
@@ -53,6 +54,12 @@ class BuildResult(NamedTuple):
     inventory: Path | None = None
     excluded: tuple[str, ...] = ()
     layout_cost: int = 0
+    c_files: CFiles | None = None
+    sbom: Path | None = None
+
+    def __repr__(self) -> str:
+        content = f"{self.size:,} bytes, {self.files:,} files, {len(self.warnings):,} warnings"
+        return f"<{type(self).__name__} {str(self.path)!r}: {content}, sha256 {self.sha256}>"
 
 
 def build_image(
@@ -71,7 +78,10 @@ def build_image(
     image = pack(compiled, settings, job.name, job.version)
     _check_size(image, settings)
     written = job if staging is None else job._replace(out=staging / job.out.name)
-    sha256 = _write_outputs(written, image, on_progress)
+    with Digest() as digest:
+        chunks = _watch(_gather(image.chunks()), digest, image.size, on_progress)
+        c_files = _write_outputs(written, image, chunks)
+        sha256 = digest.hexdigest()
     return BuildResult(
         path=job.out,
         size=image.size,
@@ -84,15 +94,17 @@ def build_image(
         inventory=job.inventory,
         excluded=collected.excluded,
         layout_cost=image.size - image.compact_size,
+        c_files=c_files,
+        sbom=job.sbom,
     )
 
 
 def _check_outputs(job: Job) -> None:
     """Refuse to overwrite files that no build has written."""
     if job.emit:
-        from hatch_romfs.formats.c_source import C_START  # noqa: PLC0415 - few builds end in C source
+        from hatch_romfs.builder.c_files import check_c_files  # noqa: PLC0415 - few builds end in C source
 
-        check_replaceable(job.out, "C array of an image", C_START)
+        check_c_files(job.out, job.emit)
     else:
         check_replaceable(job.out, "ROMFS image", *MAGICS.values())
         if job.name is not None and not job.replaces_any:
@@ -101,6 +113,11 @@ def _check_outputs(job: Job) -> None:
         from hatch_romfs.builder.inventory import START  # noqa: PLC0415 - few builds write one
 
         check_replaceable(job.inventory, "inventory", START)
+    if job.sbom:
+        from hatch_romfs.builder import sbom  # noqa: PLC0415
+
+        sbom.check_installed(job.settings.where("sbom"))
+        check_replaceable(job.sbom, "software bill of materials", sbom.START)
 
 
 def _check_size(image: PackedImage, settings: Settings) -> None:
@@ -129,29 +146,33 @@ def _limit_source(settings: Settings) -> str:
     return f"of {source}"
 
 
-def _write_outputs(job: Job, image: PackedImage, on_progress: Report) -> str:
-    """Write the image, or its C source, and the inventory; return the SHA-256 of the image."""
-    with Digest() as digest:
-        chunks = _watch(_gather(image.chunks()), digest, image.size, on_progress)
-        if job.emit:
-            from hatch_romfs.formats.c_source import c_source  # noqa: PLC0415
+def _write_outputs(job: Job, image: PackedImage, chunks: Chunks) -> CFiles | None:
+    """Write the image and the inventory, or C source, which is then described."""
+    if job.emit:
+        from hatch_romfs.builder.c_files import write_c_files  # noqa: PLC0415
 
-            chunks = c_source(chunks, image.size, job.emit, image.alignment)
-        with replace_output(job.out) as temporary:
-            write_new(temporary, chunks)
+        return write_c_files(job.out, chunks, image.size, job.emit, image.alignment)
+    with replace_output(job.out) as temporary:
+        write_new(temporary, chunks)
+        # The image is what gets flashed, so it is replaced last. If the build is interrupted in between, the hashes
+        # differ.
+        for out, document in _documents(job, temporary, image.tree):
+            write_output(out, [document])
+    return None
+
+
+def _documents(job: Job, path: Path, tree: Directory) -> list[tuple[Path, bytes]]:
+    """Return the path and the content of each document about an image that was written to ``path``."""
+    documents = []
+    if job.inventory or job.sbom:
+        from hatch_romfs.builder import inventory, sbom  # noqa: PLC0415 - few builds write any
+
+        with open_image(path) as image:
             if job.inventory:
-                # The image is what gets flashed, so it is replaced last. If the build is interrupted in between, the
-                # hashes differ.
-                write_output(job.inventory, [_inventory(job, temporary, image.tree)])
-        return digest.hexdigest()
-
-
-def _inventory(job: Job, path: Path, tree: Directory) -> bytes:
-    """Return the inventory of an image that was written to ``path``."""
-    from hatch_romfs.builder.inventory import describe  # noqa: PLC0415 - few builds write one
-
-    with open_image(path) as image:
-        return describe(image, tree, job.settings, job.root)
+                documents.append((job.inventory, inventory.describe(image, tree, job.settings, job.root)))
+            if job.sbom:
+                documents.append((job.sbom, sbom.describe(image, tree, job)))
+    return documents
 
 
 def _gather(chunks: Chunks) -> Iterator[bytes | memoryview]:

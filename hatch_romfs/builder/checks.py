@@ -62,7 +62,11 @@ def _windows_texts(tree: Directory, settings: Settings | Nested) -> Iterator[str
     """
     if is_micropython(settings):
         for path, file in files(tree):
-            if path.endswith(_TEXT) and b"\r\n" in bytes(next(iter(file.content.chunks()), b"")):
+            if (
+                path.endswith(_TEXT)
+                and file.layer != "base"
+                and b"\r\n" in bytes(next(iter(file.content.chunks()), b""))
+            ):
                 yield file.origin
     for image in nested_images(tree).values():
         yield from _windows_texts(image.tree, image.settings)

@@ -13,7 +13,7 @@ from hatch_romfs.formats.image import image_content
 from hatch_romfs.tree import MemoryContent, files
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from hatch_romfs.formats.image import Image
@@ -33,15 +33,14 @@ def describe(image: Image, tree: Directory, settings: Settings, root: Path) -> b
     are not UTF-8 become lone surrogates, which JSON can escape.
     """
     sources = dict(files(tree))
-    compilers = {compiler for file in sources.values() if (compiler := _compiler(file))}
     document = {
         "hatch-romfs-inventory": 1,
         "image": _image_facts(image),
-        "mpy_cross": release(compilers.pop()) if compilers else None,
+        "mpy_cross": compiler_release(sources.values()),
         "lock_sha256": hashlib.sha256((root / LOCK).read_bytes()).hexdigest() if settings.dependencies else None,
         "files": [
-            {"path": path, "source": sources[path].source, **facts, "compiled": _compiled(sources[path], settings.mpy)}
-            for path, facts in _file_facts(image).items()
+            {**_provenance(path, sources[path]), **facts, "compiled": _compiled(sources[path], settings.mpy)}
+            for path, facts in file_facts(image).items()
         ],
     }
     return f"{json.dumps(document, indent=2, ensure_ascii=False)}\n".encode(errors="backslashreplace")
@@ -53,7 +52,7 @@ def check(image: Image, path: Path) -> None:
     Raises SettingsError if that is not an inventory, and VerifyError with what differs.
     """
     expected_image, expected = _read(path)
-    actual = _file_facts(image)
+    actual = file_facts(image)
     problems = [f"{name}: not in the image" for name in sorted(expected.keys() - actual.keys())]
     problems += [f"{name}: not in the inventory" for name in sorted(actual.keys() - expected.keys())]
     differences = {name: _differences(facts, expected[name]) for name, facts in actual.items() if name in expected}
@@ -75,7 +74,13 @@ def _image_facts(image: Image) -> dict[str, object]:
     return {"format": image.format, "size": image.size, "sha256": image.sha256()}
 
 
-def _file_facts(image: Image) -> dict[str, dict[str, object]]:
+def compiler_release(sources: Iterable[File]) -> str | None:
+    """Return the release of the compiler that made some of the files, or None if none was compiled."""
+    compiler = next(filter(None, map(_compiler, sources)), None)
+    return release(compiler) if compiler else None
+
+
+def file_facts(image: Image) -> dict[str, dict[str, object]]:
     """Return the place and the hash of each file of an image, in order of path."""
     facts: dict[str, dict[str, object]] = {}
     for path, file in sorted(files(image.root), key=lambda entry: entry[0]):
@@ -85,6 +90,11 @@ def _file_facts(image: Image) -> dict[str, dict[str, object]]:
         place = {"offset": data.offset, "size": data.size, "alignment": data.alignment}
         facts[path] = {**place, "sha256": digest.hexdigest()}
     return facts
+
+
+def _provenance(path: str, file: File) -> dict[str, object]:
+    """Return where a file comes from."""
+    return {"path": path, "from": file.layer, "package": file.package, "source": file.source}
 
 
 def _compiled(file: File, mpy: Mpy | None) -> dict[str, object] | None:

@@ -42,9 +42,15 @@ class Job(NamedTuple):
         return self.out.with_name(f"{self.out.name}.json") if self.settings.inventory and not self.emit else None
 
     @property
+    def sbom(self) -> Path | None:
+        """The path of the software bill of materials, if the settings ask for one; C source has none."""
+        return self.out.with_name(f"{self.out.name}.cdx.json") if self.settings.sbom and not self.emit else None
+
+    @property
     def outputs(self) -> tuple[Path, ...]:
         """Every file that the build writes."""
-        return tuple(filter(None, (self.out, self.inventory)))
+        header = self.emit and self.emit.header_path(self.out)
+        return tuple(filter(None, (self.out, self.inventory, self.sbom, header)))
 
 
 def project_jobs(project: Project, directory: Path, find_version: Callable[[], str]) -> dict[str, Job]:
@@ -110,6 +116,7 @@ def _check_distinct(jobs: dict[str, Job]) -> None:
         places = [str(path) for path in job.outputs]
         if job.settings.embed:
             places.append(f"{embedded_path(job)} in the wheel")
+            places += [f"sboms/{job.sbom.name} in the wheel"] if job.sbom else []
         for place in places:
             other = owners.setdefault(place.casefold(), image)
             if other != image:

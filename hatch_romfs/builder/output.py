@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from hatch_romfs.builder.links import resolve_output
 from hatch_romfs.errors import BuildError, ImageError, SettingsError
 from hatch_romfs.formats import open_image
-from romfs_manifest.shared.atomic import remove_leftovers, replace_atomically
+from romfs_manifest.shared.atomic import replace_atomically
 from romfs_manifest.shared.opening import open_regular
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ def check_replaceable(out: Path, what: str, *magics: bytes) -> None:
     """
     try:
         target = resolve_output(out)
+        check_output_folder(out.parent)
         if not target.exists():
             return
         if not target.is_file():
@@ -39,6 +40,16 @@ def check_replaceable(out: Path, what: str, *magics: bytes) -> None:
         article = "an" if what[0].lower() in "aeiou" else "a"
         raise SettingsError(
             f"{out} already exists and is not {article} {what}", hint="Choose another output, or remove this file."
+        )
+
+
+def check_output_folder(folder: Path) -> None:
+    """Raise SettingsError if a file is where a folder for output should be, or where one above it should be."""
+    existing = next((path for path in (folder, *folder.parents) if os.path.lexists(path)), None)
+    if existing is not None and not existing.is_dir():
+        raise SettingsError(
+            f"{existing} is not a folder, so nothing can be written into it",
+            hint="Remove or rename it, or choose another output.",
         )
 
 
@@ -74,7 +85,6 @@ def replace_output(out: Path, *, replace: bool = True) -> Iterator[Path]:
     try:
         out = resolve_output(out)  # a link stays a link: its target is replaced
         out.parent.mkdir(parents=True, exist_ok=True)
-        remove_leftovers(out.parent, f"{out.name}.")
         with replace_atomically(out, move=None if replace else _rename_to_new) as temporary:
             yield Path(temporary)
     except OSError as error:

@@ -11,7 +11,7 @@ from hatch_romfs.formats.sharing import equal_files, file_alignments, hard_links
 from hatch_romfs.settings.layers import is_board_source
 from hatch_romfs.settings.patterns import compile_patterns
 from hatch_romfs.settings.values import MODEL_ALIGNMENT, is_model
-from hatch_romfs.tree import File, files, nested_images, replace_leaves
+from hatch_romfs.tree import File, NestedImage, files, nested_images, replace_leaves
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -95,8 +95,10 @@ def _pack_nested(tree: Directory, name: str | None, version: str | None, *, comp
         return tree
 
     def change(path: str, leaf_name: str, node: Leaf) -> tuple[str, Leaf]:
-        image = packed.get(path)
-        return leaf_name, File(image, node.origin, alignment=image.alignment) if image else node
+        if not isinstance(node, NestedImage):
+            return leaf_name, node
+        image = packed[path]
+        return leaf_name, File(image, node.origin, source=node.source, alignment=image.alignment, layer=node.layer)
 
     return replace_leaves(tree, change)
 

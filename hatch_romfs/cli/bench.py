@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from hatch_romfs.board.ports import list_ports
 from hatch_romfs.cli import fleet_view
-from hatch_romfs.cli.command import say, tell
+from hatch_romfs.cli.command import is_quiet, say, tell
 from hatch_romfs.cli.show import count
 from hatch_romfs.fleet.bench import Bench, identity
 from hatch_romfs.fleet.choice import port_matches
@@ -45,26 +45,24 @@ def watch_ports(options: Namespace, job: Job, filters: Filters) -> None:
     labels: list[str] = []
     job = replace(job, machines=filters.machines, wait=PATIENCE)
     watch = _Watch(job, filters, labels, jobs=options.jobs or JOBS)
-    if not options.quiet:
-        there = len(watch.present)
-        left = f"; {count(there, 'board')} that {'is' if there == 1 else 'are'} there now will not be written"
-        tell(f"plug in a board; Ctrl-C ends{left if there else ''}")
+    there = len(watch.present)
+    left = f"; {count(there, 'board')} that {'is' if there == 1 else 'are'} there now will not be written"
+    tell(f"plug in a board; Ctrl-C ends{left if there else ''}")
     try:
         with _view(options, labels) as view:
             watch.run(view, options.expect or 0)
     except KeyboardInterrupt:
         if watch.is_busy:
             raise
-    if not options.quiet:
-        parts = [f"{len(watch.verified):,} verified", f"{len(watch.failed):,} failed"]
-        say(f"{count(len(watch.verified) + len(watch.failed), 'board')}: {', '.join(parts)}")
+    parts = [f"{len(watch.verified):,} verified", f"{len(watch.failed):,} failed"]
+    say(f"{count(len(watch.verified) + len(watch.failed), 'board')}: {', '.join(parts)}")
     if watch.failed:
         sys.exit(max(watch.failed.values()))
 
 
 def _view(options: Namespace, labels: list[str]) -> AbstractContextManager[View]:
-    if options.quiet or not sys.stdout.isatty():
-        return nullcontext(fleet_view.Lines(labels, quiet=options.quiet, json=False, verbose=options.verbose))
+    if is_quiet() or not sys.stdout.isatty():
+        return nullcontext(fleet_view.Lines(labels, json=False, verbose=options.verbose))
     from hatch_romfs.cli.fleet_table import bench_table  # noqa: PLC0415 - a pipe needs none of it
 
     return bench_table(labels)

@@ -7,7 +7,7 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, Final
 
 from hatch_romfs.cli import show
-from hatch_romfs.cli.command import say
+from hatch_romfs.cli.command import print_line
 
 if TYPE_CHECKING:
     from hatch_romfs.board.listing import PartitionListing
@@ -42,21 +42,22 @@ def show_board(board: Board, listed: tuple[PartitionListing, ...], *, verbose: b
     With ``verbose``, also the first bytes of each partition.
     """
     version, sub_version = board.mpy_version
-    say(f"{board.machine}, MicroPython {board.version}")
+    print_line(f"{board.machine}, MicroPython {board.version}")
     if verbose and board.unique_id:
-        say(f"unique ID {board.unique_id}")
-    say(f"loads .mpy {version}.{sub_version}, native code: {board.arch or 'none'}; {board.free:,} bytes of memory free")
+        print_line(f"unique ID {board.unique_id}")
+    native = f"native code: {board.arch or 'none'}"
+    print_line(f"loads .mpy {version}.{sub_version}, {native}; {board.free:,} bytes of memory free")
     if board.main is not None:
         module = board.main.module
-        say(f"main.py imports {module} (--autostart)" if module else "main.py is the user's own")
+        print_line(f"main.py imports {module} (--autostart)" if module else "main.py is the user's own")
     if board.partitions is None:
-        say("no ROMFS in this firmware")
+        print_line("no ROMFS in this firmware")
     elif not board.partitions:
-        say("ROMFS, but no partition reserved for it")
+        print_line("ROMFS, but no partition reserved for it")
     for partition, one in zip_longest(board.partitions or (), listed):
-        say(_partition_line(partition))
+        print_line(_partition_line(partition))
         if verbose and partition.head:
-            say(f"  first bytes: {partition.head[:SHOWN].hex(':')}")
+            print_line(f"  first bytes: {partition.head[:SHOWN].hex(':')}")
         if one is not None:
             _show_listed(one)
 
@@ -64,7 +65,7 @@ def show_board(board: Board, listed: tuple[PartitionListing, ...], *, verbose: b
 def _show_listed(listed: PartitionListing) -> None:
     partition = listed.partition
     if listed.problem is not None:
-        say(f"its files cannot be listed: {listed.problem.message}")
+        print_line(f"its files cannot be listed: {listed.problem.message}")
     elif listed.root is not None:
         known = partition.metadata and (partition.metadata.name, partition.metadata.version)
         show.listing(listed.root, partition.image_size or 0, known or (), partition.address)

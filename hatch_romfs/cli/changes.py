@@ -69,7 +69,7 @@ class Changes:
 
 
 def watched_folders(root: Path) -> list[Path]:
-    """Return the folder of a project, and its sources outside of it."""
+    """Return the folder of a project, and its sources and bases outside of it."""
     folders = [root.resolve()]
     try:
         document = load(root)
@@ -79,8 +79,9 @@ def watched_folders(root: Path) -> list[Path]:
     except RomfsError:  # the build reports it
         return folders
     for settings in images:
-        for source in (*settings.sources, *settings.lib):
-            path = (root / source.path).resolve()
+        sources = [source.path for source in (*settings.sources, *settings.lib)]
+        for source in (*sources, *([settings.base] if settings.base else ())):
+            path = (root / source).resolve()
             if path.exists() and not any(path.is_relative_to(folder) for folder in folders):
                 folders.append(path)
     return folders

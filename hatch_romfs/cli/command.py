@@ -11,13 +11,22 @@ import sys
 from io import TextIOWrapper
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
-from hatch_romfs.errors import ImageError, RomfsError, SettingsError, one_line
+from hatch_romfs.cli.completion import PrintCompletion
+from hatch_romfs.errors import INTERRUPTED, ImageError, RomfsError, SettingsError, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-INTERRUPTED = 130
 RED, YELLOW, CYAN = 31, 33, 36
+
+
+class _Notes:
+    """Whether everything that nobody asked for is hidden: ``-q`` of the command that runs."""
+
+    are_hidden = False
+
+
+_notes = _Notes()
 
 
 class Parser(argparse.ArgumentParser):
@@ -25,6 +34,14 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, **options: Any) -> None:  # noqa: ANN401 - argparse's own
         super().__init__(allow_abbrev=False, **options)
+
+    def parse_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> argparse.Namespace:
+        """Parse arguments; from then on, ``-q`` hides everything that nobody asked for."""
+        options = super().parse_args(args, namespace)
+        _notes.are_hidden = getattr(options, "quiet", False)
+        return options
 
     def error(self, message: str) -> NoReturn:
         """Raise SettingsError."""
@@ -44,6 +61,15 @@ class Parser(argparse.ArgumentParser):
         return parsed, []
 
 
+def add_command(
+    commands: argparse._SubParsersAction[Parser], name: str, action: Callable[[argparse.Namespace], None], help_: str
+) -> Parser:
+    """Add one of a program's commands, and return its parser; ``action`` runs it."""
+    added = commands.add_parser(name, help=help_, description=f"{help_[0].upper()}{help_[1:]}.")
+    added.set_defaults(run=action)
+    return added
+
+
 class Version(argparse.Action):
     """``--version``, which looks the version up only if it is needed."""
 
@@ -55,10 +81,22 @@ class Version(argparse.Action):
         parser.exit()
 
 
+def add_program_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that each program has, before any command."""
+    add = parser.add_argument
+    add("--version", action=Version, nargs=0, help="print the version and exit")
+    add(
+        "--print-completion",
+        action=PrintCompletion,
+        metavar="SHELL",
+        help="print the script with which a shell such as bash completes this command, and exit",
+    )
+
+
 def add_common_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that every command has."""
     parser.add_argument("--json", action="store_true", help="print one JSON document")
-    parser.add_argument("-q", "--quiet", action="store_true", help="print only errors")
+    parser.add_argument("-q", "--quiet", action="store_true", help="print only errors and what was asked for")
     parser.add_argument("-v", "--verbose", action="store_true", help="print more, and errors with their traceback")
 
 
@@ -68,19 +106,40 @@ def label(word: str, color: int, stream: TextIO) -> str:
     return f"{word}:" if unwanted or not stream.isatty() else f"\x1b[1;{color}m{word}:\x1b[0m"
 
 
-def say(text: str) -> None:
-    """Print a line for people: one line, whatever names of strangers it contains."""
+# A command prints with these functions, each of which prints one line, whatever names of strangers that contains. They
+# are the only ones that know of -q: it hides what say, tell, and warn print, and the bars of progress.
+
+
+def is_quiet() -> bool:
+    """Return whether ``-q`` was given."""
+    return _notes.are_hidden
+
+
+def print_line(text: str) -> None:
+    """Print a line that was asked for, such as one of a listing."""
     sys.stdout.write(f"{one_line(text)}\n")
+
+
+def say(text: str) -> None:
+    """Print a line about what was done."""
+    if not is_quiet():
+        print_line(text)
 
 
 def tell(text: str) -> None:
     """Print a line about what is going on on standard error."""
-    sys.stderr.write(f"{one_line(text)}\n")
+    if not is_quiet():
+        _print_error(text)
 
 
 def warn(text: str) -> None:
     """Print a warning on standard error."""
-    sys.stderr.write(f"{label('warning', YELLOW, sys.stderr)} {one_line(text)}\n")
+    if not is_quiet():
+        sys.stderr.write(f"{label('warning', YELLOW, sys.stderr)} {one_line(text)}\n")
+
+
+def _print_error(text: str) -> None:
+    sys.stderr.write(f"{one_line(text)}\n")
 
 
 def print_json(document: object) -> None:
@@ -130,7 +189,7 @@ def _interrupted(message: str, arguments: Sequence[str]) -> int:
     lines = ["interrupted", *([message] if message else [])]
     if "--json" in arguments:
         print_json({"error": {"message": ": ".join(lines), "hint": None, "status": INTERRUPTED}})
-    tell(": ".join(lines))
+    _print_error(": ".join(lines))
     return INTERRUPTED
 
 
@@ -142,12 +201,16 @@ def _fail(error: RomfsError, arguments: Sequence[str]) -> int:
         print_json({"error": body})
     if {"-v", "--verbose"} & set(arguments):
         _show_traceback(error)
-    # Errors have escaped their text themselves.
-    sys.stderr.write(f"{label('error', RED, sys.stderr)} {error.message}\n")
-    if error.hint:
-        start = f"\n{label('hint', CYAN, sys.stderr)} " if sys.stderr.isatty() else ""
-        sys.stderr.write(f"{start}{error.hint}\n")
+    show_error(error.message, error.hint)
     return error.status
+
+
+def show_error(message: str, hint: str | None) -> None:
+    """Print an error on standard error; both texts can be printed as they are, like those of a RomfsError."""
+    sys.stderr.write(f"{label('error', RED, sys.stderr)} {message}\n")
+    if hint:
+        start = f"\n{label('hint', CYAN, sys.stderr)} " if sys.stderr.isatty() else ""
+        sys.stderr.write(f"{start}{hint}\n")
 
 
 def _show_traceback(error: BaseException) -> None:
@@ -156,4 +219,4 @@ def _show_traceback(error: BaseException) -> None:
 
     for part in traceback.format_exception(error):
         for line in part.splitlines():
-            tell(f"  {line}")
+            _print_error(f"  {line}")

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hatch_romfs.cli.command import print_json, run, say, tell
+from hatch_romfs.cli.command import print_json, print_line, run, say, tell
 from hatch_romfs.cli.flash_options import check_together, parser, with_seconds, writes_many
 from hatch_romfs.errors import SettingsError
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from hatch_romfs.board.flash import FlashResult
     from hatch_romfs.board.link import Trace
     from hatch_romfs.board.listing import PartitionListing
+    from hatch_romfs.board.replacing import Replacement
     from hatch_romfs.board.session import PortOptions, Session
 
 # What a command needs is imported when it runs: --help, and every start, would wait for the rest.
@@ -87,7 +88,7 @@ def _port(options: argparse.Namespace) -> PortOptions:
         lines[options.rts],
         options.wait,
         origin,
-        ignore_message if options.quiet or options.json else tell,
+        ignore_message if options.json else tell,
         boot=not options.no_boot,
     )
 
@@ -102,15 +103,26 @@ def _trace(options: argparse.Namespace) -> Trace | None:
 def flash(options: argparse.Namespace) -> None:
     """Write an image."""
     from hatch_romfs.board.flash import flash as write
-    from hatch_romfs.cli import show
+    from hatch_romfs.cli import replacing, show
     from hatch_romfs.cli.source import check_content, open_source
+
+    removed: list[str] = []
+
+    def on_replace(found: Replacement) -> None:
+        removed.extend(found.removed)
+        replacing.announce(
+            found,
+            quiet=options.quiet or options.json,
+            verbose=options.verbose,
+            yes=options.yes or options.dry_run or options.json,
+        )
 
     source = options.source
     if options.installed:
         from hatch_romfs.images.installed import installed_image
 
         source = installed_image(options.installed, options.image)
-    with open_source(options, source) as image, show.progress(quiet=options.quiet or options.json) as on_event:
+    with open_source(options, source) as image, show.progress(quiet=options.json) as on_event:
         if not options.force:
             check_content(image.path, source)
         done = write(
@@ -123,11 +135,13 @@ def flash(options: argparse.Namespace) -> None:
             reset=not options.no_reset,
             on_board=image.check_board,
             on_event=on_event,
+            on_replace=on_replace,
             on_flashed=lambda found, done: _after(options, found, done),
             trace=_trace(options),
+            name=str(source),
         )
     if not options.run:
-        _show_result(options, done, image.warnings)
+        _show_result(options, done, image.warnings, removed)
 
 
 def _after(options: argparse.Namespace, found: Session, done: FlashResult) -> None:
@@ -138,17 +152,16 @@ def _after(options: argparse.Namespace, found: Session, done: FlashResult) -> No
         if not done.mounted:  # the last reset was one that changed the working folder
             found.restart()
         changed = write_main(found.repl, options.autostart)
-        if not options.quiet and not options.json:
+        if not options.json:
             tell(f"main.py {'imports' if changed else 'already imported'} {options.autostart}")
     if options.run:
         from hatch_romfs.cli.monitor import run as run_on_board
 
-        if not options.quiet:
-            tell(_summary(done))
-        run_on_board(found, options.run, quiet=options.quiet)
+        tell(_summary(done))
+        run_on_board(found, options.run)
 
 
-def _show_result(options: argparse.Namespace, done: FlashResult, warnings: list[str]) -> None:
+def _show_result(options: argparse.Namespace, done: FlashResult, warnings: list[str], removed: list[str]) -> None:
     steps = [{"action": step.action, "offset": step.offset, "length": step.length} for step in done.plan.steps]
     if options.json:
         print_json(
@@ -159,6 +172,7 @@ def _show_result(options: argparse.Namespace, done: FlashResult, warnings: list[
                 "dry_run": options.dry_run,
                 "steps": steps,
                 "written": 0 if options.dry_run else done.plan.writes,
+                "copied": done.copied,
                 "blocks_kept": done.plan.kept,
                 "rewritten": done.rewritten,
                 "resent": done.resent,
@@ -166,16 +180,16 @@ def _show_result(options: argparse.Namespace, done: FlashResult, warnings: list[
                 "received": done.received,
                 "verified": not options.dry_run,
                 "mounted": done.mounted,
+                "removed": removed,
                 "warnings": warnings,
             }
         )
         return
-    if options.quiet:
-        return
+    show_line = print_line if options.dry_run else say
     if options.dry_run or options.verbose:
         for step in done.plan.steps:
-            say(str(step))
-    say(_summary(done, dry_run=options.dry_run))
+            show_line(str(step))
+    show_line(_summary(done, dry_run=options.dry_run))
 
 
 def _summary(done: FlashResult, *, dry_run: bool = False) -> str:
@@ -183,7 +197,8 @@ def _summary(done: FlashResult, *, dry_run: bool = False) -> str:
     if dry_run:
         return f"{where}: {done.plan.writes:,} of {done.size:,} bytes would be written"
     mounted = ", mounted at /rom" if done.mounted else ""
-    return f"{where}: {done.size:,} bytes verified, {done.plan.writes:,} of them written{mounted}"
+    copied = f" ({done.copied:,} copied on the board)" if done.copied else ""
+    return f"{where}: {done.size:,} bytes verified, {done.plan.writes:,} of them written{copied}{mounted}"
 
 
 def watch(options: argparse.Namespace) -> None:
@@ -227,7 +242,7 @@ def query(options: argparse.Namespace) -> None:
         board = ask(_port(options), trace=_trace(options))
     if options.json:
         print_json(boards.document(board, listed))
-    elif not options.quiet:
+    else:
         boards.show_board(board, listed, verbose=options.verbose)
 
 
@@ -239,7 +254,7 @@ def verify(options: argparse.Namespace) -> None:
 
     with (
         open_source(options, options.verify) as image,
-        show.progress(quiet=options.quiet or options.json) as on_event,
+        show.progress(quiet=options.json) as on_event,
     ):
         board = compare(
             image.path,
@@ -248,11 +263,12 @@ def verify(options: argparse.Namespace) -> None:
             on_board=image.check_board,
             on_event=on_event,
             trace=_trace(options),
+            name=str(options.verify),
         )
     if options.json:
         document = {"board": board.machine, "partition": image.partition, "verified": True, "warnings": image.warnings}
         print_json(document)
-    elif not options.quiet:
+    else:
         say(f"partition {image.partition} of {board.machine} holds {options.verify}, byte for byte")
 
 
@@ -264,7 +280,7 @@ def read(options: argparse.Namespace) -> None:
 
     partition = options.partition or 0
     check_new(options.read)  # before anything is read, which takes its time
-    with show.progress(quiet=options.quiet or options.json) as on_event:
+    with show.progress(quiet=options.json) as on_event:
         data = fetch(
             _port(options),
             partition=partition,
@@ -275,7 +291,7 @@ def read(options: argparse.Namespace) -> None:
     write_output(options.read, [data], replace=False)
     if options.json:
         print_json({"path": str(options.read), "size": len(data), "partition": partition})
-    elif not options.quiet:
+    else:
         say(f"{options.read}: {len(data):,} bytes")
 
 
@@ -285,11 +301,11 @@ def erase(options: argparse.Namespace) -> None:
     from hatch_romfs.cli import show
 
     partition = options.partition or 0
-    with show.progress(quiet=options.quiet or options.json) as on_event:
+    with show.progress(quiet=options.json) as on_event:
         board = clear(_port(options), partition=partition, on_event=on_event, trace=_trace(options))
     if options.json:
         print_json({"board": board.machine, "partition": partition, "erased": True})
-    elif not options.quiet:
+    else:
         say(f"partition {partition} of {board.machine} is erased")
 
 
@@ -310,8 +326,8 @@ def list_ports(options: argparse.Namespace) -> None:
     if options.json:
         print_json({"ports": [asdict(port) for port in ports]})
         return
-    if not ports and not options.quiet:
+    if not ports:
         say("no serial ports found")
     for port in ports:
         serial_number = f"  id:{port.serial_number}" if port.serial_number else ""
-        say(f"{port.name}  {port.description}{serial_number}")
+        print_line(f"{port.name}  {port.description}{serial_number}")

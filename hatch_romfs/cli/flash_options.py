@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hatch_romfs.cli.command import Parser, Version, add_common_options
+from hatch_romfs.cli.command import Parser, add_common_options, add_program_options
 from hatch_romfs.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -115,8 +115,8 @@ def parser() -> Parser:
         description="Write a ROMFS image into a partition of a MicroPython board, verified, so that a cut at any"
         " moment leaves nothing broken that mounts. IMAGE is an image, or a project or folder, which is built first.",
     )
+    add_program_options(top)
     add = top.add_argument
-    add("--version", action=Version, nargs=0, help="print the version and exit")
     add("source", nargs="?", type=Path, metavar="IMAGE", help="an image, a project or a folder")
     add("--installed", metavar="NAME", help="write the image of this installed package")
     add("--image", metavar="NAME", help="which image of a project or package that has several")
@@ -163,6 +163,7 @@ def _add_details(top: Parser) -> None:
     add("--dry-run", action="store_true", help="say what would be done, and do nothing to the partition")
     add("--full", action="store_true", help="write every block, also those that are right already")
     add("--force", action="store_true", help="write an image without files, or .mpy code that this firmware refuses")
+    add("--yes", action="store_true", help="write to many boards, or replace an image of another name, without asking")
     add("--folder", action="store_true", help="IMAGE is a folder without [tool.romfs]: pack all of it")
     add("--no-boot", action="store_true", help="interrupt boot.py in the reset before the partition is changed")
     add("--no-reset", action="store_true", help="do not reset the board, nor see whether it mounts the image")
@@ -189,7 +190,6 @@ def _add_many(top: Parser) -> None:
     add("--canary", type=_number, metavar="N", help="write to N boards first, and to the others if these succeed")
     add("--stop-after", type=_number, metavar="N", help="start no more boards after N failures")
     add("--expect", type=_number, metavar="N", help="with --watch-ports: end after N boards are verified")
-    add("--yes", action="store_true", help="answer yes to questions")
     add("--report", type=Path, metavar="FILE", help="append a line of JSON for each board; skip boards that are done")
 
 

@@ -184,7 +184,7 @@ def _ask_boards(options: Namespace, targets: Sequence[Target]) -> tuple[dict[int
     boards: dict[int, Found] = {}
     silent: dict[int, str] = {}
     questions = [replace(target.job, image=None) for target in targets]
-    with show.progress(quiet=options.quiet or options.json) as on_progress:
+    with show.progress(quiet=options.json) as on_progress:
 
         def on_event(number: int, event: Event) -> None:
             if isinstance(event, Found):
@@ -204,11 +204,11 @@ def _write(options: Namespace, targets: Sequence[Target], boards: Sequence[Found
     jobs = [target.job for target in targets]
     labels = [target.label for target in targets]
     machines = [board.machine if board else "" for board in boards]
-    with fleet_view.view(labels, machines, quiet=options.quiet, json=options.json, verbose=options.verbose) as screen:
+    with fleet_view.view(labels, machines, json=options.json, verbose=options.verbose) as screen:
         results = run_jobs(jobs, limits, screen.on_event)
     if options.json:
         print_json(_document(targets, results))
-    elif not options.quiet:
+    else:
         fleet_view.show_summary(labels, results)
     status = exit_status(results)
     if status:

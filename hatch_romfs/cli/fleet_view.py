@@ -6,9 +6,10 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
-from hatch_romfs.cli.command import say, tell, warn
+from hatch_romfs.cli.command import is_quiet, say, show_error, tell, warn
 from hatch_romfs.cli.fleet_text import board_line, count_results, describe
 from hatch_romfs.cli.show import count
+from hatch_romfs.errors import one_line
 from hatch_romfs.fleet.messages import Finished, Found, Message
 
 if TYPE_CHECKING:
@@ -26,13 +27,13 @@ class View(Protocol):
 
 
 @contextmanager
-def view(labels: Sequence[str], machines: Sequence[str], *, quiet: bool, json: bool, verbose: bool) -> Iterator[View]:
+def view(labels: Sequence[str], machines: Sequence[str], *, json: bool, verbose: bool) -> Iterator[View]:
     """Show the events of boards while the block runs: as a table if standard error is a terminal, or else as lines.
 
     ``machines`` are the names of the machines that are known already, or "".
     """
-    if quiet or json or not sys.stderr.isatty():
-        yield Lines(labels, quiet=quiet, json=json, verbose=verbose)
+    if json or is_quiet() or not sys.stderr.isatty():
+        yield Lines(labels, json=json, verbose=verbose)
         return
     from hatch_romfs.cli.fleet_table import live_table  # noqa: PLC0415 - a pipe needs none of it
 
@@ -41,11 +42,11 @@ def view(labels: Sequence[str], machines: Sequence[str], *, quiet: bool, json: b
 
 
 class Lines:
-    """A line for each board when it is finished; with ``quiet`` only for those that failed."""
+    """A line for each board when it is finished; with ``-q`` only for those that failed."""
 
-    def __init__(self, labels: Sequence[str], *, quiet: bool, json: bool, verbose: bool) -> None:
+    def __init__(self, labels: Sequence[str], *, json: bool, verbose: bool) -> None:
         self._labels = labels
-        self._quiet, self._json, self._verbose = quiet, json, verbose
+        self._json, self._verbose = json, verbose
 
     def on_event(self, number: int, event: Event) -> None:
         """Show an event of a board."""
@@ -53,13 +54,13 @@ class Lines:
         match event:
             case Message(is_warning=True):
                 warn(f"{label}: {event.text}")
-            case Message() if not (self._quiet or self._json):
+            case Message() if not self._json:
                 tell(f"{label}: {event.text}")
             case Found() if self._verbose and not self._json:
                 tell(board_line(label, event))
-            case Finished(result="failed") if self._quiet and not self._json:
-                tell(f"{label}: {describe(event)}")
-            case Finished() if not (self._quiet or self._json):
+            case Finished(result="failed") if is_quiet() and not self._json:
+                show_error(one_line(f"{label}: {event.reason}"), None)
+            case Finished() if not self._json:
                 say(f"{label}: {describe(event)}")
                 sys.stdout.flush()
             case _:

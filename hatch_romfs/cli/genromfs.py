@@ -8,7 +8,6 @@ cannot read a folder without them.
 
 from __future__ import annotations
 
-import fnmatch
 import os
 import re
 import stat
@@ -16,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hatch_romfs.builder.output import write_output
-from hatch_romfs.cli.command import Parser, run, say
+from hatch_romfs.cli.command import Parser, print_line, run
+from hatch_romfs.cli.shell_pattern import compile_pattern
 from hatch_romfs.collect.folder import Folder, Keep
 from hatch_romfs.errors import BuildError, SettingsError
 from hatch_romfs.formats.linux import headers
@@ -27,17 +27,13 @@ from hatch_romfs.paths import decode_name, encode_name, join
 from hatch_romfs.tree import Directory, File, Special
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from hatch_romfs.formats.linux.layout import Layout, Order
     from hatch_romfs.tree import Node
 
 _DEVICE = r"@([A-Za-z0-9_+-]+),(.),\s*([+-]?[0-9]+),\s*([+-]?[0-9]+)"
 """What genromfs's ``sscanf`` accepts; anything can follow."""
-_CLASSES = {
-    "alnum": "A-Za-z0-9", "alpha": "A-Za-z", "digit": "0-9", "lower": "a-z", "space": " \t\n\r\f\v", "upper": "A-Z",
-    "xdigit": "0-9A-Fa-f",
-}  # fmt: skip
 _KINDS = {"b": "block device", "c": "character device", "u": "character device", "p": "fifo"}
 
 
@@ -53,20 +49,24 @@ def command(arguments: Sequence[str]) -> None:
     if not source.is_dir():
         raise SettingsError(f"-d: {source} is not a folder")
     alignments = [_pattern_alignment(text) for text in options.A]
+    exclusions = [make_matcher(pattern) for pattern in options.x]
     default = _size(options.a, "-a")
 
     def excluded(path: str) -> bool:
         path = path.rstrip("/")
-        return any(matches(pattern, path) for pattern in options.x) or _same(
-            source / os.fsdecode(encode_name(path)), out
-        )
+        return any(matches(path) for matches in exclusions) or _same(source / os.fsdecode(encode_name(path)), out)
 
     def align(path: str, node: Node | None) -> int:
-        sizes = [size for size, pattern in alignments if matches(pattern, path)]
+        # genromfs knows a device by its new name, but still by its old path.
+        sizes = [
+            size
+            for size, pattern, matches in alignments
+            if matches(on_disk.get(path, path) if pattern.startswith("/") else path)
+        ]
         return max([*sizes, default if isinstance(node, File) else headers.UNIT])
 
     tree = Folder(source, str(source), excluded, None, Keep(symlinks=True, modes=True, inodes={})).read()
-    _replace_devices(tree, "")
+    on_disk = _replace_devices(tree, "")
     order = _disk_order(source) if options.readdir_order else sorted_names
     layout = lay_out(tree, options.V, align=align, same=hard_links(tree), order=order)
     _write(out, layout)
@@ -98,12 +98,12 @@ def parser() -> Parser:
     return parser
 
 
-def _pattern_alignment(text: str) -> tuple[int, str]:
-    """Return the alignment in bytes and the pattern of a ``-A``."""
+def _pattern_alignment(text: str) -> tuple[int, str, Callable[[str], bool]]:
+    """Return the alignment in bytes of a ``-A``, its pattern, and the function that matches paths with it."""
     size, comma, pattern = text.partition(",")
     if not comma:
         raise SettingsError(f"-A: {text!r} must be a number and a pattern, such as -A '4096,*.boot'")
-    return _size(size, "-A"), pattern
+    return _size(size, "-A"), pattern, make_matcher(pattern)
 
 
 def _size(text: str, option: str) -> int:
@@ -113,36 +113,28 @@ def _size(text: str, option: str) -> int:
     return size
 
 
-def matches(pattern: str, path: str) -> bool:
-    """Return whether a path matches in genromfs: its name, or the whole path if the pattern begins with ``/``.
+def make_matcher(pattern: str) -> Callable[[str], bool]:
+    """Return a function that tells whether a path matches in genromfs, byte by byte.
 
-    As in a shell, ``*`` matches neither ``/`` nor a dot at the start of a name.
+    A pattern that begins with ``/`` is for the whole path, from the folder on, and any other one for the name.
     """
-    name = path.rpartition("/")[2]
-    patterns, names = pattern.split("/"), ["", *path.split("/")] if pattern.startswith("/") else [name]
-    return len(patterns) == len(names) and all(map(_matches_name, patterns, names))
-
-
-def _matches_name(pattern: str, name: str) -> bool:
-    if name.startswith(".") and not pattern.lstrip("\\").startswith("."):
-        return False
-    plain = re.sub(r"\\(.)", lambda found: f"[{found[1]}]" if found[1] in "*?[" else found[1], pattern)
-    plain = plain.replace("[^", "[!")
-    for kind, characters in _CLASSES.items():
-        plain = plain.replace(f"[:{kind}:]", characters)
-    return fnmatch.fnmatchcase(name, plain)
+    match = compile_pattern(os.fsencode(pattern))
+    if pattern.startswith("/"):
+        return lambda path: match(encode_name(f"/{path}" if path else ""))
+    return lambda path: match(encode_name(path.rpartition("/")[2]))
 
 
 def _same(path: Path, out: Path) -> bool:
     return path.name == out.name and out.exists() and path.samefile(out)
 
 
-def _replace_devices(directory: Directory, path: str) -> None:
-    """Replace empty files that are named ``@name,type,major,minor`` by special files."""
+def _replace_devices(directory: Directory, path: str) -> dict[str, str]:
+    """Replace empty files that are named ``@name,type,major,minor`` by special files; return their old paths by new."""
+    old: dict[str, str] = {}
     for name, node in list(directory.entries.items()):
         here = join(path, name)
         if isinstance(node, Directory):
-            _replace_devices(node, here)
+            old |= _replace_devices(node, here)
         elif isinstance(node, File) and node.size == 0 and (found := re.match(_DEVICE, name)):
             kind = _KINDS.get(found[2])
             if kind is None:
@@ -152,6 +144,8 @@ def _replace_devices(directory: Directory, path: str) -> None:
             numbers = (0, 0) if kind == "fifo" else (int(found[3]), int(found[4]))
             directory.entries[found[1]] = Special(kind, node.origin, *numbers)
             del directory.entries[name]
+            old[join(path, found[1])] = here
+    return old
 
 
 def _disk_order(source: Path) -> Order:
@@ -186,7 +180,7 @@ def _list(layout: Layout) -> None:
     for record in layout.records:
         header = record.header
         linked = f"  [link to {header.info:#x}]" if header.kind == headers.HARD_LINK else ""
-        say(f"{header.offset:#010x} {header.size:>10}  {decode_name(header.name)}{linked}")
+        print_line(f"{header.offset:#010x} {header.size:>10}  {decode_name(header.name)}{linked}")
 
 
 if __name__ == "__main__":

@@ -7,13 +7,25 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hatch_romfs.cli.command import Parser, Version, add_common_options, print_json, run, say, tell
-from hatch_romfs.errors import BuildError, ImageError, SettingsError
+from hatch_romfs.cli.command import (
+    Parser,
+    add_command,
+    add_common_options,
+    add_program_options,
+    print_json,
+    print_line,
+    run,
+    say,
+    show_error,
+    tell,
+)
+from hatch_romfs.cli.emit import add_emit_options, read_array
+from hatch_romfs.cli.report_options import add_diff_options, add_map_options
+from hatch_romfs.errors import ImageError, SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from hatch_romfs.formats.c_source import CArray
     from hatch_romfs.formats.image import Image
     from hatch_romfs.settings.layers import Options
 
@@ -41,18 +53,21 @@ def command(arguments: Sequence[str]) -> None:
 def parser() -> Parser:
     """Return the parser of ``romfs-image``."""
     top = Parser(prog="romfs-image", description="Build ROMFS images for MicroPython boards, inspect them, run them.")
-    top.add_argument("--version", action=Version, nargs=0, help="print the version and exit")
+    add_program_options(top)
     # Without prog, argparse would lay out a help text to find it.
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True, prog=top.prog)
 
     def add(name: str, action: Callable[[argparse.Namespace], None], help_: str, *, image: bool = True) -> Parser:
-        added: Parser = commands.add_parser(name, help=help_, description=f"{help_[0].upper()}{help_[1:]}.")
-        added.set_defaults(run=action)
+        added = add_command(commands, name, action, help_)
         if image:
-            added.add_argument("image", type=Path, metavar="IMAGE", help="an image file")
+            or_wheel = ", or a wheel that contains one" if name in _WITH_OFFSET else ""
+            added.add_argument("image", type=Path, metavar="IMAGE", help=f"an image file{or_wheel}")
         if name in _WITH_OFFSET:
             added.add_argument(
                 "--offset", type=_offset, metavar="BYTES", help="where the image begins in a dump, such as 0x1000"
+            )
+            added.add_argument(
+                "--image", dest="name", metavar="NAME", help="which image of a wheel that contains several"
             )
         add_common_options(added)
         return added
@@ -71,6 +86,10 @@ def parser() -> Parser:
     what = running.add_mutually_exclusive_group()
     what.add_argument("-m", dest="module", metavar="MODULE", help="import this module")
     what.add_argument("-c", dest="code", metavar="CODE", help="run this code; without -m and -c, start a prompt")
+    add_map_options(add("map", show_map, "show what fills an image: files, folders, modules, and padding", image=False))
+    add_diff_options(add("diff", show_diff, "show what differs between two images", image=False))
+    openmv = add("import-openmv", import_openmv, "print a romfs_config.json of OpenMV as [tool.romfs]", image=False)
+    openmv.add_argument("file", type=Path, metavar="FILE", help="the file, in the folder of its board")
     add("scan", scan, "list the images inside a dump or another file: offset, size, format, and name")
     add("settings", settings, "print the reference of [tool.romfs], or of one key", image=False).add_argument(
         "key", nargs="?", metavar="KEY", help="a key, such as alignment or mpy.arch"
@@ -105,9 +124,7 @@ def _add_build_options(parser: Parser) -> None:
     add("--layout", choices=("compact", "stable"), help="stable adds padding, so that an edit changes few flash blocks")
     add("--volume", metavar="NAME", help="the name of the volume, in Linux romfs")
     add("--no-cache", action="store_true", help="compile every module again")
-    add("--emit", choices=("c",), help="write the image as an array in C; SOURCE can then also be an image file")
-    add("--symbol", metavar="NAME", help="the name of the array in C; by default romfs_image")
-    add("--section", metavar="NAME", help="the linker section of the array")
+    add_emit_options(parser)
 
 
 def build(options: argparse.Namespace) -> None:
@@ -115,10 +132,10 @@ def build(options: argparse.Namespace) -> None:
     from hatch_romfs.builder import api
     from hatch_romfs.cli import show
 
-    overrides, array, cache = _overrides(options), _array(options), not options.no_cache
+    overrides, array, cache = _overrides(options), read_array(options), not options.no_cache
     if options.source.is_file() and (overrides.table or options.image):
         raise SettingsError(f"{options.source} is an image file: options of a build do not apply to it")
-    with show.progress(quiet=options.quiet or options.json) as on_progress:
+    with show.progress(quiet=options.json) as on_progress:
         if options.output is None and options.image is None and array is None:
             results = api.build_all(options.source, overrides=overrides, cache=cache, on_progress=on_progress)
         else:
@@ -136,7 +153,7 @@ def build(options: argparse.Namespace) -> None:
     if options.json:
         documents = {name: show.result_document(result) for name, result in results.items()}
         print_json(documents.get("") or {"images": documents})
-    elif not options.quiet:
+    else:
         for result in results.values():
             show.result(result)
             if options.verbose:
@@ -144,18 +161,6 @@ def build(options: argparse.Namespace) -> None:
             if options.verbose and not options.emit:
                 with _open(result.path) as image:
                     show.tree(image)
-
-
-def _array(options: argparse.Namespace) -> CArray | None:
-    """Return the C array that the options ask for, or None."""
-    named = {name: value for name in ("symbol", "section") if (value := getattr(options, name)) is not None}
-    if options.emit:
-        from hatch_romfs.formats.c_source import CArray
-
-        return CArray(**named)
-    if named:
-        raise SettingsError(f"--{next(iter(named))} needs --emit c")
-    return None
 
 
 def _overrides(options: argparse.Namespace) -> Options:
@@ -194,11 +199,11 @@ def info(options: argparse.Namespace) -> None:
     """Print what an image is."""
     from hatch_romfs.cli import show
 
-    with _open(options.image, options.offset) as image:
+    with _open_named(options) as image:
         document = show.info_document(image)
     if options.json:
         print_json(document)
-    elif not options.quiet:
+    else:
         show.fields(document)
     if document["content_matches"] is False:
         if options.json:
@@ -216,25 +221,25 @@ def scan(options: argparse.Namespace) -> None:
         return
     if not found:
         raise ImageError(f"{options.image} contains no valid image", offset=0)
-    for image in found if not options.quiet else ():
+    for image in found:
         named = " ".join(filter(None, (image.name, image.version)))
-        say(f"{image.offset:#010x} {image.size:>10}  {image.format:<11}  {named}".rstrip())
+        print_line(f"{image.offset:#010x} {image.size:>10}  {image.format:<11}  {named}".rstrip())
 
 
 def tree(options: argparse.Namespace) -> None:
     """List the files of an image."""
     from hatch_romfs.cli import show
 
-    with _open(options.image, options.offset) as image:
+    with _open_named(options) as image:
         if options.json:
             print_json(show.tree_document(image))
-        elif not options.quiet:
+        else:
             show.tree(image)
 
 
 def cat(options: argparse.Namespace) -> None:
     """Write one file to standard output."""
-    with _open(options.image, options.offset) as image:
+    with _open_named(options) as image:
         file = image.file(options.path)
         if options.json:
             import base64
@@ -252,21 +257,20 @@ def extract(options: argparse.Namespace) -> None:
     from hatch_romfs.images.extract import extract as extract_to
 
     out = options.output or Path(options.image.stem)
-    with _open(options.image, options.offset) as image:
+    with _open_named(options) as image:
         image.check()
         extracted = extract_to(image, out)
     if options.json:
         print_json({"path": str(out), "files": extracted.files, "skipped": list(extracted.skipped)})
         return
-    if not options.quiet:
-        for skipped in extracted.skipped:
-            tell(f"skipped {skipped}")
-        say(f"{out}: {show.count(extracted.files, 'file')}")
+    for skipped in extracted.skipped:
+        tell(f"skipped {skipped}")
+    say(f"{out}: {show.count(extracted.files, 'file')}")
 
 
 def verify(options: argparse.Namespace) -> None:
     """Check an image."""
-    with _open(options.image, options.offset) as image:
+    with _open_named(options) as image:
         image.check()
         has_hash = image.content_sha256 is not None
         size = image.size
@@ -277,7 +281,7 @@ def verify(options: argparse.Namespace) -> None:
     if options.json:
         checked = {"content_checked": has_hash, "inventory_checked": options.inventory is not None}
         print_json({"path": str(options.image), "sound": True, **checked, "size": size})
-    elif not options.quiet:
+    else:
         content = "its content matches its SHA-256" if has_hash else "it contains no SHA-256 to check its content"
         inventory = f"; it matches {options.inventory}" if options.inventory else ""
         say(f"{options.image}: valid, {size:,} bytes; {content}{inventory}")
@@ -299,15 +303,37 @@ def run_code(options: argparse.Namespace) -> None:
         size = image.size
         if image.format != "micropython":
             raise SettingsError(f"{options.image} is not a MicroPython image, so nothing can run from it")
-    status, output = run_image(options.image, size, code, capture=options.json)
+    result = run_image(options.image, size, code, capture=options.json)
     if options.json:
-        print_json({"status": status, "output": output})
-        sys.exit(BuildError.status if status else 0)
-    if status:
-        raise BuildError(
-            f"the code from {options.image} ended with status {status}",
-            hint="If an import failed: 'romfs-image tree' lists the files; native code cannot run here.",
+        print_json({"status": result.status, "output": result.output})
+    elif result.status:
+        hint = "'romfs-image tree' lists the files of the image; native code cannot run here."
+        show_error(
+            f"the code from {options.image} ended with status {result.status}", hint if result.import_failed else None
         )
+    if result.status:
+        sys.exit(result.status)
+
+
+def show_map(options: argparse.Namespace) -> None:
+    """Show what fills an image."""
+    from hatch_romfs.cli.map import run_map
+
+    run_map(options)
+
+
+def show_diff(options: argparse.Namespace) -> None:
+    """Show what differs between two images."""
+    from hatch_romfs.cli.diff import run_diff
+
+    run_diff(options)
+
+
+def import_openmv(options: argparse.Namespace) -> None:
+    """Print the table that an OpenMV configuration becomes."""
+    from hatch_romfs.cli.settings import import_openmv as show_table
+
+    show_table(options)
 
 
 def settings(options: argparse.Namespace) -> None:
@@ -325,7 +351,14 @@ def _offset(text: str) -> int:
     return number
 
 
-def _open(path: Path, offset: int | None = None) -> Image:
+def _open_named(options: argparse.Namespace) -> Image:
+    """Open the image that the options name: a file, a part of a dump, or one inside a wheel."""
+    from hatch_romfs.cli.source import open_image_file
+
+    return open_image_file(options.image, options.name, options.offset)
+
+
+def _open(path: Path) -> Image:
     from hatch_romfs.formats import open_image
 
-    return open_image(path, offset=offset)
+    return open_image(path)

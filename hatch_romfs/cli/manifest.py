@@ -7,7 +7,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from hatch_romfs.cli.command import Parser, Version, add_common_options, print_json, run, say, warn
+from hatch_romfs.cli.command import (
+    Parser,
+    add_command,
+    add_common_options,
+    add_program_options,
+    print_json,
+    print_line,
+    run,
+    say,
+    warn,
+)
 from hatch_romfs.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -42,12 +52,11 @@ def command(arguments: Sequence[str]) -> None:
 def parser() -> Parser:
     """Return the parser of ``romfs-manifest``."""
     top = Parser(prog="romfs-manifest", description="Lock and fetch mip packages, and show what a manifest contains.")
-    top.add_argument("--version", action=Version, nargs=0, help="print the version and exit")
+    add_program_options(top)
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True, prog=top.prog)
 
     def add(name: str, run_it: Callable[[argparse.Namespace], None], help_: str, *, project: bool = True) -> Parser:
-        added: Parser = commands.add_parser(name, help=help_, description=f"{help_[0].upper()}{help_[1:]}.")
-        added.set_defaults(run=run_it)
+        added = add_command(commands, name, run_it, help_)
         if project:
             added.add_argument("project", type=Path, nargs="?", default=Path(), metavar="PROJECT", help=_PROJECT)
         add_common_options(added)
@@ -102,9 +111,9 @@ def lock(options: argparse.Namespace) -> None:
     if folders:
         raise SettingsError(f"--upgrade names a package, not a folder: {folders[0]}", hint="Write PROJECT before it.")
     requests, path = read_requests(options.project), options.project / NAME
-    warnings = _Warnings(quiet=options.quiet)
+    warnings = _Warnings()
     previous, index, form = _read_previous(path, options, warnings)
-    with _progress(quiet=options.quiet or options.json) as on_progress:
+    with _progress(quiet=options.json) as on_progress:
         made = make_lock(
             requests,
             index=index,
@@ -120,7 +129,7 @@ def lock(options: argparse.Namespace) -> None:
         write_lock(path, made)
     if options.json:
         print_json({**locks.lock_document(path, made), "changed": made != previous, "warnings": warnings.texts})
-    elif not options.quiet:
+    else:
         say(locks.summarize_lock(path, made))
         for line in locks.list_changes(previous, made, everything=options.verbose):
             say(line)
@@ -157,7 +166,7 @@ def check(options: argparse.Namespace) -> None:
     path, checked = _read_checked(options)
     if options.json:
         print_json(locks.lock_document(path, checked))
-    elif not options.quiet:
+    else:
         say(locks.summarize_lock(path, checked))
 
 
@@ -169,7 +178,7 @@ def fetch(options: argparse.Namespace) -> None:
     if options.json:
         document = locks.lock_document(fetched.path, fetched.lock)
         print_json({**document, "cache": str(fetched.cache), "warnings": fetched.warnings})
-    elif not options.quiet:
+    else:
         say(f"{locks.summarize_lock(fetched.path, fetched.lock)}, all in {fetched.cache}")
 
 
@@ -183,7 +192,7 @@ def mirror(options: argparse.Namespace) -> None:
     if options.json:
         document = locks.lock_document(fetched.path, fetched.lock)
         print_json({**document, "folder": str(options.folder), "warnings": fetched.warnings})
-    elif not options.quiet:
+    else:
         say(f"{locks.summarize_lock(fetched.path, fetched.lock)}, mirrored in {options.folder}")
         say(f"To use it: romfs-manifest lock --index file:{locks.relative_path(options.folder, options.project)}")
 
@@ -200,9 +209,9 @@ def outdated(options: argparse.Namespace) -> None:
     if options.json:
         rows = [{"name": name, "locked": locked, "latest": latest} for name, locked, latest in found]
         print_json({**locks.lock_document(path, checked), "outdated": rows})
-    elif not options.quiet:
+    else:
         for name, locked, latest in found:
-            say(f"{name} {locked} -> {latest}")
+            print_line(f"{name} {locked} -> {latest}")
 
 
 def tree(options: argparse.Namespace) -> None:
@@ -217,9 +226,9 @@ def tree(options: argparse.Namespace) -> None:
         for row, package in zip(document["packages"], checked.packages, strict=True):
             row |= {"requires": list(package.dependencies), "required_by": rows[package]}
         print_json(document)
-    elif not options.quiet:
+    else:
         for line in draw_tree(checked):
-            say(line)
+            print_line(line)
 
 
 def show(options: argparse.Namespace) -> None:
@@ -248,10 +257,10 @@ def show(options: argparse.Namespace) -> None:
     for warning in manifest.warnings:
         warn(warning)
     width = max((len(entry.target) for entry in manifest.entries), default=0)
-    for entry in () if options.quiet else manifest.entries:
+    for entry in manifest.entries:
         level = "" if entry.opt is None else f"-O{entry.opt}"
         origin = f"  ({entry.manifest}:{entry.line})" if options.verbose else ""
-        say(f"{entry.target:{width}}  {entry.kind:4}  {level:3}  {entry.source}{origin}")
+        print_line(f"{entry.target:{width}}  {entry.kind:4}  {level:3}  {entry.source}{origin}")
 
 
 @contextmanager
@@ -265,17 +274,15 @@ def _progress(*, quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
 
 
 class _Warnings:
-    """Warnings, which are printed at once unless ``quiet``, and kept for the document."""
+    """Warnings, which are printed at once, and kept for the document."""
 
-    def __init__(self, *, quiet: bool) -> None:
+    def __init__(self) -> None:
         self.texts: list[str] = []
-        self._quiet = quiet
 
     def add(self, text: str) -> None:
         """Print a warning, and keep it."""
         self.texts.append(text)
-        if not self._quiet:
-            warn(text)
+        warn(text)
 
 
 class _Fetched(NamedTuple):
@@ -293,8 +300,8 @@ def _fetch_files(options: argparse.Namespace) -> _Fetched:
     from romfs_manifest import user_cache
 
     path, checked = _read_checked(options)
-    warnings, cache = _Warnings(quiet=options.quiet), options.cache or user_cache()
-    with _progress(quiet=options.quiet or options.json) as on_progress:
+    warnings, cache = _Warnings(), options.cache or user_cache()
+    with _progress(quiet=options.json) as on_progress:
         files = fetch_files(
             checked, cache, on_progress, root=options.project, index=options.index, on_warning=warnings.add
         )

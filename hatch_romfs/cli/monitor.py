@@ -39,15 +39,14 @@ def _show(link: Link, screen: Screen, keys: Keys, patience: float) -> None:
             link.reopen(patience)
 
 
-def run(found: Session, module: str, *, quiet: bool) -> None:
+def run(found: Session, module: str) -> None:
     """Run a module on a board that was just flashed; raises RomfsError if it raises.
 
     The board is left at its prompt, with whatever the module has started: a reset would end that.
     """
     screen = Screen(mixed=False)
     found.reset = False
-    if not quiet:
-        tell(f"running {module}; Ctrl-C interrupts it")
+    tell(f"running {module}; Ctrl-C interrupts it")
     try:
         run_module(found.repl, module, screen.output)
     finally:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hatch_romfs.cli.command import print_json, say
+from hatch_romfs.cli.command import print_json, print_line
 from hatch_romfs.cli.show import count
 from hatch_romfs.fleet.report import latest, read_report, to_document
 
@@ -28,13 +28,11 @@ def summarize(options: argparse.Namespace) -> None:
             }
         )
         return
-    if options.quiet:
-        return
-    say(
+    print_line(
         f"{options.summary}: {count(len(boards), 'board')}, {len(boards) - len(failures):,} verified,"
         f" {len(failures):,} failed ({count(len(entries), 'result')})"
     )
     for entry in failures:
         by_id = f", unique ID {entry.unique_id}" if entry.unique_id else ""
         serial_number = f", id:{entry.serial_number}" if entry.serial_number else ""
-        say(f"failed {entry.time} {entry.port}{serial_number}{by_id}: {entry.reason}")
+        print_line(f"failed {entry.time} {entry.port}{serial_number}{by_id}: {entry.reason}")

@@ -11,6 +11,7 @@ import sys
 from typing import TYPE_CHECKING, Final
 
 from hatch_romfs.board.console import TerminalText
+from hatch_romfs.cli.command import is_quiet
 from hatch_romfs.errors import one_line
 
 if TYPE_CHECKING:
@@ -25,9 +26,8 @@ PREFIX: Final = "| "
 class Screen:
     """Standard output for one command. Without ``mixed``, it is the board's alone, and no line gets a prefix."""
 
-    def __init__(self, *, quiet: bool = False, mixed: bool = True) -> None:
+    def __init__(self, *, mixed: bool = True) -> None:
         self.is_terminal = sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
-        self._quiet = quiet
         self._prefix = PREFIX if mixed and not self.is_terminal else ""
         self._text = TerminalText(editing=self.is_terminal, lines=bool(self._prefix))
         self._console: Console | None = None
@@ -35,13 +35,13 @@ class Screen:
 
     def clear(self) -> None:
         """Begin a new screen on a terminal."""
-        if self.is_terminal and not self._quiet:
+        if self.is_terminal and not is_quiet():
             self._make_console().clear()
             self._is_line_open = False
 
     def say(self, text: str) -> None:
         """Show a line of our own."""
-        if not self._quiet:
+        if not is_quiet():
             self._own_line(one_line(text), "reverse")
 
     def fail(self, error: RomfsError) -> None:

@@ -6,7 +6,7 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from hatch_romfs.cli.command import print_json, say
+from hatch_romfs.cli.command import print_json, print_line
 from hatch_romfs.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def serve(options: argparse.Namespace) -> None:
         if options.json:
             print_json({"port": board.port})
         else:
-            say(board.port)
+            print_line(board.port)
         sys.stdout.flush()
         board.relay.join()
         board.relay.wait()

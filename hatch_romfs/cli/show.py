@@ -6,7 +6,7 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from hatch_romfs.cli.command import say, tell, warn
+from hatch_romfs.cli.command import is_quiet, print_line, say, tell, warn
 from hatch_romfs.cli.nodes import place, suffix
 from hatch_romfs.errors import ImageError
 from hatch_romfs.events import ignore_progress
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from hatch_romfs.board.listing import PartitionListing
     from hatch_romfs.builder.build import BuildResult
+    from hatch_romfs.builder.c_files import CFiles
     from hatch_romfs.events import Report
     from hatch_romfs.formats.image import Image
     from hatch_romfs.tree import Node
@@ -30,9 +31,9 @@ def count(number: int, noun: str) -> str:
 
 
 @contextmanager
-def progress(*, quiet: bool) -> Iterator[Report]:
-    """Show progress bars on standard error if it is a terminal."""
-    if quiet or not sys.stderr.isatty():
+def progress(*, quiet: bool = False) -> Iterator[Report]:
+    """Show progress bars on standard error if it is a terminal, unless ``quiet`` or with ``-q``."""
+    if quiet or is_quiet() or not sys.stderr.isatty():
         yield ignore_progress
         return
     from hatch_romfs.cli.bars import progress_bars  # noqa: PLC0415 - a pipe needs none of it
@@ -45,11 +46,23 @@ def result(built: BuildResult) -> None:
     """Print what was built, and the warnings on standard error."""
     for warning in built.warnings:
         warn(warning)
-    share = f", {built.size / built.limit:.0%} of {built.limit:,}" if built.limit else ""
-    say(f"{built.path}  {built.size:,} bytes{share}, {count(built.files, 'file')}, sha256 {built.sha256}")
+    if built.c_files:
+        _c_files(built, built.c_files)
+    else:
+        share = f", {built.size / built.limit:.0%} of {built.limit:,}" if built.limit else ""
+        say(f"{built.path}  {built.size:,} bytes{share}, {count(built.files, 'file')}, sha256 {built.sha256}")
     if built.layout_cost:
         part = built.layout_cost / (built.size - built.layout_cost)
         say(f"  stable layout: {built.layout_cost:,} bytes ({part:.1%}) more than a compact one")
+
+
+def _c_files(built: BuildResult, written: CFiles) -> None:
+    """Print what was written as C source."""
+    array = written.array
+    kind = f"{'const ' if array.const else ''}array {array.symbol} of {built.size:,} bytes"
+    say(f"{built.path}  {written.size:,} bytes: {kind}, {count(built.files, 'file')}, image sha256 {built.sha256}")
+    if written.header:
+        say(f"{written.header}  declares {array.symbol} and {array.symbol}_len")
 
 
 def excluded(built: BuildResult) -> None:
@@ -60,7 +73,7 @@ def excluded(built: BuildResult) -> None:
 
 def result_document(built: BuildResult) -> dict[str, object]:
     """Return what was built, for machines."""
-    return {
+    document: dict[str, object] = {
         "path": str(built.path),
         "size": built.size,
         "sha256": built.sha256,
@@ -69,7 +82,13 @@ def result_document(built: BuildResult) -> dict[str, object]:
         "inventory": built.inventory and str(built.inventory),
         "excluded": list(built.excluded),
         "layout_cost": built.layout_cost,
+        "sbom": built.sbom and str(built.sbom),
     }
+    if built.c_files:
+        array, size, header = built.c_files
+        parts = {"symbol": array.symbol, "section": array.section, "const": array.const}
+        document["c"] = {**parts, "bytes": built.size, "source_size": size, "header": header and str(header)}
+    return document
 
 
 def info_document(image: Image) -> dict[str, object]:
@@ -111,7 +130,7 @@ def fields(document: Mapping[str, object]) -> None:
                 text = f"{value:,}"
             case _:
                 text = str(value)
-        say(f"{f'{name}:'.ljust(width)} {text}")
+        print_line(f"{f'{name}:'.ljust(width)} {text}")
 
 
 def tree_document(image: Image) -> dict[str, object]:
@@ -181,11 +200,11 @@ def listing(root: Directory, size: int, names: tuple[str | None, ...], base: int
 
 def _print_lines(root: Directory, base: int | None) -> None:
     heading, width = ("offset", 10) if base is None else ("address", max(10, len(f"{base:#x}") + 1))
-    say(f"{heading:>{width}} {'size':>10} {'aligned':>8}  path")
+    print_line(f"{heading:>{width}} {'size':>10} {'aligned':>8}  path")
     for path, node in walk(root):
         if isinstance(node, File):
             at, alignment = place(node, base)
             shown = at if base is None else f"{at:#010x}"
-            say(f"{shown:>{width}} {node.size:>10} {alignment:>8}  {path}{suffix(node)}")
+            print_line(f"{shown:>{width}} {node.size:>10} {alignment:>8}  {path}{suffix(node)}")
         elif not isinstance(node, Directory) or not node.entries:
-            say(f"{'':>{width}} {'':>10} {'':>8}  {path}{suffix(node)}")
+            print_line(f"{'':>{width}} {'':>10} {'':>8}  {path}{suffix(node)}")

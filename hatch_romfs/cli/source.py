@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from hatch_romfs.cli.command import warn
-from hatch_romfs.errors import SettingsError
+from hatch_romfs.errors import ImageError, SettingsError
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
+    from pathlib import Path
 
     from hatch_romfs.board.probe import Board
+    from hatch_romfs.builder.build import BuildResult
+    from hatch_romfs.formats.image import Image
 
 # What a command needs is imported when it runs: a plain image needs none of it.
 # ruff: noqa: PLC0415
@@ -52,21 +54,44 @@ def open_source(options: argparse.Namespace, source: Path) -> Iterator[Source]:
     if not source.is_dir():
         yield Source(source, None, options.partition or 0, [])
         return
-    import tempfile
-
-    from hatch_romfs.builder.api import build
-    from hatch_romfs.cli import show
-
     check_folder(source, plain=options.folder)
-    with tempfile.TemporaryDirectory(prefix="hatch-romfs-") as folder:
-        with show.progress(quiet=options.quiet or options.json) as on_progress:
-            out = Path(folder) / "image.romfs"
-            built = build(source, out, image=options.image or "", on_progress=on_progress)
+    with build_temporarily(source, options.image, progress=not options.json) as built:
         partition = built.partition if options.partition is None else options.partition
         image = Source(built.path, built.board, partition, [])
         for warning in built.warnings:
             image.warn(warning)
         yield image
+
+
+@contextmanager
+def build_temporarily(source: Path, image: str | None, *, progress: bool) -> Iterator[BuildResult]:
+    """Build the image of a project or folder, or one of several, into a file that is removed at the end."""
+    from hatch_romfs.builder.api import build
+    from hatch_romfs.cli import show
+    from romfs_manifest.shared.temporary import TemporaryFolder
+
+    with TemporaryFolder() as folder:
+        with show.progress(quiet=not progress) as on_progress:
+            built = build(source, folder / "image.romfs", image=image or "", on_progress=on_progress)
+        yield built
+
+
+def open_image_file(path: Path, name: str | None = None, offset: int | None = None) -> Image:
+    """Open an image file, a part of a dump, or an image inside a wheel, of which ``name`` can name one of several."""
+    from hatch_romfs.formats import open_image
+
+    try:
+        image = open_image(path, offset=offset)
+    except ImageError:
+        from hatch_romfs.images.wheel import is_wheel, open_in_wheel
+
+        if offset is not None or not is_wheel(path):
+            raise
+        return open_in_wheel(path, name)
+    if name is not None:
+        image.close()
+        raise SettingsError(f"--image names one of a wheel's images, and {path} is not a wheel")
+    return image
 
 
 def check_folder(folder: Path, *, plain: bool) -> None:
@@ -105,3 +130,26 @@ def check_content(path: Path, shown: object) -> None:
                 f"{shown}: the image contains no files",
                 hint="Check the sources of the project. --erase clears a partition; --force writes an empty image.",
             )
+
+
+class ReportSource(NamedTuple):
+    """An image to report on, and the size of its partition in bytes, if the project says it."""
+
+    image: Image
+    partition_size: int | None
+    partition: int
+
+
+@contextmanager
+def open_report_source(source: Path, name: str | None, *, progress: bool) -> Iterator[ReportSource]:
+    """Open an image file, or build the image of a project or of any folder, whose warnings are printed."""
+    if not source.is_dir():
+        with open_image_file(source, name) as image:
+            yield ReportSource(image, None, 0)
+        return
+    with build_temporarily(source, name, progress=progress) as built:
+        for warning in built.warnings:
+            warn(warning)
+        with open_image_file(built.path) as image:
+            image.origin = str(source)
+            yield ReportSource(image, built.limit, built.partition)

@@ -9,34 +9,35 @@ from __future__ import annotations
 import gc
 import math
 import signal
-import tempfile
 import time
 from contextlib import ExitStack, suppress
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from hatch_romfs.board.autostart import write_main
 from hatch_romfs.board.flash import FlashResult, flash_on
-from hatch_romfs.board.link import ignore_message
 from hatch_romfs.board.repl import ANSWER_TIMEOUT, REOPEN_TIMEOUT
 from hatch_romfs.board.session import POLL, connection, session_on
 from hatch_romfs.builder.api import build
 from hatch_romfs.cli.changes import Changes, watched_folders
 from hatch_romfs.cli.keys import LEAVE, keyboard
+from hatch_romfs.cli.replacing import describe
 from hatch_romfs.cli.screen import Screen
 from hatch_romfs.cli.show import count, progress
 from hatch_romfs.cli.source import Source, check_content, check_folder
 from hatch_romfs.errors import FlashInterrupted, LinkError, LostLinkError, PortUnavailableError, RomfsError
 from hatch_romfs.formats import open_image
 from hatch_romfs.settings.project import has_table, load
+from romfs_manifest.shared.temporary import TemporaryFolder
 
 if TYPE_CHECKING:
     import argparse
+    from pathlib import Path
 
     from typing_extensions import Self
 
     from hatch_romfs.board.link import Link, Trace
+    from hatch_romfs.board.replacing import Replacement
     from hatch_romfs.board.session import PortOptions
     from hatch_romfs.cli.keys import Keys
 
@@ -55,16 +56,16 @@ class _Image(NamedTuple):
 def watch(options: argparse.Namespace, port: PortOptions, trace: Trace | None) -> None:
     """Run the loop until Ctrl-C or Ctrl-], which leave the board running. Raises RomfsError if it cannot go on."""
     gc.enable()  # commands run without it, but this one has no end
-    screen = Screen(quiet=options.quiet)
-    port = replace(port, wait=0.0, on_message=ignore_message if options.quiet else screen.say)
+    screen = Screen()
+    port = replace(port, wait=0.0, on_message=screen.say)
     with (
-        tempfile.TemporaryDirectory(prefix="hatch-romfs-") as folder,
+        TemporaryFolder() as folder,
         Changes(watched_folders(options.source)) as changes,
         ExitStack() as stack,
         suppress(_LeaveError),
     ):
         keys = stack.enter_context(keyboard())
-        loop = _Loop(options, port, trace, screen, keys, Path(folder), stack)
+        loop = _Loop(options, port, trace, screen, keys, folder, stack)
         try:
             loop.build()
             while True:
@@ -97,6 +98,7 @@ class _Loop:
         self.folder = folder
         self.image: _Image | None = None
         self.done = ""
+        self.is_ours = False
         self.link: Link | None = None
         self.is_lost = False
         self.after_reset = False
@@ -123,7 +125,7 @@ class _Loop:
         self.screen.end()  # a bar would take the board's last line away
         try:
             check_folder(source, plain=self.options.folder)
-            with progress(quiet=self.options.quiet) as on_progress:
+            with progress() as on_progress:
                 built = build(
                     source,
                     out,
@@ -174,6 +176,7 @@ class _Loop:
         self.is_lost = False
         if not self.after_reset or time.monotonic() > self.lost_at + REOPEN_TIMEOUT:
             self.done = ""
+            self.is_ours = False
 
     def wait(self) -> None:
         """Let some time pass without a board."""
@@ -208,7 +211,7 @@ class _Loop:
         options = self.options
         with (
             open_image(image.source.path) as opened,
-            progress(quiet=options.quiet) as on_event,
+            progress() as on_event,
             session_on(link, boot=self.port.boot) as found,
         ):
             if difference := image.source.compare(found.board):
@@ -220,12 +223,22 @@ class _Loop:
                 force=options.force,
                 full=options.full,
                 on_event=on_event,
+                on_replace=None if self.is_ours else self.check_replacement,
             )
+            self.is_ours = True
             if options.autostart:
                 if not result.mounted:
                     found.restart()
                 write_main(found.repl, options.autostart)
             return result
+
+    def check_replacement(self, found: Replacement) -> None:
+        """Before the first write, refuse to replace another image on a terminal; elsewhere say what is lost."""
+        lines = describe(found, verbose=self.options.verbose)
+        if found.is_other and self.screen.is_terminal and not self.options.yes:
+            raise RomfsError(lines, hint="--yes replaces it. --read OUT saves it.")
+        for line in lines:
+            self.screen.say(line)
 
     def show_round(self, image: _Image, result: FlashResult, sent: int, seconds: float) -> None:
         """Begin a screen with what was built and written."""

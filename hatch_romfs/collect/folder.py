@@ -15,7 +15,7 @@ from romfs_manifest.shared.opening import HAS_DESCRIPTORS, identity, open_folder
 
 if TYPE_CHECKING:
     from hatch_romfs.settings.patterns import Match
-    from hatch_romfs.tree import Node
+    from hatch_romfs.tree import Layer, Node
     from romfs_manifest.shared.opening import Identity
 
 _SPECIAL = {
@@ -72,6 +72,7 @@ class Folder(NamedTuple):
     below: str | None = None
     built_in: Match | None = None
     excluded: list[str] | None = None
+    layer: Layer = "source"
 
     def read(self) -> Directory:
         """Return the content of the folder as a tree. Raises BuildError for what an image cannot contain."""
@@ -166,7 +167,7 @@ class Folder(NamedTuple):
         problem = name_problem(name, any_bytes=self.keep is not None)
         if problem and name_problem(name, any_bytes=True) is None:
             raise BuildError(
-                f"{self._where(path)}: the name {show_name(name)!r} is not valid UTF-8",
+                f"{self._where(path)}: the name '{show_name(name)}' is not valid UTF-8",
                 hint="Rename it, or exclude it.",
             )
         if problem is None and len(encode_name(path)) + len(encoded) > MAX_PATH:
@@ -200,7 +201,8 @@ class Folder(NamedTuple):
         if kind == stat.S_IFREG:
             content = DiskContent(found.disk, status.st_size, status.st_mtime_ns, identity(status))
             source = None if self.below is None else join(self.below, found.here)
-            return File(content, origin, self._keeps_modes and bool(status.st_mode & EXECUTABLE), source=source)
+            executable = self._keeps_modes and bool(status.st_mode & EXECUTABLE)
+            return File(content, origin, executable, source=source, layer=self.layer)
         if self.keep is None or kind not in (*_SPECIAL, stat.S_IFLNK):
             what = f"a {_SPECIAL[kind]}" if kind in _SPECIAL else "neither a file nor a folder"
             raise BuildError(f"{origin} is {what}, which an image cannot contain", hint="Exclude it.")

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import os
+import re
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from hatch_romfs.errors import BuildError, SettingsError
 from hatch_romfs.tree import DiskContent, File, MemoryContent
 from romfs_manifest.shared.opening import identity, status_beneath
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from hatch_romfs.settings.model import ManifestSource, Settings
     from romfs_manifest import Entry, Manifest
 
 LOCK = "romfs.lock"
 _MODULES = (".py", ".mpy")
+_LICENSE_WITHIN = 4096
+"""Bytes of a file in which its license can be stated."""
 
 
 def manifest_files(settings: Settings, root: Path, warnings: list[str], frozen: set[str]) -> Iterator[tuple[str, File]]:
@@ -81,9 +84,71 @@ def package_files(settings: Settings, root: Path, warnings: list[str]) -> Iterat
         check_lock(lock, settings.dependencies)
         index = os.environ.get(INDEX_VARIABLE)
         found = fetch(lock, user_cache(), root=root, index=index, on_warning=warnings.append)
-    origins = {file.target: f"{package} of {LOCK}" for package in lock.packages for file in package.files}
+    packages = {file.target: str(package) for package in lock.packages for file in package.files}
     for target, data in found.items():
-        yield target, File(MemoryContent(data), origins[target], verbatim=target.endswith(".mpy"))
+        package = packages[target]
+        yield (
+            target,
+            File(
+                MemoryContent(data),
+                f"{package} of {LOCK}",
+                verbatim=target.endswith(".mpy"),
+                layer="package",
+                package=package,
+                license=_stated_license(data),
+            ),
+        )
+
+
+class PackageFacts(NamedTuple):
+    """What a lock says about a mip package: ``title`` is its name and version, as in the ``package`` of its files.
+
+    ``downloads`` are path in the image, URL, and SHA-256 of each file, from the index at ``index_url``. ``needs`` are
+    the titles of packages that it needs; ``is_direct`` says whether the project itself asks for it.
+    """
+
+    title: str
+    name: str
+    version: str
+    index_url: str
+    downloads: tuple[tuple[str, str, str], ...]
+    needs: tuple[str, ...]
+    is_direct: bool
+
+
+def locked_packages(settings: Settings, root: Path) -> list[PackageFacts]:
+    """Return what the lock says about each package. Raises BuildError."""
+    if not settings.dependencies:
+        return []
+    from romfs_manifest import read_lock  # noqa: PLC0415 - few projects have any
+    from romfs_manifest.mip.names import parse_request  # noqa: PLC0415
+
+    with translate_errors():
+        lock = read_lock(root / LOCK)
+
+    def satisfying(requests: Iterable[str]) -> tuple[str, ...]:
+        wanted = [parse_request(request) for request in requests]
+        return tuple(str(package) for package in lock.packages if any(map(package.satisfies, wanted)))
+
+    direct = satisfying(lock.requests)
+    return [
+        PackageFacts(
+            title=str(package),
+            name=package.name,
+            version=package.version,
+            index_url=lock.index_url,
+            downloads=tuple((file.target, file.url, file.sha256) for file in package.files),
+            needs=satisfying(package.dependencies),
+            is_direct=str(package) in direct,
+        )
+        for package in lock.packages
+    ]
+
+
+def _stated_license(data: bytes) -> str | None:
+    """Return what the first lines of a file state in the form of SPDX, or None."""
+    found = re.search(rb"SPDX-License-Identifier:[ \t]*([A-Za-z0-9.+()\- ]+)", data[:_LICENSE_WITHIN])
+    return found[1].decode().strip() if found else None
 
 
 def _evaluate(path: Path, source: ManifestSource, root: Path) -> Manifest:
@@ -115,7 +180,8 @@ def _file(entry: Entry, trusted: list[Path]) -> File:
     from romfs_manifest import read_entry  # noqa: PLC0415
 
     origin = f"{entry.source}, of {entry.manifest}:{entry.line}"
-    real = entry.source.resolve()
+    with translate_errors():  # a link that is replaced while it is followed
+        real = entry.source.resolve()
     if entry.version is None:
         content: MemoryContent | DiskContent = _disk_content(entry.source, real, trusted)
     else:
@@ -123,7 +189,8 @@ def _file(entry: Entry, trusted: list[Path]) -> File:
             content = MemoryContent(read_entry(entry))
     root = trusted[0]
     source = real.relative_to(root).as_posix() if real.is_relative_to(root) else None
-    return File(content, origin, optimize=entry.opt, verbatim=entry.kind != "mpy", source=source)
+    verbatim = entry.kind != "mpy"
+    return File(content, origin, optimize=entry.opt, verbatim=verbatim, source=source, layer="manifest")
 
 
 def _disk_content(path: Path, real: Path, trusted: list[Path]) -> DiskContent:

@@ -23,6 +23,32 @@ def merge_directory(tree: Directory, path: str, directory: Directory) -> None:
     _merge(_directory_at(tree, path), directory, path)
 
 
+def merge_below(tree: Directory, base: Directory, path: str = "") -> None:
+    """Add the content of a directory of a base, except for what the tree has already.
+
+    A module replaces the module of the same name, whichever of the two is compiled: a board imports only one of them.
+    Raises BuildError if one has a folder where the other has a file.
+    """
+    modules = {_module(name) for name, node in tree.entries.items() if not isinstance(node, Directory)}
+    for name, node in base.entries.items():
+        here = join(path, name)
+        present = tree.entries.get(name)
+        if present is None:
+            if isinstance(node, Directory) or _module(name) not in modules:
+                tree.entries[name] = node
+        elif isinstance(present, Directory) and isinstance(node, Directory):
+            merge_below(present, node, here)
+        elif isinstance(present, Directory) or isinstance(node, Directory):
+            raise _clash(
+                here, _origin(present), _origin(node), hint="Exclude one of them; `base-exclude` does it here."
+            )
+
+
+def _module(name: str) -> str:
+    """Return the same name for a module and its compiled form."""
+    return f"{name.removesuffix('.mpy')}.py" if name.endswith(".mpy") else name
+
+
 def _directory_at(tree: Directory, path: str) -> Directory:
     """Return the directory at a path, and create what is missing."""
     here = ""
@@ -52,7 +78,5 @@ def _origin(node: Node) -> str:
     return next((f"the folder of {file.origin}" for _, file in files(node)), "an empty folder")
 
 
-def _clash(path: str, first: str, second: str) -> BuildError:
-    return BuildError(
-        f"two sources for {show_name(path)!r} in the image: {first} and {second}", hint="Exclude or rename one of them."
-    )
+def _clash(path: str, first: str, second: str, *, hint: str = "Exclude or rename one of them.") -> BuildError:
+    return BuildError(f"two sources for {show_name(path)!r} in the image: {first} and {second}", hint=hint)

@@ -19,7 +19,7 @@ from romfs_manifest.shared.atomic import replace_atomically
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from hatch_romfs.settings.model import Settings, Source
+    from hatch_romfs.settings.model import Settings
     from hatch_romfs.settings.project import Project
     from hatch_romfs.tree import Node
 
@@ -27,12 +27,13 @@ if TYPE_CHECKING:
 def check_inside(project: Project) -> None:
     """Refuse sources outside the project, which an sdist cannot contain. Raises SettingsError."""
     for settings in project.images.values():
-        for source in (*settings.sources, *settings.lib):
-            folder = _folder(source)
-            if folder == ".." or folder.startswith("../") or Path(folder).is_absolute():
+        paths = [source.path for source in (*settings.sources, *settings.lib)]
+        for path in (*paths, *([settings.base] if settings.base else ())):
+            normal = _normal(path)
+            if normal == ".." or normal.startswith("../") or Path(normal).is_absolute():
                 raise SettingsError(
-                    f"tool.romfs: {source.path} is outside the project, so an sdist cannot contain it",
-                    hint="Move the folder into the project, or build only the wheel.",
+                    f"tool.romfs: {path} is outside the project, so an sdist cannot contain it",
+                    hint="Move it into the project, or build only the wheel.",
                 )
 
 
@@ -89,6 +90,8 @@ def _needed(project: Project) -> dict[str, tuple[Path, Node | None]]:
         others = manifest_sources(settings, root)
         if (root / LOCK).exists():
             others.add(root / LOCK)
+        if settings.base:
+            needed[_normal(settings.base)] = project.root / settings.base, None
         for path in sorted(others):
             if path.is_relative_to(root):
                 needed[path.relative_to(root).as_posix()] = path, None
@@ -97,8 +100,8 @@ def _needed(project: Project) -> dict[str, tuple[Path, Node | None]]:
 
 
 def _add_sources(needed: dict[str, tuple[Path, Node | None]], settings: Settings, root: Path) -> None:
-    for _, source, tree, _excluded in read_sources(settings, root):
-        folder = _folder(source)
+    for _, source, tree, _excluded, _layer in read_sources(settings, root):
+        folder = _normal(source.path)
         for path, node in [("", tree), *walk(tree)]:
             if isinstance(node, Special):
                 raise BuildError(f"{node.origin} is a {kind_of(node)}, which an sdist cannot contain")
@@ -106,6 +109,6 @@ def _add_sources(needed: dict[str, tuple[Path, Node | None]], settings: Settings
             needed[here] = root / os.fsdecode(encode_name(here)), node
 
 
-def _folder(source: Source) -> str:
-    """Return the path of a source's folder in the project."""
-    return Path(os.path.normpath(source.path)).as_posix()
+def _normal(path: str) -> str:
+    """Return a path that is relative to the project, without parts such as ``..`` that can be resolved."""
+    return Path(os.path.normpath(path)).as_posix()

@@ -7,10 +7,11 @@ from pathlib import Path
 from posixpath import normpath
 from typing import TYPE_CHECKING, NamedTuple
 
+from hatch_romfs.collect.base import read_base
 from hatch_romfs.collect.builtin import shadowing_warnings
 from hatch_romfs.collect.folder import Folder, Keep
 from hatch_romfs.collect.manifest import manifest_files, package_files
-from hatch_romfs.collect.merge import add_node, merge_directory
+from hatch_romfs.collect.merge import add_node, merge_below, merge_directory
 from hatch_romfs.collect.repeated import repeated_modules
 from hatch_romfs.errors import BuildError, Problem, SettingsError
 from hatch_romfs.paths import MAX_DEPTH, MAX_PATH, encode_name, join, show_name
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from hatch_romfs.settings.model import Settings, Source
+    from hatch_romfs.tree import Layer
 
 _EMPTY = "the image is empty: no file in the sources was included"
 
@@ -36,13 +38,14 @@ class CollectResult(NamedTuple):
 class SourceTree(NamedTuple):
     """The content of one source: where in the image it goes, and what was read from its folder.
 
-    ``excluded`` are the paths that built-in patterns excluded.
+    ``excluded`` are the paths that built-in patterns excluded; ``layer`` is that of the files.
     """
 
     path: str
     source: Source
     tree: Directory
-    excluded: Sequence[str] = ()
+    excluded: Sequence[str]
+    layer: Layer
 
 
 def collect(settings: Settings, root: Path, outputs: Sequence[Path] = ()) -> CollectResult:
@@ -53,10 +56,10 @@ def collect(settings: Settings, root: Path, outputs: Sequence[Path] = ()) -> Col
     """
     tree = Directory()
     excluded: list[str] = []
-    for path, source, content, left_out in read_sources(settings, root, outputs):
+    for path, source, content, left_out, layer in read_sources(settings, root, outputs):
         excluded += left_out
         if source.image:
-            add_node(tree, path, NestedImage(content, source.image, source.path))
+            add_node(tree, path, NestedImage(content, source.image, source.path, _below(source.path), layer))
         elif content.entries:
             merge_directory(tree, path, content)
     # Modules of manifests and packages may extend built-in ones: that is what they are published for.
@@ -66,7 +69,9 @@ def collect(settings: Settings, root: Path, outputs: Sequence[Path] = ()) -> Col
         add_node(tree, path, file)
     for path, file in package_files(settings, root, warnings):
         add_node(tree, join(settings.lib_dir, path), file)
-    warnings += repeated_modules((path for path, _ in files(tree)), settings.lib_dir, frozen)
+    base = read_base(settings, root, outputs)
+    merge_below(tree, base.tree)
+    warnings += [*base.warnings, *repeated_modules((path for path, _ in files(tree)), settings.lib_dir, frozen)]
     for path, _ in walk(tree):  # `to` and `lib-dir` may have made paths longer
         _check_path(path)
     warnings += [
@@ -95,7 +100,10 @@ def collect_folder(settings: Settings, root: Path, outputs: Sequence[Path] = ())
     )
     _check_outputs(folder, outputs)
     tree = folder.read()
-    return _finish(settings, tree, _shadowing(settings, tree), folder.excluded or ())
+    warnings = _shadowing(settings, tree)
+    base = read_base(settings, root, outputs)
+    merge_below(tree, base.tree)
+    return _finish(settings, tree, [*warnings, *base.warnings], folder.excluded or ())
 
 
 def _shadowing(settings: Settings, tree: Directory) -> list[str]:
@@ -109,17 +117,20 @@ def read_sources(settings: Settings, root: Path, outputs: Sequence[Path] = ()) -
     trees: list[SourceTree] = []
     problems: list[Problem] = []
     keep = _keep(settings)
-    for key, sources, below in (("sources", settings.sources, ""), ("lib", settings.lib, settings.lib_dir)):
+    lists: tuple[tuple[str, Sequence[Source], str, Layer], ...] = (
+        ("sources", settings.sources, "", "source"),
+        ("lib", settings.lib, settings.lib_dir, "library"),
+    )
+    for key, sources, below, layer in lists:
         for index, source in enumerate(sources):
             folder = root / source.path
             if problem := _folder_problem(folder):
                 problems.append(Problem(f"tool.romfs.{key}[{index}]", problem))
                 continue
-            contents = _source_folder(settings, source, root, None if source.image else keep)
+            contents = _source_folder(settings, source, root, None if source.image else keep, layer)
             _check_outputs(contents, outputs)
-            trees.append(
-                SourceTree(join(below, source.to).strip("/"), source, contents.read(), contents.excluded or ())
-            )
+            path = join(below, source.to).strip("/")
+            trees.append(SourceTree(path, source, contents.read(), contents.excluded or (), layer))
     if problems:
         raise SettingsError(
             problems, hint="`sources` (by default src) and `lib` name folders relative to pyproject.toml."
@@ -172,17 +183,22 @@ def _folder_problem(folder: Path) -> str | None:
     return f"{folder} does not exist"
 
 
-def _source_folder(settings: Settings, source: Source, root: Path, keep: Keep | None) -> Folder:
+def _source_folder(settings: Settings, source: Source, root: Path, keep: Keep | None, layer: Layer) -> Folder:
     folder = root / source.path
     is_project = folder.resolve() == root.resolve()
     exclude = compile_exclude([*(PROJECT_FILES if is_project else ()), *settings.exclude, *source.exclude])
     include = compile_patterns(source.include) if source.include else None
     shown = Path(source.path).as_posix()
-    below = None
-    if not Path(source.path).is_absolute():
-        below = normpath(shown) if normpath(shown) != "." else ""
     built_in = compile_built_in(is_project=is_project)
-    return Folder(folder, shown, exclude, include, keep, below, built_in, [])
+    return Folder(folder, shown, exclude, include, keep, _below(source.path), built_in, [], layer)
+
+
+def _below(path: str) -> str | None:
+    """Return the path of a folder relative to the project, or None if it depends on the machine."""
+    if Path(path).is_absolute():
+        return None
+    normal = normpath(Path(path).as_posix())
+    return "" if normal == "." else normal
 
 
 def _check_path(path: str) -> None:
@@ -199,7 +215,8 @@ def _warnings(tree: Directory) -> Iterator[str]:
     if not tree.entries:
         yield _EMPTY
     for name in ("boot.py", "main.py", "boot.mpy", "main.mpy"):
-        if isinstance(tree.entries.get(name), File):
+        file = tree.entries.get(name)
+        if isinstance(file, File) and file.layer != "base":
             yield (
                 f"{name} at the root of an image does not run at boot: boards look for it in their writable filesystem"
             )

@@ -1,4 +1,4 @@
-"""Compiled modules, by the hash of everything they depend on, in the user's cache folder.
+"""Data by a name that says all it depends on, in the user's cache folder: compiled modules, and images on boards.
 
 An entry is a keyed hash of its name and its data, followed by the data. The key of these hashes is a file that only the
 user can read. So an entry that is damaged, was written by somebody else, or was stored under another name does not
@@ -8,40 +8,35 @@ match, and counts as missing. The folder can be removed at any time.
 from __future__ import annotations
 
 import contextlib
+import errno
 import hmac
 import os
-import stat
 from functools import cached_property
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from romfs_manifest.shared.atomic import remove_leftovers, replace_atomically
-from romfs_manifest.shared.opening import read_regular
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from romfs_manifest.shared.private import create_private, protect, read_own
 
 _DIGEST = 32
 _LIMIT = 32 << 20
 """Bytes of an entry, at most."""
-_OTHERS = 0o077
-"""The permissions of everybody but the owner."""
 
 
 class Cache:
-    """A cache in ``folder``; if that does not exist, or others can write to it, nothing is stored or read."""
+    """A cache in ``folder``; if that does not exist, or is somebody else's, nothing is stored or read."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._cleaned = False
 
     @classmethod
-    def of_user(cls) -> Cache:
-        """Return the cache that all projects of the user share."""
+    def of_user(cls, name: str = "mpy") -> Cache:
+        """Return the cache of this name that all projects of the user share."""
         from platformdirs import user_cache_path  # noqa: PLC0415 - not needed with --no-cache
 
-        folder = user_cache_path("hatch-romfs", appauthor=False) / "mpy"
-        with contextlib.suppress(OSError):
-            folder.mkdir(parents=True, exist_ok=True)
+        folder = user_cache_path("hatch-romfs", appauthor=False) / name
+        with contextlib.suppress(OSError):  # then it cannot be used
+            create_private(folder)
         return cls(folder)
 
     def get(self, key: str) -> bytes | None:
@@ -49,7 +44,7 @@ class Cache:
         if self._secret is None:
             return None
         try:
-            entry = read_regular(self._path(key), _LIMIT)
+            entry = read_own(self._path(key), _LIMIT)
         except OSError:
             return None
         data = entry[_DIGEST:]
@@ -64,10 +59,19 @@ class Cache:
             remove_leftovers(self.folder)
         with (
             contextlib.suppress(OSError),
-            replace_atomically(self._path(key)) as temporary,
+            replace_atomically(self._path(key), clean=False) as temporary,
             open(temporary, "wb", buffering=0) as file,  # noqa: PTH123 - Path.open takes twice as long
         ):
             file.write(self._digest(key, data) + data)
+
+    def trim(self, entries: int, size: int) -> None:
+        """Remove the oldest entries until there are at most so many, and so many bytes."""
+        with contextlib.suppress(OSError), os.scandir(self.folder) as found:
+            statuses = [(entry.stat(follow_symlinks=False), entry.path) for entry in found if entry.name[0] != "."]
+            for status, path in sorted(statuses, key=lambda one: -one[0].st_mtime_ns):
+                entries, size = entries - 1, size - status.st_size
+                if entries < 0 or size < 0:
+                    Path(path).unlink(missing_ok=True)
 
     @cached_property
     def _secret(self) -> bytes | None:
@@ -84,25 +88,18 @@ class Cache:
         return f"{self.folder}{os.sep}{key}"
 
 
-def _private_key(folder: Path) -> bytes | None:
-    """Return the key beside ``folder``, which is created if it is missing; None if others could have written either.
+def _private_key(folder: Path) -> bytes:
+    """Return the key beside ``folder``, which is created if it is missing.
 
-    Raises OSError.
+    Raises OSError, also if others could have written either.
     """
-    if os.name == "posix":
-        status = os.lstat(folder)
-        if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
-            return None
-        if status.st_mode & _OTHERS:
-            folder.chmod(0o700)  # an older version created it for all to read
+    protect(folder)
     path = folder.with_name(f"{folder.name}.key")
     with contextlib.suppress(FileExistsError):
         descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0), 0o600)
         with open(descriptor, "wb", buffering=0) as file:  # noqa: PTH123 - a descriptor
             file.write(os.urandom(_DIGEST))
-    if os.name == "posix":
-        status = os.lstat(path)
-        if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & _OTHERS:
-            return None
-    secret = read_regular(path, _DIGEST)
-    return secret if len(secret) == _DIGEST else None
+    secret = read_own(path, _DIGEST, secret=True)
+    if len(secret) != _DIGEST:
+        raise OSError(errno.EINVAL, "it is not a key", str(path))
+    return secret

@@ -51,7 +51,11 @@ def _decode_modules(tree: Directory, compiled: Container[str]) -> dict[str, Memo
     """Return the text of each module that stays ``.py``, and that is not what a board can read."""
     decoded: dict[str, MemoryContent] = {}
     failed: dict[str, CompileError] = {}
-    kept = {path: file for path, file in files(tree) if path.endswith(".py") and path not in compiled}
+    kept = {
+        path: file
+        for path, file in files(tree)
+        if path.endswith(".py") and path not in compiled and file.layer != "base"
+    }
     for path, text, file in _read_sources(kept, failed):
         if text != file.read():
             decoded[path] = MemoryContent(text)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from hatch_romfs.errors import BuildError, SettingsError
 from hatch_romfs.settings.values import FLAGS_SINCE
+from romfs_manifest.shared.temporary import TemporaryFolder
 
 if TYPE_CHECKING:
     from hatch_romfs.settings.model import Mpy
@@ -136,11 +137,10 @@ def _for_release(release: str, source: str) -> Path:
 def _ask_version(path: Path) -> tuple[tuple[int, int], str]:
     """Run a compiler to get its MicroPython release and the .mpy version that it emits."""
     import subprocess  # noqa: PLC0415 - not needed if every module is cached
-    import tempfile  # noqa: PLC0415
 
     try:
-        with tempfile.TemporaryDirectory(prefix="hatch-romfs-") as folder:
-            command = [executable(path, folder), "--version"]
+        with TemporaryFolder() as folder:
+            command = [executable(path, str(folder)), "--version"]
             output = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False).stdout  # noqa: S603
     except (OSError, subprocess.TimeoutExpired) as error:
         raise _broken(str(error)) from error

@@ -34,13 +34,16 @@ def check_precompiled(tree: Directory, settings: Settings | Nested) -> None:
 
     Nobody knows what reads a folder in Linux romfs, so there only files of manifests and packages are checked.
     """
-    problems = [
-        f"{file.origin} is {problem}" if file.origin.endswith(path) else f"{path}, {file.origin}, is {problem}"
+    problems = {
+        path: f"{file.origin} is {problem}" if file.origin.endswith(path) else f"{path}, {file.origin}, is {problem}"
         for path, file in _precompiled(tree)
         if (file.verbatim or is_micropython(settings)) and (problem := _problem(file, settings.mpy))
-    ]
+    }
     if problems:
-        raise BuildError(problems, hint="Use the .py file instead, or set tool.romfs.mpy.arch to the board's.")
+        hint = "Use the .py file instead, or set tool.romfs.mpy.arch to the board's."
+        if any(path in problems and file.layer == "base" for path, file in files(tree)):
+            hint += " base-exclude removes a file of the base."
+        raise BuildError(list(problems.values()), hint=hint)
 
 
 def precompiled_warnings(tree: Directory, settings: Settings | Nested) -> Iterator[str]:

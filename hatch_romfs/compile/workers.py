@@ -7,7 +7,6 @@ import errno
 import os
 import re
 import subprocess
-import tempfile
 from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import TYPE_CHECKING, TypeAlias
@@ -16,6 +15,7 @@ from hatch_romfs.compile.header import read_header
 from hatch_romfs.compile.mpy_cross import executable
 from hatch_romfs.compile.source import CompileError
 from hatch_romfs.errors import BuildError
+from romfs_manifest.shared.temporary import TemporaryFolder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -51,11 +51,11 @@ class Workers:
 
     def __init__(self, compiler: Compiler, store: Callable[[str, bytes], None]) -> None:
         self._compiler, self._store = compiler, store
-        self._folder = tempfile.TemporaryDirectory(prefix="hatch-romfs-")
+        self._folder = TemporaryFolder()
         try:
-            self._command = [executable(compiler.path, self._folder.name), *compiler.arguments]
+            self._command = [executable(compiler.path, str(self._folder.path)), *compiler.arguments]
         except OSError:
-            self._folder.cleanup()
+            self._folder.remove()
             raise
         self._todo: SimpleQueue[tuple[str, bytes, tuple[str, ...]] | None] = SimpleQueue()
         self._done: SimpleQueue[tuple[str, bytes | Exception]] = SimpleQueue()
@@ -79,7 +79,7 @@ class Workers:
         for thread in self._threads:
             if thread.ident is not None:
                 thread.join()
-        self._folder.cleanup()
+        self._folder.remove()
 
     def add(self, path: str, source: bytes, extra: tuple[str, ...] = ()) -> None:
         """Start compiling a module, with ``extra`` arguments; ``path`` is its path inside the image."""
@@ -110,7 +110,7 @@ class Workers:
             path, source, extra = job
             number += 1
             try:
-                data = self._compile(path, source, extra, f"{self._folder.name}{os.sep}{thread}-{number}")
+                data = self._compile(path, source, extra, f"{self._folder.path}{os.sep}{thread}-{number}")
                 self._store(path, data)
                 self._done.put((path, data))
             except Exception as error:  # noqa: BLE001 - results() raises it

@@ -32,7 +32,7 @@ def open_image(path: str | os.PathLike[str], *, offset: int | None = None) -> Ro
     try:
         if offset is not None:
             view.limit(_stated_size(view))
-        image = _open(view)
+        image = read_image(view)
     except ImageError as error:
         raise ImageError(f"{path}: {error.what}", offset=error.offset) from None
     image.origin = str(path)
@@ -52,9 +52,11 @@ def _stated_size(view: FileView) -> int:
     return size + at
 
 
-def _open(buffer: FileView) -> RomImage | LinuxImage:
+def read_image(buffer: bytes | FileView) -> RomImage | LinuxImage:
+    """Return an image of either format from its bytes. Raises ImageError if it is not valid."""
     if not buffer:
-        buffer.release()
+        if not isinstance(buffer, bytes):
+            buffer.release()
         raise ImageError("the file is empty", offset=0)
     if bytes(buffer[:8]) == MAGICS["linux"]:
         from hatch_romfs.formats.linux.image import LinuxImage  # noqa: PLC0415

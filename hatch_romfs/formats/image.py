@@ -38,6 +38,9 @@ class ImageContent(NamedTuple):
     offset: int
     size: int
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {self.size:,} bytes at {self.offset:#x}>"
+
     def chunks(self) -> Iterator[bytes | memoryview]:
         """Yield the data as copies, so that no view prevents the image from being closed."""
         end = self.offset + self.size

@@ -7,15 +7,17 @@ import ntpath
 import os
 import shutil
 import stat
-import tempfile
-from pathlib import Path, PureWindowsPath
+from pathlib import PureWindowsPath
 from typing import TYPE_CHECKING, NamedTuple
 
 from hatch_romfs.errors import BuildError, ImageError, SettingsError
 from hatch_romfs.paths import encode_name, name_problem, show_name
 from hatch_romfs.tree import Directory, File, Special, Symlink, files, kind_of, walk
+from romfs_manifest.shared.temporary import TemporaryFolder
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from hatch_romfs.formats.image import Image
 
 
@@ -44,14 +46,11 @@ def extract(image: Image, out: Path) -> ExtractResult:
         needed, free = sum(file.size for _, file in files(image.root)), shutil.disk_usage(out.parent).free
         if needed > free:
             raise BuildError(f"the files need {needed:,} bytes, and {out.parent} has only {free:,} free")
-        temporary = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
-        try:
+        with TemporaryFolder(out.parent, f".{out.name}.") as temporary:
             extracted = _write(image.root, temporary / "new")
             with contextlib.suppress(FileNotFoundError):
                 out.rmdir()
             (temporary / "new").rename(out)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
     except OSError as error:
         at = f" ({error.filename})" if error.filename else ""
         raise BuildError(f"cannot extract to {out}: {error.strerror}{at}") from error

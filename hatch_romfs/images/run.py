@@ -9,17 +9,18 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import tempfile
 from contextlib import contextmanager
 from importlib.util import find_spec
+from pathlib import Path
 from platform import system
 from threading import current_thread, main_thread
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from hatch_romfs.errors import SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 HEAP = 64 << 20
 """Bytes of heap in addition to the image. Boards have less, but this is no test of memory."""
@@ -36,6 +37,24 @@ vfs.mount(vfs.VfsRom(image), "/rom")
 del file, image
 sys.path[:] = [".frozen", "/rom", "/rom/lib"]
 """
+
+_RUN = """\
+try:
+    exec({code})
+except (ImportError, ValueError) as error:
+    if isinstance(error, ImportError) or ".mpy" in str(error):
+        open({marker}, "w").close()
+    raise
+"""
+"""Runs code, and creates a file if it ends because a module cannot be imported."""
+
+
+class RunResult(NamedTuple):
+    """How a program ended: its exit status, what it printed if that was captured, and whether an import failed."""
+
+    status: int
+    output: str = ""
+    import_failed: bool = False
 
 
 def interpreter(size: int) -> list[str]:
@@ -57,29 +76,39 @@ def _check_system() -> None:
         )
 
 
-def run_image(path: Path, size: int, code: str | None, *, capture: bool = False) -> tuple[int, str]:
-    """Mount an image at ``/rom`` and run ``code``, or a prompt if None; return the status and the captured output.
+def run_image(path: Path, size: int, code: str | None, *, capture: bool = False) -> RunResult:
+    """Mount an image at ``/rom`` and run ``code``, or a prompt if None.
 
-    Raises SettingsError if there is no MicroPython that can do this.
+    Raises SettingsError if there is no MicroPython that can do this, and KeyboardInterrupt if Ctrl-C ended the code.
     """
     _check_system()
     mount = _MOUNT.format(path=ascii(str(path.resolve())), size=size)
-    program = ["-i", "-c", mount] if code is None else ["-c", f"{mount}exec({code!a})"]
-    with _child_handles_interrupts():
+    with tempfile.TemporaryDirectory(prefix="hatch-romfs-") as folder, _child_handles_interrupts() as interrupts:
+        marker = Path(folder) / "import-failed"
+        guarded = _RUN.format(code=ascii(code), marker=ascii(str(marker)))
+        program = ["-i", "-c", mount] if code is None else ["-c", mount + guarded]
         result = subprocess.run(  # noqa: S603 - the user asked for it
             [*interpreter(size), *program],
             stdout=subprocess.PIPE if capture else None,
             stderr=subprocess.STDOUT if capture else None,
             check=False,
         )
-    return result.returncode, result.stdout.decode(errors="replace") if capture else ""
+        if interrupts and code is not None and result.returncode:
+            raise KeyboardInterrupt
+        status = result.returncode if result.returncode >= 0 else 128 - result.returncode  # as in a shell
+        output = result.stdout.decode(errors="replace") if capture else ""
+        return RunResult(status, output, marker.exists())
 
 
 @contextmanager
-def _child_handles_interrupts() -> Iterator[None]:
-    """Leave Ctrl-C to the child process, which has its own way to handle it, and restore the terminal afterwards."""
+def _child_handles_interrupts() -> Iterator[list[int]]:
+    """Leave Ctrl-C to the child process, which has its own way to handle it, and restore the terminal afterwards.
+
+    Yields a list to which each Ctrl-C is added.
+    """
+    interrupts: list[int] = []
     if current_thread() is not main_thread():
-        yield
+        yield interrupts
         return
     try:
         import termios  # noqa: PLC0415 - not on Windows
@@ -87,9 +116,9 @@ def _child_handles_interrupts() -> Iterator[None]:
         mode = termios.tcgetattr(sys.stdin) if sys.stdin.isatty() else None
     except ImportError:
         mode = None
-    before = signal.signal(signal.SIGINT, lambda *_: None)
+    before = signal.signal(signal.SIGINT, lambda number, _: interrupts.append(number))
     try:
-        yield
+        yield interrupts
     finally:
         signal.signal(signal.SIGINT, before)
         if mode is not None:

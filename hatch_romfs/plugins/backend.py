@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from contextlib import contextmanager
 from functools import cache, reduce
 from importlib import import_module
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from hatch_romfs.errors import Problem, SettingsError
 from hatch_romfs.plugins.errors import abort_on_failure
 from hatch_romfs.plugins.output import abort, explain, find_project, print_error, print_path, wheel_version
+from romfs_manifest.shared.temporary import TemporaryFolder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -82,5 +82,5 @@ def _temporary_folder(directory: str) -> Iterator[tuple[Path, Path]]:
     """Yield a folder for unfinished files, and the output folder, which contains it."""
     out = Path(directory).resolve()
     out.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".tmp-", dir=out) as temporary:
-        yield Path(temporary), out
+    with TemporaryFolder(out, ".tmp-") as temporary:
+        yield temporary, out

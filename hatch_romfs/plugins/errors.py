@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import codecs
+import sys
 from contextlib import contextmanager
+from io import TextIOWrapper
 from typing import TYPE_CHECKING, Protocol
 
-from hatch_romfs.errors import RomfsError, one_line
+from hatch_romfs.errors import INTERRUPTED, RomfsError, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,12 +34,23 @@ class Abort(Protocol):
 
 @contextmanager
 def abort_on_failure(abort: Abort) -> Iterator[None]:
-    """Pass errors that the user can do something about to ``abort``."""
+    """Pass errors that the user can do something about to ``abort``, and Ctrl-C."""
+    print_all_characters()
     try:
         yield
     except RomfsError as error:
         abort(str(error), code=error.status)
         raise
+    except KeyboardInterrupt:
+        abort("interrupted", code=INTERRUPTED)
+        raise
+
+
+def print_all_characters() -> None:
+    """Print UTF-8 instead of ASCII, which Python chooses in some environments and which escapes names such as Ü."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper) and codecs.lookup(stream.encoding).name == "ascii":
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
 
 
 def build_job(

@@ -8,16 +8,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hatchling.builders.config import BuilderConfig
+from hatchling.builders.constants import BuildEnvVars
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 from hatchling.builders.plugin.interface import BuilderInterface
 from hatchling.plugin import hookimpl
 from hatchling.plugin.manager import PluginManager
 
 from hatch_romfs.builder.jobs import project_jobs
+from hatch_romfs.builder.output import check_output_folder
 from hatch_romfs.errors import SettingsError, one_line
 from hatch_romfs.plugins.errors import abort_on_failure, build_job
 from hatch_romfs.settings.model import Settings
-from hatch_romfs.settings.project import read_project
+from hatch_romfs.settings.project import load, read_project
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -54,6 +56,19 @@ class RomfsBuilder(BuilderInterface[BuilderConfig, PluginManager]):
     def clean(self, directory: str, _versions: list[str]) -> None:
         """Remove what was built, for ``hatch build -c``."""
         _remove(self._jobs(directory))
+
+    def build(  # type: ignore[override]
+        self,
+        *,
+        directory: str | None = None,
+        **options: Any,  # noqa: ANN401 - passed on
+    ) -> Iterator[str]:
+        """Build the images; what would end Hatch with a traceback, before it asks for them, is an error here."""
+        root = Path(self.root)
+        with abort_on_failure(self.app.abort):
+            read_project(root, load(root) or {})
+            check_output_folder(Path(directory or os.environ.get(BuildEnvVars.LOCATION) or self.config.directory))
+            yield from super().build(directory=directory, **options)
 
     def _jobs(self, directory: str) -> dict[str, Job]:
         with abort_on_failure(self.app.abort):
@@ -186,8 +201,8 @@ def _build(job: Job, app: Application) -> str:
     """Build an image and return its path."""
     with abort_on_failure(app.abort):
         path = str(build_job(job, app.display_warning, app.display_info, app.display_debug).path)
-    if job.inventory:
-        _show(app, str(job.root), str(job.inventory))
+    for document in job.outputs[1:]:
+        _show(app, str(job.root), str(document))
     return path
 
 

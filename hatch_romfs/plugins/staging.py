@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-import weakref
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hatch_romfs.builder.jobs import embedded_path
 from hatch_romfs.plugins.errors import build_job
+from romfs_manifest.shared.temporary import TemporaryFolder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
 
     from hatch_romfs.builder.jobs import Job
 
@@ -31,20 +29,21 @@ class StagedImages:
         inform: Callable[[str], object],
         explain: Callable[[str], object],
     ) -> None:
-        folder = tempfile.mkdtemp(prefix="romfs-")
-        self._remove = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
-        self._jobs = [(Path(folder, str(index)), job) for index, job in enumerate(jobs)]
+        self._folder = TemporaryFolder()
+        self._jobs = [(self._folder.path / str(index), job) for index, job in enumerate(jobs)]
         for staging, job in self._jobs:
             staging.mkdir()
             build_job(job, warn, inform, explain, staging)
 
     def embed(self, wheel: Path) -> None:
-        """Add the images to the wheel that ask for it. Raises RomfsError."""
-        images = {embedded_path(job): staging / job.out.name for staging, job in self._jobs if job.settings.embed}
-        if images:
+        """Add the images to the wheel that ask for it, with their software bills of materials. Raises RomfsError."""
+        embedded = [(staging, job) for staging, job in self._jobs if job.settings.embed]
+        if embedded:
             from hatch_romfs.plugins.wheel import add_to_wheel  # noqa: PLC0415 - few projects embed their image
 
-            add_to_wheel(wheel, images)
+            images = {embedded_path(job): staging / job.out.name for staging, job in embedded}
+            sboms = {job.sbom.name: staging / job.sbom.name for staging, job in embedded if job.sbom}
+            add_to_wheel(wheel, images, sboms)
 
     def place(self) -> Iterator[Path]:
         """Put the outputs in their places, and yield the path of each. Raises BuildError."""
@@ -53,4 +52,4 @@ class StagedImages:
         for staging, job in self._jobs:
             place(staging, reversed(job.outputs))  # the image is what gets flashed, so it is replaced last
             yield from job.outputs
-        self._remove()
+        self._folder.remove()

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import csv
 import hashlib
 import io
 import shutil
 import zipfile
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from hatch_romfs.errors import BuildError, ImageError, SettingsError
-from hatch_romfs.formats import MAGICS, open_image
+from hatch_romfs.formats import open_image, read_image
+from hatch_romfs.images.wheel import image_entries, read_entry
 from romfs_manifest.shared.atomic import replace_atomically
 
 if TYPE_CHECKING:
@@ -21,36 +24,43 @@ if TYPE_CHECKING:
 _MODE = 0o100644
 
 
-def add_to_wheel(wheel: Path, images: Mapping[str, Path]) -> None:
+def add_to_wheel(wheel: Path, images: Mapping[str, Path], sboms: Mapping[str, Path] = MappingProxyType({})) -> None:
     """Add image files to a wheel, by their paths in it; a file that has the path of one is replaced.
 
-    The other files keep their bytes and order, and the result depends on nothing but its content. Raises
-    SettingsError if the wheel has no package for an image, and BuildError if it has another image of the project.
+    ``sboms`` are software bills of materials by file name, which go to the folder that PEP 770 has for them. The other
+    files keep their bytes and order, and the result depends on nothing but its content. Raises SettingsError if the
+    wheel has no package for an image, and BuildError if it has another image of the project.
     """
     try:
         with replace_atomically(wheel) as temporary, zipfile.ZipFile(wheel) as old:
             names = old.namelist()
+            record = _find_record(names)
+            folder = f"{record.rpartition('/')[0]}/sboms"
             for path, image in images.items():
                 _check_package(path, names)
                 _check_stale(old, path, image, set(images))
             with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as new:
-                _write(old, new, images)
+                _write(old, new, record, {**images, **{f"{folder}/{name}": sbom for name, sbom in sboms.items()}})
     except (OSError, zipfile.BadZipFile) as error:
         raise BuildError(f"cannot add the image to {wheel.name}: {error}") from error
 
 
-def _write(old: zipfile.ZipFile, new: zipfile.ZipFile, images: Mapping[str, Path]) -> None:
-    record = next(name for name in old.namelist() if name.endswith(".dist-info/RECORD") and name.count("/") == 1)
-    rows = [row for row in csv.reader(io.StringIO(old.read(record).decode())) if row and row[0] not in images]
+def _find_record(names: list[str]) -> str:
+    """Return the path of a wheel's list of files."""
+    return next(name for name in names if name.endswith(".dist-info/RECORD") and name.count("/") == 1)
+
+
+def _write(old: zipfile.ZipFile, new: zipfile.ZipFile, record: str, added_files: Mapping[str, Path]) -> None:
+    rows = [row for row in csv.reader(io.StringIO(old.read(record).decode())) if row and row[0] not in added_files]
     date = old.getinfo(record).date_time
     added = []
-    for path, image in images.items():
-        data = image.read_bytes()
+    for path, file in added_files.items():
+        data = file.read_bytes()
         new.writestr(_entry(path, date), data)
         digest = base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
         added.append([path, f"sha256={digest}", str(len(data))])
     for info in old.infolist():
-        if info.filename not in {record, *images}:
+        if info.filename not in {record, *added_files}:
             with old.open(info) as source, new.open(info, "w") as target:
                 shutil.copyfileobj(source, target)
     text = io.StringIO()
@@ -87,7 +97,7 @@ def _check_stale(wheel: zipfile.ZipFile, path: str, image: Path, own: set[str]) 
     """Refuse another image of the same name in the wheel, such as one that an earlier build left in the package."""
     with open_image(image) as opened:
         name = opened.name
-    stale = [other for other, found in _images(wheel, image.parent) if found == name and other not in own]
+    stale = [other for other, found in _image_names(wheel) if found == name and other not in own]
     if name is not None and stale:
         raise BuildError(
             f"the wheel already contains an image of {name}, {stale[0]}, beside the new one, {path}",
@@ -95,19 +105,9 @@ def _check_stale(wheel: zipfile.ZipFile, path: str, image: Path, own: set[str]) 
         )
 
 
-def _images(wheel: zipfile.ZipFile, folder: Path) -> Iterator[tuple[str, str | None]]:
-    """Yield the path and the name of each image in a wheel; ``folder`` is for temporary files."""
-    for info in wheel.infolist():
-        with wheel.open(info) as file:
-            start = file.read(max(map(len, MAGICS.values())))
-            if not start.startswith(MAGICS["micropython"]):
-                continue
-            copy = folder / "found"
-            copy.write_bytes(start + file.read())
-        try:
-            with open_image(copy) as image:
+def _image_names(wheel: zipfile.ZipFile) -> Iterator[tuple[str, str | None]]:
+    """Yield the path of each image in a wheel, and the name of its project."""
+    for info in image_entries(wheel):
+        with contextlib.suppress(ImageError, SettingsError), read_image(read_entry(wheel, info)) as image:
+            if image.format == "micropython":
                 yield info.filename, image.name
-        except ImageError:
-            continue
-        finally:
-            copy.unlink()

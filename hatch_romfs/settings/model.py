@@ -31,6 +31,7 @@ from hatch_romfs.settings.values import (
     ARCHS,
     BACKEND,
     DEVICE,
+    FILE,
     FILE_PATH,
     FOLDER,
     FORMATS,
@@ -73,7 +74,7 @@ class Mpy(Model):
         default="bytecode",
     )
     micropython: str | None = key(
-        Text("a MicroPython release", check=release_problem, pattern=f"^{RELEASE}$"),
+        Text('a MicroPython release such as "1.27"', check=release_problem, pattern=f"^{RELEASE}$"),
         "The oldest MicroPython release that must be able to load the code; by default the code is what the newest"
         " `mpy-cross` emits.",
         default=None,
@@ -352,4 +353,18 @@ class Settings(Model):
         OneOf(LAYOUTS),
         "`stable` adds padding, so that an edit changes few erase blocks of the flash; not in `linux`.",
         default="compact",
+    )
+    base: str | None = key(
+        FILE,
+        "An image of the same format, relative to `pyproject.toml`, whose files stay unless a source replaces them.",
+        default=None,
+    )
+    base_exclude: tuple[str, ...] = key(
+        ListOf(PATTERN), "Patterns, matched against paths inside `base`, of what does not stay.", default=[]
+    )
+    sbom: bool = key(
+        Bool(),
+        "Whether to write a software bill of materials (CycloneDX) beside the image, `{filename}.cdx.json`; with"
+        " `embed`, also into the wheel. It needs the extra `sbom`.",
+        default=False,
     )

@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hatch_romfs.errors import Problem, SettingsError
 from hatch_romfs.settings.layers import Options, read_images, read_options, resolve
+from hatch_romfs.settings.model import Settings
 from hatch_romfs.settings.types import type_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
-
-    from hatch_romfs.settings.model import Settings
 
 _MAX_LENGTH = 200
 """Characters of a name or a version, at most: both go into file names and into the image."""
@@ -65,7 +64,7 @@ def load_toml(path: Path) -> dict[str, Any] | None:
         byte = f"byte 0x{text[error.start]:02x}"
         raise SettingsError(f"{path}:{line}: the text is not valid UTF-8: {byte}", hint="Save it as UTF-8.") from error
     except (ValueError, RecursionError) as error:  # TOMLDecodeError is a ValueError
-        raise SettingsError(f"{path}: {error}") from error
+        raise SettingsError(f"{path}: not valid TOML: {error}") from error
 
 
 def has_table(document: dict[str, Any]) -> bool:
@@ -84,7 +83,7 @@ def read_project(root: Path, document: dict[str, Any], overrides: Mapping[str, A
             f"{path} has no [tool.romfs] table", hint="Add one; an empty table means the default settings."
         )
     problems: list[Problem] = []
-    name, version = _read_identity(document.get("project"), problems)
+    name, version = _read_identity(document, problems)
     images = read_images(document["tool"]["romfs"], _as_options(overrides), problems)
     if problems:
         raise SettingsError(problems, hint=_hint(problems, path))
@@ -113,21 +112,28 @@ def _hint(problems: list[Problem], path: Path) -> str | None:
         return None
     tables = [key.removeprefix("tool.romfs.") for key in keys if key.startswith("tool.romfs.")]
     known = {re.split(r"[.\[]", table)[0] for table in tables}
-    if len(tables) == len(keys) and len(known) == 1:
+    if len(tables) == len(keys) and len(known) == 1 and known <= Settings.keys.keys():
         return f"Fix {path}. `romfs-image settings {known.pop()}` describes this key."
     return f"Fix {path}. `romfs-image settings` describes every key."
 
 
-def _read_identity(metadata: object, problems: list[Problem]) -> tuple[str, str | None]:
+def _read_identity(document: dict[str, Any], problems: list[Problem]) -> tuple[str, str | None]:
     """Return the project's name and its version, None if it is dynamic."""
+    metadata = document.get("project")
     if not isinstance(metadata, dict):
-        problems.append(Problem("project", "pyproject.toml needs a [project] table with a name"))
+        poetry = document["tool"].get("poetry")
+        old = "; move `name` and `version` there from [tool.poetry]" if _has_name(poetry) else ""
+        problems.append(Problem("project", f"pyproject.toml needs a [project] table with a name{old}"))
         return "", None
     name, version = metadata.get("name"), metadata.get("version")
     if not isinstance(name, str) or not re.fullmatch(_NAME, name) or len(name) > _MAX_LENGTH:
         shown = type_name(name) if isinstance(name, int) and name.bit_length() > 64 else f"{name!r:.60}"  # noqa: PLR2004
         problems.append(Problem("project.name", f"must consist of letters, digits, '.', '_', and '-', not {shown}"))
     return name if isinstance(name, str) else "", None if version is None else _read_version(version, problems)
+
+
+def _has_name(table: object) -> bool:
+    return isinstance(table, dict) and "name" in table
 
 
 def _read_version(version: object, problems: list[Problem]) -> str | None:

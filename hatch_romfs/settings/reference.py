@@ -46,7 +46,7 @@ _PATTERNS = """\
 
 Patterns are those of `.gitignore`. In `sources`, `lib`, and `exclude` they are matched against paths relative to the
 source folder, in `alignment` and `mpy.exclude` against paths inside the image. `mpy.exclude` sees the names before
-compiling (`.py`), `alignment` those after (`.mpy`).
+compiling (`.py`), `alignment` those after (`.mpy`). `base-exclude` is matched against paths inside the base.
 
 Always excluded, unless a pattern such as `!*.romfs` includes them again:
 {built_in}.

@@ -92,9 +92,15 @@ def read(value: Value[T], raw: object, place: Place, problems: Problems) -> T:
         if type(raw) is option.toml:
             result: T = option.read(raw, place, problems)
             return result
-    problems.append(Problem(str(place), f"must be {value.text()}, not {type_name(raw)}"))
+    advice = ": put it in quotes" if _needs_quotes(value, raw) else ""
+    problems.append(Problem(str(place), f"must be {value.text()}, not {type_name(raw)}{advice}"))
     invalid: T = INVALID
     return invalid
+
+
+def _needs_quotes(value: Value[Any], raw: object) -> bool:
+    """Return whether a number would be valid as a string, such as a version."""
+    return isinstance(value, Text) and type(raw) in (int, float) and value.check(str(raw)) is None
 
 
 class Bool:

@@ -37,6 +37,7 @@ BACKEND = r"^(?!hatch_romfs\.)[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*(:[A-Za-z0-9_]+(\.[
 IMAGE_NAME = "[A-Za-z0-9_-]{1,50}"
 _DEVICE = "[bc] [0-9]{1,5} [0-9]{1,5}"
 _UNITS = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20}
+_SHORT_UNITS = {"": 1, "b": 1, "k": 1 << 10, "kb": 1 << 10, "kib": 1 << 10, "m": 1 << 20, "mb": 1 << 20, "mib": 1 << 20}
 _SIZE = "([1-9][0-9]{0,9}) ?(B|KiB|MiB)"
 _PLACEHOLDER = r"\{([^{}]*)\}"
 
@@ -51,6 +52,12 @@ def parse_size(text: str) -> int:
     """Return the bytes of a valid size, such as ``128 KiB``."""
     count = text.rstrip("BKMi ")
     return int(count) * _UNITS[text[len(count) :].strip()]
+
+
+def read_size(text: str) -> int | None:
+    """Return the bytes of a size on a command line, such as ``128 KiB`` or ``128K``; None if it is not a size."""
+    match = re.fullmatch(r"([0-9]{1,12}) ?([a-z]*)", text.lower())
+    return int(match[1]) * _SHORT_UNITS[match[2]] if match and match[2] in _SHORT_UNITS else None
 
 
 def release_problem(text: str) -> str | None:
@@ -87,6 +94,10 @@ def filename_problem(text: str) -> str | None:
 
 def _folder_problem(text: str) -> str | None:
     return "must be the path of a folder" if not text or "\0" in text else None
+
+
+def _file_problem(text: str) -> str | None:
+    return "must be the path of a file" if not text or "\0" in text else None
 
 
 def volume_problem(text: str) -> str | None:
@@ -160,6 +171,7 @@ IMAGE_PATH = Converted(
     lambda path: path.removesuffix("/"),
 )
 FOLDER = Text("a folder", check=_folder_problem)
+FILE = Text("a file", check=_file_problem)
 SIZE = Either(
     Int(1, MAX_SIZE),
     Converted(Text('a size such as "128 KiB"', check=_size_problem, pattern=f"^{_SIZE}$"), parse_size),

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
-import tempfile
 from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,6 +18,7 @@ from hatch_romfs.errors import SettingsError
 from hatch_romfs.sim.options import PORTS, SimOptions, parse_sim_url
 from hatch_romfs.sim.relay import BOOTING, READY, Relay
 from hatch_romfs.sim.wire import Wire
+from romfs_manifest.shared.temporary import TemporaryFolder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -68,8 +67,7 @@ class SimulatedBoard:
         """
         _check_system()
         with ExitStack() as stack:
-            home = Path(tempfile.mkdtemp(prefix="romfs-sim-"))
-            stack.callback(shutil.rmtree, home, ignore_errors=True)
+            home = stack.enter_context(TemporaryFolder())
             self.file = (self.options.file or home / "rom.bin").absolute()
             stack.enter_context(_flash_file(self.file, self.options.size * self.options.partitions))
             self._relay = self.make_relay(home, self._root(home))

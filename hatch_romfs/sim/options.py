@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl
 
 from hatch_romfs.errors import Problem, SettingsError
-from romfs_manifest.shared.suggest import did_you_mean
+from hatch_romfs.settings.values import read_size
+from romfs_manifest.shared.suggest import closest, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -54,7 +55,6 @@ UNUSABLE: Final = ("einval", "none", "raises", "empty")
 NO_ECC_BELOW: Final = 16
 """Flash of stm32 and alif with a smaller unit is external NOR flash; internal flash has ECC (stm32) or is MRAM."""
 
-_UNITS = {"": 1, "b": 1, "k": 1 << 10, "kb": 1 << 10, "kib": 1 << 10, "m": 1 << 20, "mb": 1 << 20, "mib": 1 << 20}
 _MILLISECONDS = {"us": 0.001, "ms": 1.0, "": 1.0, "s": 1000.0}
 _SCHEME = "sim:"
 _OLD_NAMES = {"family": "port"}
@@ -179,14 +179,15 @@ def parse_sim_url(url: str) -> SimOptions:
     for name, text in parse_qsl(query, keep_blank_values=True):
         key = _OLD_NAMES.get(name, name)
         if key not in known:
-            suggestion = did_you_mean(key, known)
+            near = closest(key, [*known, *_OLD_NAMES])
+            suggestion = f"; did you mean {_OLD_NAMES.get(near, near)!r}?" if near else ""
             problems.append(Problem(f"sim: {key}", f"unknown key; there are {', '.join(known)}{suggestion}"))
             continue
         field = key.replace("-", "_")
         if field in given:
             problems.append(Problem(f"sim: {key}", "given twice"))
             continue
-        read, expected = _READERS.get(field, (_size, "bytes, or such as 512K or 2MiB"))
+        read, expected = _READERS.get(field, (read_size, "bytes, or such as 512K or 2MiB"))
         given[field] = read(text)
         if given[field] is None:
             problems.append(Problem(f"sim: {key}", f"must be {expected}, not {text!r}"))
@@ -203,11 +204,6 @@ def parse_sim_url(url: str) -> SimOptions:
             hint="Such as 'sim:', 'sim:rom.bin?port=rp2&size=512K' or 'sim:?port=stm32&block=128K&baud=115200'.",
         )
     return options
-
-
-def _size(text: str) -> int | None:
-    match = re.fullmatch(r"([0-9]{1,12}) ?([a-z]*)", text.lower())
-    return int(match[1]) * _UNITS[match[2]] if match and match[2] in _UNITS else None
 
 
 def _number(text: str) -> int | None:

@@ -113,7 +113,7 @@ def test_json_of_everything_is_one_document(image, tmp_path, romfs_flash):
         assert ran.document == {
             "error": {
                 "message": f"4 of 4 blocks differ from {image}, the first of them block 0 at 0x0",
-                "hint": "'romfs-flash IMAGE' writes what differs.",
+                "hint": f"'romfs-flash {image}' writes what differs.",
                 "status": 6,
             }
         }

@@ -98,7 +98,8 @@ def test_an_empty_image_is_written_only_by_force(flash_file, tmp_path, romfs_fla
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--query", "--port", ""], "--port : the name of the port is missing"),
+        (["--query", "--port", ""], "--port '': the name of the port is missing"),
+        (["--query", "--port", "id:"], "--port 'id:': the serial number is missing"),
         (["--query", "--baudrate", "0"], "argument --baudrate: must be a speed such as 115200, not '0'"),
         (["--query", "--baudrate=-5"], "argument --baudrate: must be a speed such as 115200, not '-5'"),
         (["--query", "--baudrate", "fast"], "argument --baudrate: must be a speed such as 115200, not 'fast'"),

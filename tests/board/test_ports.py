@@ -60,6 +60,31 @@ def test_ports_are_in_the_order_of_their_numbers(plugged_in):
     assert ports.list_ports()[0].usb_id == "2e8a:0000"
 
 
+CP2102 = 0x10C4
+
+
+def test_an_adapter_is_not_simply_a_board(plugged_in):
+    """It can be part of a board, as on many with an ESP32, or a cable: with a board beside it, it must be named."""
+    plugged_in(found("/dev/ttyACM0", "E661"), found("/dev/ttyUSB0", "0001", vid=CP2102))
+    with pytest.raises(LinkError) as caught:
+        choose_port(None)
+    lines = caught.value.message.splitlines()
+    assert lines[0] == "1 board and 1 USB serial adapter could be meant:"
+    assert [line.endswith("(USB serial adapter)") for line in lines[1:]] == [False, True]
+    assert "An adapter can be part of a board" in caught.value.hint
+    assert choose_port("/dev/ttyUSB0").name == "/dev/ttyUSB0"
+
+
+@pytest.mark.parametrize("asked", [None, "id:0001"])
+def test_the_only_adapter_is_used_and_said_to_be_one(asked, plugged_in, monkeypatch):
+    plugged_in(found("/dev/ttyUSB0", "0001", vid=CP2102))
+    monkeypatch.setattr(session, "open_link", lambda *_, **__: None)
+    messages: list[str] = []
+    session._open(PortOptions(asked, on_message=messages.append), None)
+    kind = ", a USB serial adapter (Silicon Labs)" if asked is None else ""
+    assert messages == [f"using port /dev/ttyUSB0, serial number 0001{kind}"]
+
+
 def test_no_board(plugged_in):
     plugged_in(found("/dev/ttyS0", None, vid=None))
     with pytest.raises(LinkError, match="no board was found"):
@@ -245,7 +270,7 @@ def test_a_serial_number_can_be_shortened(plugged_in):
 
 @pytest.mark.parametrize("asked", ["", "id:"])
 def test_an_empty_name_is_a_usage_error(asked):
-    with pytest.raises(SettingsError, match=f"--port {asked}: the .* is missing"):
+    with pytest.raises(SettingsError, match=f"--port {asked!r}: the .* is missing"):
         choose_port(asked)
 
 

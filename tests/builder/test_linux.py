@@ -11,11 +11,12 @@ import sys
 
 import pytest
 
-from hatch_romfs import CArray, SettingsError, build, open_image
+from hatch_romfs import CArray, SettingsError, open_image
 from hatch_romfs.errors import BuildError
 from hatch_romfs.images.extract import extract
 from tests import judges
 from tests.commands import romfs_image
+from tests.content import checked_build as build
 from tests.trees import file, shape
 
 
@@ -259,6 +260,67 @@ def test_c_source_contains_the_image(format_, root, tmp_path):
     assert ctypes.addressof(array) % 64 == 0
 
 
+CHANGE = """#include <stdio.h>
+#include <string.h>
+#include "rom.h"
+int main(void) {
+#ifdef WRITABLE
+    rom_img[0] ^= 0xff;
+    rom_img[0] ^= 0xff;
+#endif
+    return fwrite(rom_img, 1, rom_img_len, stdout) == sizeof rom_img ? 0 : 1;
+}
+"""
+
+
+@pytest.mark.parametrize("writable", [False, True])
+def test_a_c_program_uses_the_header(writable, root, tmp_path):
+    built = build(root, tmp_path / "image", overrides={"format": "linux"})
+    options = ["--no-const", "--section", ".data.rom"] if writable else []
+    command = ("build", built.path, "-o", tmp_path / "rom.c", "--emit", "c", "--header", "--symbol", "rom_img")
+    romfs_image(*command, *options)
+    romfs_image(*command, *options)  # replaces both files
+    (tmp_path / "main.c").write_text(CHANGE)
+    flags = ["-Wall", "-Wextra", "-Werror", "-std=gnu99", *(["-DWRITABLE"] if writable else [])]
+    sources = [tmp_path / "main.c", tmp_path / "rom.c"]
+    subprocess.run([judges.command("cc"), *flags, "-o", tmp_path / "main", *sources], check=True)
+    done = subprocess.run([tmp_path / "main"], capture_output=True, check=True)
+    assert done.stdout == built.path.read_bytes()
+    refused = subprocess.run(
+        [judges.command("cc"), "-DWRITABLE", "-fsyntax-only", tmp_path / "main.c"], capture_output=True, check=False
+    )
+    assert (refused.returncode == 0) == writable
+
+
+def test_the_summary_describes_the_c_source(root, tmp_path):
+    source = tmp_path / "rom.c"
+    command = ("build", root, "-o", source, "--format", "linux", "--emit", "c", "--symbol", "rom", "--header")
+    said = romfs_image(*command).stdout
+    built = json.loads(romfs_image(*command, "--json").stdout)
+    size = source.stat().st_size
+    image = f"const array rom of {built['size']:,} bytes, {built['files']} files, image sha256 {built['sha256']}"
+    assert said == f"{source}  {size:,} bytes: {image}\n{tmp_path / 'rom.h'}  declares rom and rom_len\n"
+    assert built["path"] == str(source)
+    assert built["c"] == {
+        "symbol": "rom",
+        "section": None,
+        "const": True,
+        "bytes": built["size"],
+        "source_size": size,
+        "header": str(tmp_path / "rom.h"),
+    }
+
+
+def test_a_header_replaces_only_a_header(root, tmp_path):
+    (tmp_path / "rom.h").write_text("int mine;\n")
+    options = ("--format", "linux", "--emit", "c", "--header")
+    done = romfs_image("build", root, "-o", tmp_path / "rom.c", *options, status=2)
+    assert "rom.h already exists and is not a header of an image" in done.stderr
+    assert not (tmp_path / "rom.c").exists()
+    done = romfs_image("build", root, "-o", tmp_path / "new.h", *options, status=2)
+    assert "new.h would be both source and header" in done.stderr
+
+
 def test_c_source_replaces_only_c_source(root, tmp_path):
     array = CArray()
     (tmp_path / "mine.c").write_text("int main(void) { return 0; }\n")
@@ -275,6 +337,8 @@ def test_c_source_replaces_only_c_source(root, tmp_path):
         (["--emit", "c", "--section", 'x"'], "--section: 'x\"' is not a valid section name"),
         (["--emit", "c", "--symbol", "int"], "--symbol: 'int' is not a valid name in C"),
         (["--symbol", "x"], "--symbol needs --emit c"),
+        (["--header"], "--header needs --emit c"),
+        (["--no-const"], "--no-const needs --emit c"),
         (["--volume", "x"], '--volume: is only for format = "linux"'),
         (["--format", "linux", "--volume", ""], "must be 1 to 127 bytes"),
     ],
@@ -345,5 +409,5 @@ def test_a_volume_that_is_not_utf_8_can_be_read(latin, tmp_path):
 
 def test_micropython_has_no_names_that_are_not_utf_8(latin, tmp_path):
     text = romfs_image("build", latin, "-o", tmp_path / "image", status=1).stderr
-    assert r"the name 'caf\\xe9' is not valid UTF-8" in text
+    assert r"the name 'caf\xe9' is not valid UTF-8" in text
     assert not (tmp_path / "image").exists()

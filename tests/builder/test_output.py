@@ -5,9 +5,10 @@ import stat
 
 import pytest
 
-from hatch_romfs import SettingsError, build
+from hatch_romfs import SettingsError
 from hatch_romfs.builder import links
 from romfs_manifest.shared.atomic import SUFFIX
+from tests.content import checked_build as build
 from tests.projects import make_project
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="Windows has no such folders")

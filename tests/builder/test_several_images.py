@@ -7,10 +7,11 @@ import zipfile
 
 import pytest
 
-from hatch_romfs import SettingsError, build, build_all, open_image
+from hatch_romfs import SettingsError, build_all, open_image
 from hatch_romfs.formats.micropython.image import RomImage
 from tests import judges
 from tests.commands import romfs_image
+from tests.content import checked_build as build
 from tests.projects import make_project
 
 HEAD = """\

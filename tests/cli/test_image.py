@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from hatch_romfs import build
 from hatch_romfs.cli.image import command
 from hatch_romfs.errors import RomfsError
 from tests import judges
 from tests.commands import on_a_terminal, romfs_image, unmeasured
+from tests.content import checked_build as build
 from tests.projects import make_project
 from tests.trees import tree, write_tree
 
@@ -32,6 +32,7 @@ def test_build_prints_what_it_built(project):
         "inventory": None,
         "excluded": [],
         "layout_cost": 0,
+        "sbom": None,
     }
     assert romfs_image("build", project, "-q").stdout == ""
     assert "app/greeting.mpy" in romfs_image("build", project, "-v").stdout

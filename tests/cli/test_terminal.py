@@ -7,10 +7,10 @@ import subprocess
 import pytest
 
 import hatch_romfs
-from hatch_romfs import build
 from hatch_romfs.cli import command
 from tests import judges
 from tests.commands import on_a_terminal, romfs_image
+from tests.content import checked_build as build
 from tests.projects import make_project
 
 

@@ -2,11 +2,11 @@
 
 import pytest
 
-from hatch_romfs import build
 from hatch_romfs.collect.builtin import EXTENSIBLE, FIXED, shadowing_warnings
 from hatch_romfs.images.run import run_image
 from tests import judges
 from tests.collect.support import collected, write_files
+from tests.content import checked_build as build
 from tests.projects import make_project
 
 IMPORT = """
@@ -26,7 +26,7 @@ def test_micropython_imports_files_as_the_lists_say(tmp_path):
     present = set(judges.micropython(IMPORT.format(names=names, test="__import__(name)")).split())
     image = build(make_project(tmp_path / "files", {f"{name}.py": "FROM_A_FILE = True\n" for name in names}))
     code = IMPORT.format(names=names, test="hasattr(__import__(name), 'FROM_A_FILE')")
-    status, output = run_image(image.path, image.size, code, capture=True)
+    status, output, _ = run_image(image.path, image.size, code, capture=True)
     assert status == 0, output
     assert set(output.split()) & present == EXTENSIBLE & present
     assert {"json", "math", "time", "gc"} <= present

@@ -45,7 +45,7 @@ def test_special_files(tmp_path, monkeypatch, kind):
 
 
 @linux
-@pytest.mark.parametrize(("name", "shown"), [(b"\xff.bin", "'\\\\xff.bin'"), (b"gr\xfc\xdfe", "'gr\\\\xfc\\\\xdfe'")])
+@pytest.mark.parametrize(("name", "shown"), [(b"\xff.bin", r"'\xff.bin'"), (b"gr\xfc\xdfe", r"'gr\xfc\xdfe'")])
 def test_names_that_are_not_utf_8(tmp_path, name, shown):
     write_files(tmp_path, "src/d/")
     (tmp_path / "src" / "d" / os.fsdecode(name)).touch()

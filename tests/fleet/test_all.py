@@ -90,6 +90,14 @@ def test_only_boards_that_match_the_filters_are_written(boards, romfs_flash, ima
     assert held(other).startswith(IMAGE)
 
 
+def test_quiet_shows_only_failures(boards, romfs_flash, image):
+    boards("E1")
+    bad = boards("E2", family="qemu")
+    done = romfs_flash(image, "--all", "-q")
+    assert (done.status, done.out) == (5, "")
+    assert done.err == f"error: {bad.port}: partition 0 of Simulated board with qemu is read-only\n"
+
+
 def test_no_board_matches(boards, romfs_flash, image):
     boards("E1")
     for text in ("id:F", "no such machine"):

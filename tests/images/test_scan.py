@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from hatch_romfs import build
 from hatch_romfs.images.scan import scan
 from hatch_romfs.tree import CHUNK
 from tests.commands import romfs_image
+from tests.content import checked_build as build
 from tests.projects import make_project
 
 

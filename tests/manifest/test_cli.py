@@ -13,6 +13,7 @@ import pytest
 
 import hatch_romfs
 import romfs_manifest
+from tests.commands import finished
 from tests.manifest.support import linked
 
 CODE = "from hatch_romfs.cli.manifest import main; main()"
@@ -27,18 +28,7 @@ def environment(tmp_path):
 @pytest.fixture
 def run(environment):
     def ran(*arguments, status=0):
-        done = subprocess.run(
-            [sys.executable, "-c", CODE, *map(str, arguments)],
-            env=environment,
-            capture_output=True,
-            text=True,
-            encoding="utf-8",
-            stdin=subprocess.DEVNULL,
-            check=False,
-        )
-        assert done.returncode == status, done.stdout + done.stderr
-        assert "Traceback" not in done.stderr
-        return done
+        return finished([sys.executable, "-c", CODE, *arguments], env=environment, status=status)
 
     return ran
 

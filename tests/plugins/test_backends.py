@@ -7,9 +7,9 @@ import zipfile
 
 import pytest
 
-from hatch_romfs import build
 from tests import judges
 from tests.commands import run
+from tests.content import checked_build as build
 from tests.plugins.support import sha256
 from tests.projects import FILES, make_project
 

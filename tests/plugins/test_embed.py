@@ -6,10 +6,11 @@ import zipfile
 
 import pytest
 
-from hatch_romfs import BuildError, SettingsError, build
+from hatch_romfs import BuildError, SettingsError
 from hatch_romfs.plugins.wheel import add_to_wheel
 from tests import judges
 from tests.commands import romfs_image, run
+from tests.content import checked_build as build
 from tests.projects import make_project
 
 SYSTEMS = {

@@ -2,9 +2,10 @@
 
 import pytest
 
-from hatch_romfs import build, build_all, open_image
+from hatch_romfs import build_all, open_image
 from tests import judges
 from tests.commands import romfs_image, run
+from tests.content import checked_build as build
 from tests.projects import FILES, make_project
 
 CUSTOM = """\

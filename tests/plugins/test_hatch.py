@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from hatch_romfs import build, open_image
+from hatch_romfs import open_image
 from tests import judges
 from tests.commands import run
+from tests.content import checked_build as build
 from tests.plugins.support import WRONG, sha256
 from tests.projects import FILES, make_project
 

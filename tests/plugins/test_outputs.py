@@ -4,9 +4,10 @@ import sys
 
 import pytest
 
-from hatch_romfs import SettingsError, build, open_image
+from hatch_romfs import SettingsError, open_image
 from tests import judges
 from tests.commands import romfs_image, run
+from tests.content import checked_build as build
 from tests.plugins.support import sha256
 from tests.projects import FILES, make_project
 

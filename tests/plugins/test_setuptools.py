@@ -6,9 +6,10 @@ import tarfile
 
 import pytest
 
-from hatch_romfs import SettingsError, build, open_image
+from hatch_romfs import SettingsError, open_image
 from tests import judges
 from tests.commands import run
+from tests.content import checked_build as build
 from tests.plugins.support import WRONG, sha256
 from tests.projects import FILES, PYPROJECT, make_project
 

@@ -149,7 +149,7 @@ def test_broken_toml(tmp_path, text):
         tomllib.loads(text)
     with pytest.raises(SettingsError) as caught:
         load(written(tmp_path, text))
-    assert str(caught.value) == f"{tmp_path / 'pyproject.toml'}: {said.value}"
+    assert str(caught.value) == f"{tmp_path / 'pyproject.toml'}: not valid TOML: {said.value}"
 
 
 @pytest.mark.parametrize(

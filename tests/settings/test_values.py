@@ -41,6 +41,9 @@ def test_an_empty_table_means_the_defaults():
         board=None,
         partition=0,
         layout="compact",
+        base=None,
+        base_exclude=(),
+        sbom=False,
     )
 
 
@@ -100,8 +103,11 @@ GOOD = [
     ("partition", 1, 1),
     ("layout", "compact", "compact"),
     ("layout", "stable", "stable"),
+    ("base", "vendor/v1.romfs", "vendor/v1.romfs"),
+    ("base-exclude", ["models/", "!models/a"], ("models/", "!models/a")),
     # keys of rooms that are not built yet may say what is so anyway
     ("inventory", False, False),
+    ("sbom", True, True),
     ("embed", False, False),
     ("dependencies", [], ()),
 ]
@@ -135,7 +141,11 @@ WRONG_TYPES = [
     ("share", dt.datetime(2026, 1, 1, tzinfo=dt.timezone.utc), "true or false, not a date or time"),
     ("share", dt.time(1), "true or false, not a date or time"),
     # 0 is no stand-in for false where a key may only have its default
+    ("sbom", "yes", "true or false, not a string"),
     ("inventory", 0, "true or false, not an integer"),
+    ("base", "", "the path of a file"),
+    ("base", ["a"], "a file, not an array"),
+    ("base-exclude", "x", "an array, each item a gitignore pattern, not a string"),
 ]
 
 BAD = [
@@ -210,7 +220,10 @@ SOURCES = [
         ],
     ),
     ({"path": "a", "include": "x"}, [f"[0].include: must be {PATTERNS_TEXT}, not a string"]),
-    ({"path": "a", "exclude": ["x", 1]}, ["[0].exclude[1]: must be a gitignore pattern, not an integer"]),
+    (
+        {"path": "a", "exclude": ["x", 1]},
+        ["[0].exclude[1]: must be a gitignore pattern, not an integer: put it in quotes"],
+    ),
     ({"path": "a", "exclude": ["x", ""]}, ["[0].exclude[1]: must not be empty"]),
 ]
 
@@ -233,7 +246,7 @@ MPY = [
     ("micropython", "1", "a MicroPython release such as \"1.27\", not '1'"),
     ("micropython", "1.२", "a MicroPython release such as \"1.27\", not '1.२'"),
     ("micropython", "1.22\n", "a MicroPython release such as \"1.27\", not '1.22\\n'"),
-    ("micropython", 1.22, "a MicroPython release, not a float"),
+    ("micropython", 1.22, 'a MicroPython release such as "1.27", not a float: put it in quotes'),
     ("exclude", "boot.py", f"{PATTERNS_TEXT}, not a string"),
 ]
 

@@ -2,7 +2,7 @@
 
 Boards with little memory do without it.
 """
-# ruff: noqa: F821 - the names of agent.py and agent_write.py are there
+# ruff: noqa: F821 - the names of agent.py, agent_write.py and, for kinds C, S and F, agent_copy.py are there
 
 import gc
 
@@ -51,17 +51,18 @@ def read_head(head):
 def answer(source, kind, buffer, numbers):
     """Do what a frame asks for, and print what came of it. Return the buffer for the next one."""
     at, size, length, patches, wbits, crc = numbers
-    if kind in "WP":
+    if kind in "WPC":
         if buffer is None or len(buffer) < length + 3 * patches:
             buffer = None
             gc.collect()
             buffer = bytearray(length + 3 * patches)
         if receive(source, buffer, length, patches, crc):
-            print(program(at, inflate(memoryview(buffer)[:length], wbits, size), kind == "W"))
-    elif kind == "E":
-        print(erase(at, size))
-    else:
+            put_together = assemble if kind == "C" else inflate
+            print(program(at, put_together(memoryview(buffer)[:length], wbits, size), kind != "P"))
+    elif kind == "H":
         tell(hasher, at, size)
+    else:
+        print((erase if kind == "E" else save if kind == "S" else forget)(at, size))
     return buffer
 
 

@@ -43,10 +43,12 @@ class _Inside(NamedTuple):
 
 def parse(view: View) -> ParsedImage:
     """Read the image at the start of ``view``. Raises ImageError for anything that is not valid."""
-    return _Reader(view).image()
+    return Reader(view).image()
 
 
-class _Reader:
+class Reader:
+    """Reads an image; after ``image``, ``header`` and ``name`` return what is at an offset of it."""
+
     def __init__(self, view: View) -> None:
         self.view = view
         self.size = 0
@@ -60,6 +62,7 @@ class _Reader:
         """Start and end of every header, with its data."""
 
     def image(self) -> ParsedImage:
+        """Read and check everything. Raises ImageError."""
         if bytes(self.view[: len(headers.MAGIC)]) != headers.MAGIC:
             raise ImageError("not a Linux romfs image: it does not begin with -rom1fs-", offset=0)
         if len(self.view) < 2 * UNIT:
@@ -84,6 +87,7 @@ class _Reader:
         return ParsedImage(root, self.size, decode_name(volume))
 
     def words(self, at: int) -> tuple[int, int]:
+        """Return two numbers."""
         first, second = struct.unpack(">2I", self.view[at : at + 8])
         return first, second
 
@@ -135,6 +139,7 @@ class _Reader:
             raise ImageError(f"{header.name.decode()!r} does not lead to its directory", offset=header.offset)
 
     def checked_name(self, header: Header, inside: _Inside) -> str:
+        """Return the name in a header. Raises ImageError if it cannot be one."""
         at = header.offset + UNIT
         name = decode_name(header.name)
         problem = name_problem(name, any_bytes=True)
@@ -161,6 +166,7 @@ class _Reader:
             inside.directory.entries[name] = self.nodes[header.offset] = self.leaf(header)
 
     def leaf(self, header: Header) -> Node:
+        """Return the node of a header that is not a directory or a hard link."""
         if header.kind in _SPECIAL:
             if header.info and header.kind in (headers.SOCKET, headers.FIFO):
                 raise ImageError("a socket or a fifo has device numbers", offset=header.offset + 4)

@@ -123,6 +123,10 @@ class RomFile(io.RawIOBase):
         self.memory = memory
         self._at = 0
 
+    def __repr__(self) -> str:
+        state = "closed" if self.closed else f"at {self._at:,} of {len(self.memory):,} bytes"
+        return f"<{type(self).__name__} {state}>"
+
     def readable(self) -> bool:
         """Return that it can be read."""
         return True

@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from hatch_romfs.errors import ImageError
 from hatch_romfs.formats.image import ImageContent, ImageDirectory, check_trailing
 from hatch_romfs.formats.micropython import metadata, records
+from hatch_romfs.formats.micropython.walk import read_number, read_records
 from hatch_romfs.paths import MAX_DEPTH, MAX_PATH, name_problem
 from hatch_romfs.tree import File
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from hatch_romfs.formats.image import View
     from hatch_romfs.formats.micropython.metadata import Metadata
     from hatch_romfs.tree import Node
@@ -70,7 +69,7 @@ class _Reader:
         magic = bytes(self.view[: len(records.MAGIC)])
         if magic != records.MAGIC:
             raise ImageError(f"not a MicroPython ROMFS image: it begins with {magic.hex() or 'nothing'}", offset=0)
-        length, self.payload = self.number(len(magic), len(self.view))
+        length, self.payload = read_number(self.view, len(magic), len(self.view))
         end = self.payload + length
         if end > len(self.view):
             message = f"the image is cut short: it should be {end} bytes, but only {len(self.view)} are there"
@@ -80,38 +79,12 @@ class _Reader:
         self.check_pointers(end)
         return ParsedImage(root, end, self.metadata, self.content_offset)
 
-    def number(self, at: int, end: int) -> tuple[int, int]:
-        """Return the varuint at ``at`` and the offset after it."""
-        start, value = at, 0
-        while at < end:
-            byte = self.view[at]
-            at += 1
-            value = value << 7 | byte & 0x7F
-            if value > records.MAX_NUMBER:
-                raise ImageError("a number is larger than 32 bits", offset=start)
-            if byte < 0x80:  # noqa: PLR2004 - the high bit means that more follow
-                return value, at
-        raise ImageError("a number extends past the end of its record", offset=start)
-
-    def records(self, at: int, end: int) -> Iterator[tuple[int, int, int, int]]:
-        """Yield the kind, the offset, the offset of the payload, and the end of each record."""
-        while at < end:
-            start = at
-            kind, at = self.number(at, end)
-            size, at = self.number(at, end)
-            if kind == 0:
-                raise ImageError("a record of kind 0: the image is corrupt", offset=start)
-            if size > end - at:
-                raise ImageError(f"a record of {size} bytes is larger than its parent", offset=start)
-            yield kind, start, at, at + size
-            at += size
-
     def directory(self, at: int, end: int, depth: int, above: int) -> ImageDirectory:
         """Read the content of a directory; ``above`` is the length of its path in bytes."""
         if depth > MAX_DEPTH:
             raise ImageError(f"directories are nested more than {MAX_DEPTH} deep", offset=at)
         entries: dict[str, Node] = {}
-        for kind, start, payload, stop in self.records(at, end):
+        for kind, start, payload, stop in read_records(self.view, at, end):
             if kind not in (records.DIRECTORY, records.FILE):
                 self.areas.add(payload, stop, of_file=False)
                 if start == self.payload and kind == records.PADDING:
@@ -136,7 +109,7 @@ class _Reader:
             self.content_offset = stop
 
     def name(self, at: int, end: int) -> tuple[str, int]:
-        size, start = self.number(at, end)
+        size, start = read_number(self.view, at, end)
         if size > end - start:
             raise ImageError(f"a name of {size} bytes is larger than its parent", offset=at)
         if size > MAX_PATH:
@@ -152,7 +125,7 @@ class _Reader:
     def data(self, start: int, at: int, end: int) -> ImageContent:
         """Return the place of the data of the file whose record begins at ``start``."""
         found: ImageContent | None = None
-        for kind, offset, payload, stop in self.records(at, end):
+        for kind, offset, payload, stop in read_records(self.view, at, end):
             if kind not in (records.VERBATIM, records.POINTER):
                 continue
             if found is not None:
@@ -161,8 +134,8 @@ class _Reader:
                 found = ImageContent(self.view, payload, stop - payload)
                 self.areas.add(payload, stop, of_file=True)
             else:
-                size, after = self.number(payload, stop)
-                target, _ = self.number(after, stop)
+                size, after = read_number(self.view, payload, stop)
+                target, _ = read_number(self.view, after, stop)
                 found = ImageContent(self.view, self.payload + target, size)
                 self.pointers.append((offset, found))
         if found is None:

@@ -46,6 +46,9 @@ class Manifest(NamedTuple):
     warnings: tuple[str, ...]
     manifests: tuple[Path, ...]
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {len(self.entries):,} files, {len(self.warnings):,} warnings>"
+
 
 def read_entry(entry: Entry) -> bytes:
     """Return the bytes of an entry's file, with the line that sets its version; raises ManifestError."""

@@ -38,6 +38,9 @@ class LockedPackage(NamedTuple):
     dependencies: tuple[str, ...]
     files: tuple[LockedFile, ...]
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {str(self)!r}: {len(self.files):,} files>"
+
     def __str__(self) -> str:
         return f"{self.name} {self.version}".rstrip()
 
@@ -56,6 +59,9 @@ class Lock(NamedTuple):
     packages: tuple[LockedPackage, ...]
     index_url: str
     form: str
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {len(self.packages):,} packages from {self.index_url!r}, form {self.form!r}>"
 
     def local_files(self) -> list[str]:
         """Return the paths of all files on this machine, relative to the project."""

@@ -30,12 +30,13 @@ def identity(status: os.stat_result) -> Identity | None:
     return (status.st_dev, status.st_ino) if status.st_ino else None
 
 
-def open_regular(path: str | os.PathLike[str], *, follow: bool = True) -> int:
+def open_regular(path: str | os.PathLike[str], *, follow: bool = True, within: int | None = None) -> int:
     """Open a regular file for reading and return its descriptor; never waits for a pipe or a device.
 
-    Without ``follow`` the last part of the path must not be a link. Raises OSError.
+    Without ``follow`` the last part of the path must not be a link. With ``within``, the descriptor of a folder, the
+    path is relative to that. Raises OSError.
     """
-    descriptor = os.open(path, _FLAGS if follow else _FLAGS | _NO_FOLLOW)
+    descriptor = os.open(path, _FLAGS if follow else _FLAGS | _NO_FOLLOW, dir_fd=within)
     mode = os.fstat(descriptor).st_mode
     if stat.S_ISREG(mode):
         return descriptor
@@ -47,7 +48,12 @@ def open_regular(path: str | os.PathLike[str], *, follow: bool = True) -> int:
 
 def read_regular(path: str | os.PathLike[str], limit: int) -> bytes:
     """Return the bytes of a regular file, of which there can be at most ``limit``. Raises OSError."""
-    with open(open_regular(path), "rb", buffering=0) as file:
+    return read_descriptor(open_regular(path), path, limit)
+
+
+def read_descriptor(descriptor: int, path: str | os.PathLike[str], limit: int) -> bytes:
+    """Return the bytes of an open file, of which there can be at most ``limit``, and close it. Raises OSError."""
+    with open(descriptor, "rb", buffering=0) as file:
         data = bytearray()
         while len(data) <= limit and (chunk := file.read(min(limit, 1 << 20) + 1)):
             data += chunk
@@ -56,9 +62,12 @@ def read_regular(path: str | os.PathLike[str], limit: int) -> bytes:
     return bytes(data)
 
 
-def open_folder(path: str | os.PathLike[str], *, expected: Identity | None = None) -> int:
-    """Open a folder and return its descriptor. Raises OSError if it is not the ``expected`` one."""
-    descriptor = os.open(path, _FLAGS | _DIRECTORY)
+def open_folder(path: str | os.PathLike[str], *, expected: Identity | None = None, follow: bool = True) -> int:
+    """Open a folder and return its descriptor. Raises OSError if it is not the ``expected`` one.
+
+    Without ``follow`` the last part of the path must not be a link.
+    """
+    descriptor = os.open(path, _FLAGS | _DIRECTORY | (0 if follow else _NO_FOLLOW))
     if expected is not None and identity(os.fstat(descriptor)) != expected:
         os.close(descriptor)
         raise OSError(errno.ESTALE, "it was replaced while it was being read", str(path))

@@ -1,0 +1,61 @@
+"""Images that boards have, as far as this computer knows: only what a board has already can be copied on it.
+
+Images are kept in the user's cache by the SHA-256 of their first bytes, which a board reports. Nothing is believed of
+them: whether a board has one is found out from the board's own hashes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Final
+
+from hatch_romfs.board.agent import range_hash
+from hatch_romfs.board.hashes import HASHES, fast_algorithm
+from hatch_romfs.board.probe import HEAD
+from hatch_romfs.compile.cache import Cache
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hatch_romfs.board.plan import Block
+    from hatch_romfs.board.probe import Board, Partition
+    from hatch_romfs.board.repl import RawRepl
+
+FOLDER: Final = "flashed"
+"""The name of the cache."""
+MOST_IMAGES: Final = 16
+"""Images that are kept at most; the oldest are removed."""
+MOST_BYTES: Final = 64 << 20
+"""Bytes of all images that are kept at most."""
+
+
+def find_old_image(
+    repl: RawRepl, board: Board, partition: Partition, there: Sequence[Block], compared: int
+) -> bytes | None:
+    """Return the image that a partition holds, if it is known here.
+
+    ``there`` is the state of the blocks of the partition's first ``compared`` bytes.
+    """
+    how = fast_algorithm(board)
+    if partition.image_size is None or how == "bytes":
+        return None
+    image = Cache.of_user(FOLDER).get(_name(partition.head[: partition.image_size]))
+    if image is None or len(image) != partition.image_size:
+        return None
+    hash_of, block = HASHES[how], partition.geometry.block
+    whole = min(len(image), compared) // block
+    if any(hash_of(image[n * block : (n + 1) * block]) != there[n].digest for n in range(whole)):
+        return None
+    rest = image[whole * block :]
+    return image if range_hash(repl, how, whole * block, len(rest)) == hash_of(rest) else None
+
+
+def remember(image: bytes) -> None:
+    """Keep an image that a board has now."""
+    cache = Cache.of_user(FOLDER)
+    cache.put(_name(image), image)
+    cache.trim(MOST_IMAGES, MOST_BYTES)
+
+
+def _name(start: bytes) -> str:
+    return hashlib.sha256(start[:HEAD]).hexdigest()
