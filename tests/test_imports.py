@@ -20,6 +20,7 @@ PLANTED = [
     ("hatch_romfs.plugins.setuptools", "pytest"),
     ("hatch_romfs.board.flash", "hatch_romfs.fleet.run"),
     ("hatch_romfs.fleet.run", "rich"),
+    ("hatch_romfs.cli.fleet", "labgrid"),
     ("hatch_romfs.board.plan", "rich"),
     ("hatch_romfs.formats.image", "rich"),
     ("hatch_romfs.plugins.errors", "rich"),

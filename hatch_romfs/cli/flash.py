@@ -50,8 +50,8 @@ def command(arguments: Sequence[str]) -> None:
         raise SettingsError(
             f"{named}: only one of these at a time"
             if asked
-            else "name an IMAGE to write, or one of --installed, --fleet, --query, --verify, --read, --erase,"
-            " --list-ports, --serve, --monitor, --summary",
+            else "name an IMAGE to write, or one of --installed, --query, --verify, --read, --erase, --list-ports,"
+            " --serve, --monitor, --summary, --fleet",
             hint="'romfs-flash --help' shows how it is used.",
         )
     check_together(options, asked[0])
