@@ -60,7 +60,7 @@ def table_of(root: Path) -> dict[str, Any] | None:
 def knows(table: Mapping[str, Any]) -> bool:
     """Return whether the content of an image with these settings is known here."""
     folders = [*table.get("sources", []), *table.get("lib", [])]
-    return set(table) <= KNOWN and all(isinstance(folder, str) for folder in folders)
+    return set(table) <= KNOWN and all(isinstance(folder, str) and folder != "." for folder in folders)
 
 
 def check_image(

@@ -21,7 +21,7 @@ TEXTS = ("text",) * 2000
 @pytest.fixture(scope="module")
 def objects(tmp_path_factory):
     """An object of every public class, large where it can be."""
-    root = make_project(tmp_path_factory.mktemp("app"), {f"{number}.bin": DATA for number in range(300)})
+    root = make_project(tmp_path_factory.mktemp("reprs") / "app", {f"{number}.bin": DATA for number in range(300)})
     linux = hatch_romfs.build(root, root.parent / "linux", overrides={"format": "linux"})
     built = hatch_romfs.build(root, root.parent / "image")
     image = hatch_romfs.open_image(built.path)

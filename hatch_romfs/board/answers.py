@@ -10,9 +10,13 @@ class RefusedError(Exception):
     """The board reported an error: ``reason`` is a negative error number, or an exception."""
 
     def __init__(self, reason: str) -> None:
-        number = reason.lstrip("-").isdigit()
-        super().__init__(f"the board answers {describe(int(reason))}" if number else f"the board answers {reason}")
         self.reason = reason
+        super().__init__(f"the board answers {describe(int(reason)) if self.is_flash_error else reason}")
+
+    @property
+    def is_flash_error(self) -> bool:
+        """Whether the port reported an error number, and not its MicroPython an exception."""
+        return self.reason.lstrip("-").isdigit()
 
     @property
     def is_memory_error(self) -> bool:

@@ -87,14 +87,14 @@ class BlockWriter:
                 return
             at = self._repair(*failure)
 
-    def _put(self, at: int, end: int, start: bytes = b"") -> tuple[int, int, str] | None:
-        """Write frame by frame; return offset, size and reason of the first that fails."""
+    def _put(self, at: int, end: int, start: bytes = b"", *, copy: bool = True) -> tuple[int, int, str] | None:
+        """Write frame by frame, and copy what can be copied; return offset, size and reason of the first that fails."""
         while at < end:
             size = min(end - at, max(self.geometry.unit, self.channel.frame - self.channel.frame % self.geometry.unit))
             data = bytes(self.image[at : at + size]).ljust(self._padded(size), b"\xff")
             data = start + data[len(start) :]  # only the header's unit has another start, and is one frame
             self._at = at
-            how = None if start else recipe(self._copies, at, data)
+            how = recipe(self._copies, at, data) if copy and not start else None
             try:
                 self._send(at, data, how)
             except DiffersError:
@@ -123,7 +123,7 @@ class BlockWriter:
         """Ask less of the board or the line in the next attempt; return whether there should be one."""
         if isinstance(error, LostFrameError):
             return True
-        if copied:
+        if copied and not error.is_flash_error:
             self._send_the_rest()
             return True
         if error.is_memory_error and self.channel.frame > LEAST_FRAME:
@@ -183,8 +183,7 @@ class BlockWriter:
         return end
 
     def _rewrite(self, start: int, reason: str) -> None:
-        """Write a block again, at most three times; it is sent."""
-        self._send_the_rest()
+        """Write a block again, at most three times; old content may be gone, so everything in it is sent."""
         for _ in range(TRIES - 1):
             self.rewritten += 1
             try:
@@ -201,12 +200,12 @@ class BlockWriter:
 
     def _put_block(self, start: int) -> tuple[int, int, str] | None:
         """Write a block; the header's unit last, and only once its turn has come."""
-        failure = self._put(start or self._head, min(start + self.geometry.block, len(self.image)))
+        failure = self._put(start or self._head, min(start + self.geometry.block, len(self.image)), copy=False)
         if failure or start:
             return failure
         if self._prepared:
             return self._put(0, self._head, b"\xff" * MAGIC_SIZE)
-        return self._put(0, self._head) if self.state == "committing" else None
+        return self._put(0, self._head, copy=False) if self.state == "committing" else None
 
     def _mend(self, at: int, part: memoryview) -> None:
         """Write again what changed after it was written."""

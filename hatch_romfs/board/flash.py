@@ -105,7 +105,7 @@ def flash(  # noqa: PLR0913 - the options of a command
 
     ``port`` is a port's name or URL, ``id:SERIAL`` or None for the only board. ``force`` writes code that the
     firmware refuses, ``full`` also the blocks that are right already, ``dry_run`` nothing at all. ``on_board`` is
-    told what board was found, before anything is checked or erased; ``on_event`` what is being done, how much of it,
+    called with the board before anything is checked or erased; ``on_event`` what is being done, how much of it,
     and of how much, in bytes. ``on_replace`` is called before anything is erased if the partition holds another image;
     the write does not begin if it raises an exception. Without it, the board is not asked for the files of that image.
     ``on_flashed`` is called while the board is still at its prompt, after a reset without ``boot.py``. ``name`` is what
@@ -220,7 +220,7 @@ def _compare(
     on_event(Progress("comparing", len(image), len(image)))
     equal = [want == block.digest for want, block in zip(wanted, there, strict=True)]
     geometry, memory = target.geometry, memory_for(found.board.free)
-    if not full and memory and is_possible(geometry):
+    if not full and not all(equal) and memory and is_possible(geometry):
         old = find_old_image(found.repl, found.board, target, there, len(image))
         if old is not None:
             return make_copying_plan(old, bytes(image), wanted, there, geometry, memory), equal
@@ -345,7 +345,7 @@ def read(
     on_event: Report = ignore_progress,
     trace: Trace | None = None,
 ) -> bytes:
-    """Return the image that a partition holds, or with ``whole`` all of its bytes, held against the board's hash."""
+    """Return the image that a partition holds, or with ``whole`` all of its bytes, checked against the board's hash."""
     options = port if isinstance(port, PortOptions) else PortOptions(port)
     data = read_partition(options, partition=partition, whole=whole, on_event=on_event, trace=trace)[1]
     if not data:

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from hatch_romfs.errors import LinkError, PortUnavailableError, SettingsError
+from hatch_romfs.errors import LinkError, PortUnavailableError, RomfsError, SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -89,6 +89,14 @@ def choose_port(asked: str | None, origin: str = "") -> Port:
             hint="'romfs-flash --list-ports' shows every port.",
         )
     return _by_name(asked)
+
+
+def find_port(asked: str) -> Port:
+    """Return what is known about a port now: nothing but its name if it cannot be found."""
+    try:
+        return choose_port(asked)
+    except RomfsError:
+        return Port(asked)
 
 
 def _by_name(name: str) -> Port:

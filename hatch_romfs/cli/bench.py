@@ -88,7 +88,8 @@ class _Watch:
         with Crew() as crew:
             try:
                 while not expected or len(self.verified) < expected or self._running:
-                    self._look(crew)
+                    if not expected or len(self.verified) < expected:
+                        self._look(crew)
                     self._receive(crew, view)
             except KeyboardInterrupt:
                 self.is_busy = bool(self._running)

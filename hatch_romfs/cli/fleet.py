@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from hatch_romfs.board.checks import check_format
-from hatch_romfs.board.ports import list_ports
+from hatch_romfs.board.ports import choose_port, find_port, list_ports
 from hatch_romfs.cli import fleet_view, show
 from hatch_romfs.cli.asking import ask, can_ask
 from hatch_romfs.cli.command import print_json, tell, warn
@@ -49,7 +49,7 @@ def flash_many(options: Namespace, port: PortOptions) -> None:
     filters = parse_filters(options.filters or ())
     with ExitStack() as stack:
         if options.fleet:
-            targets = _fleet_targets(options, port, stack)
+            targets = _fleet_targets(options, port, filters, stack)
         else:
             job = stack.enter_context(_image_job(options, port, options.source))
             if options.watch_ports:
@@ -135,11 +135,13 @@ def _boards_done(options: Namespace, image: ImageFile, partition: int) -> tuple[
     return tuple(sorted(done(read_report(options.report), image.sha256, partition)))
 
 
-def _fleet_targets(options: Namespace, port: PortOptions, stack: ExitStack) -> list[Target]:
-    """Return what goes to the boards of a fleet file; each image is built once."""
+def _fleet_targets(options: Namespace, port: PortOptions, filters: Filters, stack: ExitStack) -> list[Target]:
+    """Return what goes to the boards of a fleet file that pass the filters; each image is built once."""
     jobs: dict[tuple[Path, str | None, int | None], Job] = {}
     targets = []
     for board in read_fleet(options.fleet):
+        if not port_matches(find_port(board.port), filters):
+            continue
         what = (board.source, board.image, board.partition)
         if what not in jobs:
             own = Namespace(**vars(options) | {"image": board.image, "partition": board.partition})
@@ -154,8 +156,6 @@ def _port_names(options: Namespace, port: PortOptions, filters: Filters) -> list
         return [found.name for found in list_ports() if found.usb and port_matches(found, filters)]
     if options.ports:
         return list(dict.fromkeys(options.ports))
-    from hatch_romfs.board.ports import choose_port  # noqa: PLC0415 - next to its only use
-
     return [choose_port(port.port, port.origin).name]
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from hatch_romfs.board.checks import describe_differences
 from hatch_romfs.board.flash import flash
-from hatch_romfs.board.ports import Port, choose_port
+from hatch_romfs.board.ports import find_port
 from hatch_romfs.board.session import PortOptions, session
 from hatch_romfs.errors import RomfsError
 from hatch_romfs.fleet.choice import machine_matches
@@ -155,9 +155,7 @@ class _Task:
     def _on_board(self, board: Board) -> None:
         """Report what was found, and leave a board alone that has the image already."""
         job = self._job
-        port = Port(job.port)
-        with suppress(RomfsError):
-            port = choose_port(job.port)
+        port = find_port(job.port)
         self._found = Found(port.name, port.serial_number, board.unique_id, board.machine, board.version)
         self._send(self._found)
         if not machine_matches(board.machine, job.machines):

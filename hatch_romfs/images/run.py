@@ -9,18 +9,18 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-import tempfile
 from contextlib import contextmanager
 from importlib.util import find_spec
-from pathlib import Path
 from platform import system
 from threading import current_thread, main_thread
 from typing import TYPE_CHECKING, NamedTuple
 
 from hatch_romfs.errors import SettingsError
+from romfs_manifest.shared.temporary import TemporaryFolder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 HEAP = 64 << 20
 """Bytes of heap in addition to the image. Boards have less, but this is no test of memory."""
@@ -83,8 +83,8 @@ def run_image(path: Path, size: int, code: str | None, *, capture: bool = False)
     """
     _check_system()
     mount = _MOUNT.format(path=ascii(str(path.resolve())), size=size)
-    with tempfile.TemporaryDirectory(prefix="hatch-romfs-") as folder, _child_handles_interrupts() as interrupts:
-        marker = Path(folder) / "import-failed"
+    with TemporaryFolder() as folder, _child_handles_interrupts() as interrupts:
+        marker = folder / "import-failed"
         guarded = _RUN.format(code=ascii(code), marker=ascii(str(marker)))
         program = ["-i", "-c", mount] if code is None else ["-c", mount + guarded]
         result = subprocess.run(  # noqa: S603 - the user asked for it

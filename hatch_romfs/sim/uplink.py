@@ -21,7 +21,7 @@ PASTE_ABORT = b"\n)\x04"
 
 _ROOM = 1 << 20  # so much that a Ctrl-C behind a flood of bytes is still seen
 _SETTLE = 0.1  # seconds in which a program that goes on after an interrupt has surely seen it
-_HIDDEN = 0.02  # seconds in which the system moves bytes to the other end of a terminal
+_HIDDEN = 0.5  # seconds in which a busy system has surely moved bytes to the other end of a terminal
 _GRACE = 1.0  # seconds that a full buffer waits for a MicroPython that may be about to read
 
 

@@ -36,7 +36,7 @@ def test_bytes_up_the_wire_beside_mpremote(name, costs):
     _, peer, ours = costs[name]
     assert ours["first"].sent <= PARTS[name] * peer.sent
     assert ours["again"].sent < 4000
-    assert ours["edit"].sent <= 0.06 * peer.sent
+    assert ours["edit"].sent <= 0.04 * peer.sent
 
 
 @by_name

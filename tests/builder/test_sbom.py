@@ -255,14 +255,3 @@ def test_an_embedded_one_goes_where_pep_770_says(tmp_path, wheelhouse):
         assert data == (root / "dist/app.romfs.cdx.json").read_bytes()
         assert record.count("app-1.dist-info/sboms/app.romfs.cdx.json,sha256=") == 1
         read(root / "dist/app.romfs.cdx.json")
-        run(
-            sys.executable,
-            "-m",
-            "pip",
-            "install",
-            "--no-deps",
-            "--target",
-            tmp_path / f"to {system}",
-            wheel,
-            cwd=tmp_path,
-        )

@@ -21,7 +21,7 @@ SETTINGS = {
 @pytest.fixture(scope="module")
 def images(tmp_path_factory):
     """The bytes of a sound image of each kind."""
-    root = make_project(tmp_path_factory.mktemp("app"), FILES)
+    root = make_project(tmp_path_factory.mktemp("damaged") / "app", FILES)
     return {
         name: build(root, root.parent / "image" / name, overrides=table).path.read_bytes()
         for name, table in SETTINGS.items()

@@ -106,6 +106,19 @@ def test_no_board_matches(boards, romfs_flash, image):
         assert "no board was found" in done.err
 
 
+def test_filters_choose_among_the_boards_of_a_fleet(boards, romfs_flash, image):
+    one, other = boards("E1"), boards("E2", (0x37C5, 0x1206))
+    fleet = put(
+        image.parent / "fleet.toml",
+        f'source = "app.romfs"\n[boards.a]\nport = "{one.port}"\n[boards.b]\nserial-number = "E2"\n'
+        '[boards.c]\nport = "/dev/nowhere"\n'.encode(),
+    )
+    done = romfs_flash("--fleet", fleet, "--filter", "2e8a:0005")
+    assert (done.status, done.out[-20:]) == (0, "1 board: 1 verified\n"), done.err
+    assert held(one).startswith(IMAGE)
+    assert other.operations == []
+
+
 def test_two_ports_of_one_board_are_one_board(boards, ports, romfs_flash, image):
     board = boards("E1")
     alias = image.parent / "second"
