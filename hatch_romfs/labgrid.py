@@ -6,7 +6,6 @@ Name this module under ``imports`` in labgrid's environment file. It needs the e
 from __future__ import annotations
 
 import enum
-import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +19,7 @@ from labgrid.util.proxy import proxymanager
 from hatch_romfs.board import flash as board
 from hatch_romfs.board.session import PortOptions
 from hatch_romfs.builder.api import build
+from romfs_manifest.shared.temporary import TemporaryFolder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -87,8 +87,8 @@ class RomfsDriver(Driver):
         if not source.is_dir():
             yield source, self.partition or 0
             return
-        with tempfile.TemporaryDirectory(prefix="hatch-romfs-") as folder:
-            built = build(source, Path(folder) / "image.romfs", image=self.image_name)
+        with TemporaryFolder() as folder:
+            built = build(source, folder / "image.romfs", image=self.image_name)
             yield built.path, built.partition if self.partition is None else self.partition
 
 

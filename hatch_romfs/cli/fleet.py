@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import sys
-import tempfile
 from argparse import Namespace
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -27,6 +26,7 @@ from hatch_romfs.fleet.report import check_report, done, read_report
 from hatch_romfs.fleet.run import run_jobs
 from hatch_romfs.fleet.schedule import JOBS, Limits
 from hatch_romfs.formats import open_image
+from romfs_manifest.shared.temporary import TemporaryFolder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -99,9 +99,9 @@ def _image_job(options: Namespace, port: PortOptions, source: Path | None) -> It
         source = installed_image(options.installed, options.image)
     with (
         open_source(options, source or Path()) as image,
-        tempfile.TemporaryDirectory(prefix="hatch-romfs-") as folder,
+        TemporaryFolder() as folder,
     ):
-        copy = Path(folder) / "image.romfs"
+        copy = folder / "image.romfs"
         with open_image(image.path) as opened:
             opened.check()
             check_format(opened, image.path)
