@@ -20,6 +20,7 @@ bench: $(VENV)/.ready
 	$(BIN)/python -m benchmarks.linux
 	$(BIN)/python -m benchmarks.flash
 	$(BIN)/python -m benchmarks.layout
+	$(BIN)/python -m benchmarks.fleet
 	$(BIN)/python -m benchmarks.changes
 
 # The sdist and the wheel, in dist: the same bytes from the same commit, with tools that are pinned by their hashes.

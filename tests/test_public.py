@@ -14,7 +14,7 @@ from hatch_romfs.settings.schema import tool_schema
 
 FUNCTIONS = {
     "CArray": "symbol section const header",
-    "PortOptions": "port baudrate dtr rts wait origin on_message boot",
+    "PortOptions": "port baudrate dtr rts wait origin on_message boot identify",
     "build": "source out overrides cache emit image on_progress",
     "build_all": "source overrides cache on_progress",
     "bundle": "firmware images out partitions board base_address partition_table add_partition erase_fs",
@@ -64,7 +64,8 @@ OPTIONS = {
     "romfs-image import-openmv": COMMON,
     "romfs-flash": "--version --print-completion --installed --image --port --partition --query --verify --read --erase"
     f" --list-ports --files --whole --dry-run --full --force --no-reset --baudrate --dtr --rts"
-    f" --wait --folder --serve --no-boot --watch --run --monitor --autostart --yes --to-filesystem -vv {COMMON}",
+    f" --wait --folder --serve --no-boot --watch --run --monitor --autostart --yes --to-filesystem -vv {COMMON}"
+    " --all --watch-ports --fleet --filter --jobs --canary --stop-after --expect --report --summary",
     "romfs-manifest": "-h --help --version --print-completion",
     "romfs-manifest show": f"--var --library {COMMON}",
     "romfs-manifest lock": f"--upgrade --form --index --cache {COMMON}",

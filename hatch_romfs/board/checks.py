@@ -20,6 +20,12 @@ _ARMV7 = ("armv6m", "armv7m", "armv7em", "armv7emsp", "armv7emdp")
 _NAMED = 5
 
 
+def check_format(image: Image, shown: object) -> None:
+    """Raise BoardError unless boards can mount the image."""
+    if image.format != "micropython":
+        raise BoardError(f"{shown} is not a MicroPython image", hint="Boards do not mount Linux romfs.")
+
+
 def choose_partition(board: Board, number: int) -> Partition:
     """Return a partition of the board; raises BoardError where it has none, SettingsError for a wrong number."""
     if board.partitions is None:
@@ -71,6 +77,14 @@ def list_differences(board: Board, facts: BoardFacts, *, with_partitions: bool =
         if size not in (None, partition.geometry.size):
             differences.append(f"its partition {partition.number} has {partition.geometry.size:,} bytes, not {size:,}")
     return differences
+
+
+def describe_differences(board: Board, name: str, *, with_partitions: bool = True) -> str | None:
+    """Return how a board differs from the known board ``name`` in a sentence, or None."""
+    from hatch_romfs.settings.boards import boards  # noqa: PLC0415 - only projects name a board
+
+    differences = list_differences(board, boards()[name], with_partitions=with_partitions)
+    return f"the connected board may not be an {name}: {'; '.join(differences)}" if differences else None
 
 
 def check_writable(board: Board, partition: Partition) -> None:

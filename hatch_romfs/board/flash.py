@@ -80,7 +80,7 @@ class FlashResult:
 def query(port: str | PortOptions | None = None, *, trace: Trace | None = None) -> Board:
     """Return what a board is, what its partitions hold, and whose ``main.py`` it has; raises LinkError."""
     options = port if isinstance(port, PortOptions) else PortOptions(port)
-    with session(options, trace) as found:
+    with session(replace(options, identify=True), trace) as found:
         return replace(found.board, main=read_main(found.repl))
 
 
@@ -115,8 +115,7 @@ def flash(  # noqa: PLR0913 - the options of a command
     options = port if isinstance(port, PortOptions) else PortOptions(port)
     with open_image(image) as opened:
         opened.check()
-        if opened.format != "micropython":
-            raise BoardError(f"{name or image} is not a MicroPython image", hint="Boards do not mount Linux romfs.")
+        checks.check_format(opened, name or image)
         with session(options, trace) as found:
             found.reset = reset
             on_board(found.board)

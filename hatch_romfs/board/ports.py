@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from hatch_romfs.errors import LinkError, PortUnavailableError, SettingsError
+from hatch_romfs.errors import LinkError, PortUnavailableError, RomfsError, SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,6 +25,7 @@ _ADAPTERS = {
 class Port:
     """A serial port: the name to open it by, what the system says of it, and its USB serial number, if any.
 
+    ``usb_id`` is ``VID:PID`` in lower-case hexadecimal, such as ``2e8a:0005``, and "" if it is not a USB port.
     ``adapter`` is the vendor of a USB serial adapter: what is behind it is unknown until it answers.
     """
 
@@ -31,6 +33,7 @@ class Port:
     description: str = ""
     serial_number: str | None = None
     usb: bool = False
+    usb_id: str = ""
     adapter: str | None = None
 
     def __str__(self) -> str:
@@ -52,10 +55,20 @@ def list_ports() -> list[Port]:
             port.serial_number,
             usb=port.vid is not None,
             adapter=_ADAPTERS.get(port.vid),
+            usb_id=_usb_id(port),
         )
         for port in comports()
     ]
-    return sorted(found, key=lambda port: port.name)
+    return sorted(found, key=lambda port: _sort_key(port.name))
+
+
+def _sort_key(name: str) -> list[tuple[str, int]]:
+    """Return what sorts names by their numbers: COM9 comes before COM10."""
+    return [(text, int(number or 0)) for text, number in re.findall(r"([^0-9]*)([0-9]*)", name)]
+
+
+def _usb_id(port: Any) -> str:  # noqa: ANN401 - pyserial has no types
+    return "" if port.vid is None else f"{port.vid:04x}:{port.pid or 0:04x}"
 
 
 def choose_port(asked: str | None, origin: str = "") -> Port:
@@ -76,6 +89,14 @@ def choose_port(asked: str | None, origin: str = "") -> Port:
             hint="'romfs-flash --list-ports' shows every port.",
         )
     return _by_name(asked)
+
+
+def find_port(asked: str) -> Port:
+    """Return what is known about a port now: nothing but its name if it cannot be found."""
+    try:
+        return choose_port(asked)
+    except RomfsError:
+        return Port(asked)
 
 
 def _by_name(name: str) -> Port:

@@ -5,6 +5,7 @@ A board's answer is data: lines of a name and a value. It is bounded and checked
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -47,7 +48,7 @@ Access = Literal["object", "ranged", "whole", "mram", "read-only", "unusable"]
 """How a partition is reached: the five forms of ``vfs.rom_ioctl``, or not at all."""
 
 # Sizes: of a block by op 6; the unit of writing by op 3, which erases nothing when it is asked for no bytes.
-CODE: Final = f"""\
+_QUESTIONS: Final = f"""\
 import sys,gc
 c=0
 def o(*a):
@@ -106,10 +107,23 @@ try:
    for x in range(0,len(e),32):p('head',''.join('%02x'%y for y in e[x:x+32]))
   except Exception as x:p('problem',repr(x))
 except (ImportError,AttributeError):pass
+"""
+_UNIQUE_ID: Final = """\
+try:
+ from machine import unique_id as f
+ o('unique',''.join('%02x'%x for x in f()))
+except Exception:pass
+"""
+_END: Final = """\
 gc.collect()
 o('free',gc.mem_free())
 print('sum',c)
 """
+CODE: Final = _QUESTIONS + _END
+IDENTIFYING_CODE: Final = _QUESTIONS + _UNIQUE_ID + _END
+"""Also asks for the number that no other board has, if the firmware knows it."""
+LONGEST_ID: Final = 64
+"""Bytes of the longest unique ID that is believed; boards have 6 to 16."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +148,8 @@ class Partition:
 class Board:
     """A board: what it reports of itself, what it can do, and its partitions, None where its firmware has no ROMFS.
 
-    ``main`` is its ``main.py``, None if it has none or has not been asked for it.
+    ``main`` is its ``main.py``, None if it has none or has not been asked for it. ``unique_id`` is the answer of
+    ``machine.unique_id()`` in hexadecimal, None if the firmware does not know it or has not been asked.
     """
 
     machine: str
@@ -150,6 +165,7 @@ class Board:
     stream: bool
     partitions: tuple[Partition, ...] | None
     main: MainFile | None = None
+    unique_id: str | None = None
 
     def __repr__(self) -> str:
         count = None if self.partitions is None else len(self.partitions)
@@ -177,10 +193,14 @@ FEATURES: Final = {
 }
 
 
-def probe(repl: RawRepl) -> Board:
-    """Ask the board; raises LinkError where the answer is not a description of a board."""
+def probe(repl: RawRepl, *, identify: bool = False) -> Board:
+    """Ask the board, with ``identify`` also for its unique ID.
+
+    Raises LinkError where the answer is not a description of a board.
+    """
+    code = IDENTIFYING_CODE if identify else CODE
     for _ in range(TRIES):
-        lines = [line.rstrip("\r") for line in repl.run_again(CODE, most=ANSWER).split("\n")[:-1]]
+        lines = [line.rstrip("\r") for line in repl.run_again(code, most=ANSWER).split("\n")[:-1]]
         if lines and lines[-1] == f"sum {check_sum(''.join(lines[:-1]).encode())}":
             break
     else:
@@ -249,6 +269,7 @@ def _board(lines: list[str]) -> Board:
         free=max(0, _integer(found.values["free"])),
         partitions=partitions,
         main=None,
+        unique_id=_unique_id(found.values.get("unique", "")),
         **{name: feature in found.features for feature, name in FEATURES.items()},
     )
 
@@ -306,6 +327,11 @@ def _geometry(part: dict[str, str], size: int, platform: str) -> tuple[Access, G
 def _operation(text: str) -> int | None:
     """Return the number that an operation answered; None for an exception or nothing."""
     return _integer(text) if text.removeprefix("-").isdigit() else None
+
+
+def _unique_id(text: str) -> str | None:
+    """Return a unique ID as the board printed it, or None if it is none."""
+    return text if re.fullmatch(f"([0-9a-f]{{2}}){{1,{LONGEST_ID}}}", text) else None
 
 
 def _address(text: str) -> int | None:

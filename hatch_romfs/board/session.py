@@ -71,7 +71,8 @@ class PortOptions:
 
     ``wait`` is how many seconds to wait for a board that is not plugged in yet. ``origin`` says in messages where the
     name of the port comes from. ``on_message`` is called with the port that was chosen, and with what is waited for.
-    ``boot`` says whether its ``boot.py`` may run to its end in the reset before a partition is changed.
+    ``boot`` says whether its ``boot.py`` may run to its end in the reset before a partition is changed, ``identify``
+    whether the board is asked for its unique ID.
     """
 
     port: str | None = None
@@ -82,6 +83,7 @@ class PortOptions:
     origin: str = ""
     on_message: OnMessage = field(default=ignore_message, compare=False, repr=False)
     boot: bool = True
+    identify: bool = False
 
 
 @dataclass(slots=True)
@@ -135,16 +137,16 @@ class Session:
 @contextmanager
 def session(options: PortOptions, trace: Trace | None = None) -> Iterator[Session]:
     """Connect to the board that is meant, and get a prompt; raises LinkError."""
-    with connection(options, trace) as link, session_on(link, boot=options.boot) as found:
+    with connection(options, trace) as link, session_on(link, boot=options.boot, identify=options.identify) as found:
         yield found
 
 
 @contextmanager
-def session_on(link: Link, *, boot: bool = True) -> Iterator[Session]:
+def session_on(link: Link, *, boot: bool = True, identify: bool = False) -> Iterator[Session]:
     """Get a prompt on a board that is connected, and leave the link open at the end; raises LinkError."""
     repl = RawRepl(link)
     repl.enter()
-    with Session(link, repl, probe(repl), boot) as found:
+    with Session(link, repl, probe(repl, identify=identify), boot) as found:
         yield found
 
 

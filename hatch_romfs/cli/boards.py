@@ -43,6 +43,8 @@ def show_board(board: Board, listed: tuple[PartitionListing, ...], *, verbose: b
     """
     version, sub_version = board.mpy_version
     print_line(f"{board.machine}, MicroPython {board.version}")
+    if verbose and board.unique_id:
+        print_line(f"unique ID {board.unique_id}")
     native = f"native code: {board.arch or 'none'}"
     print_line(f"loads .mpy {version}.{sub_version}, {native}; {board.free:,} bytes of memory free")
     if board.main is not None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hatch_romfs.cli.command import print_json, print_line, run, say, tell
-from hatch_romfs.cli.flash_options import check_together, parser, with_seconds
+from hatch_romfs.cli.flash_options import check_together, parser, with_seconds, writes_many
 from hatch_romfs.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -38,21 +38,22 @@ def main() -> None:
 def command(arguments: Sequence[str]) -> None:
     """Run ``romfs-flash`` with ``arguments``; raises RomfsError."""
     options = parser().parse_args(with_seconds(arguments))
+    options.port = options.ports[-1] if options.ports else None
     actions = [
         name
-        for name in ("query", "verify", "read", "erase", "list_ports", "serve", "monitor")
+        for name in ("query", "verify", "read", "erase", "list_ports", "serve", "monitor", "summary")
         if getattr(options, name)
     ]
-    if options.image and not (options.source or options.installed or actions):
+    if options.image and not (options.source or options.installed or options.fleet or actions):
         options.source = Path()
-    asked = [name for name in ("source", "installed", *actions) if getattr(options, name)]
+    asked = [name for name in ("source", "installed", "fleet", *actions) if getattr(options, name)]
     if len(asked) != 1:
         named = " and ".join("IMAGE" if name == "source" else f"--{name.replace('_', '-')}" for name in asked)
         raise SettingsError(
             f"{named}: only one of these at a time"
             if asked
             else "name an IMAGE to write, or one of --installed, --query, --verify, --read, --erase, --list-ports,"
-            " --serve, --monitor",
+            " --serve, --monitor, --summary, --fleet",
             hint=NO_IMAGE_HINT if options.to_filesystem else "'romfs-flash --help' shows how it is used.",
         )
     check_together(options, asked[0])
@@ -64,11 +65,14 @@ def command(arguments: Sequence[str]) -> None:
         "list_ports": list_ports,
         "serve": serve,
         "monitor": monitor,
+        "summary": summary,
     }
     if options.watch:
         watch(options)
     elif options.to_filesystem is not None:
         filesystem(options, actions[0] if actions else "write")
+    elif writes_many(options):
+        flash_many(options)
     else:
         (doing[actions[0]] if actions else flash)(options)
 
@@ -222,6 +226,20 @@ def watch(options: argparse.Namespace) -> None:
     from hatch_romfs.cli.watch import watch as run_loop
 
     run_loop(options, _port(options), _trace(options))
+
+
+def flash_many(options: argparse.Namespace) -> None:
+    """Write to many boards."""
+    from hatch_romfs.cli.fleet import flash_many as write
+
+    write(options, _port(options))
+
+
+def summary(options: argparse.Namespace) -> None:
+    """Count the results in a report."""
+    from hatch_romfs.cli.report import summarize
+
+    summarize(options)
 
 
 def monitor(options: argparse.Namespace) -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
+from hatch_romfs.cli.asking import ask, can_ask
 from hatch_romfs.cli.command import tell
 from hatch_romfs.cli.show import count
-from hatch_romfs.errors import RomfsError, one_line
+from hatch_romfs.errors import RomfsError
 
 if TYPE_CHECKING:
     from hatch_romfs.board.replacing import Replacement
@@ -38,11 +37,11 @@ def announce(found: Replacement, *, quiet: bool, verbose: bool, yes: bool) -> No
 
     ``yes`` answers the question. Raises RomfsError if the answer is no.
     """
-    asks = found.is_other and not yes and _can_ask()
+    asks = found.is_other and not yes and can_ask()
     if asks or not quiet:
         for line in describe(found, verbose=verbose):
             tell(line)
-    if asks and not _ask(
+    if asks and not ask(
         f"Replace {_full_name(found.name, found.version)} with {found.new_name or 'an unnamed image'}?"
     ):
         raise RomfsError(
@@ -53,22 +52,3 @@ def announce(found: Replacement, *, quiet: bool, verbose: bool, yes: bool) -> No
 
 def _full_name(name: str | None, version: str | None) -> str:
     return " ".join(filter(None, (name, version))) or "without a name"
-
-
-def _can_ask() -> bool:
-    """Return whether a person can answer: nothing is ever asked in a script."""
-    return bool(sys.stdin and sys.stdin.isatty() and sys.stderr.isatty())
-
-
-def _ask(question: str) -> bool:
-    """Return whether the answer is yes; the end of the input is a no, and what was typed before is no answer."""
-    with suppress(ImportError, OSError):  # Windows has no such module
-        import termios  # noqa: PLC0415
-
-        termios.tcflush(sys.stdin, termios.TCIFLUSH)
-    sys.stderr.write(f"{one_line(question)} [y/N] ")
-    sys.stderr.flush()
-    answer = sys.stdin.readline()
-    if not answer.endswith("\n"):
-        sys.stderr.write("\n")
-    return answer.strip().lower() in ("y", "yes")

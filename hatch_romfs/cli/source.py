@@ -55,11 +55,9 @@ class Source(NamedTuple):
         """Return how the connected board differs from the board of the project, or None."""
         if self.board is None:
             return None
-        from hatch_romfs.board.checks import list_differences
-        from hatch_romfs.settings.boards import boards
+        from hatch_romfs.board.checks import describe_differences
 
-        differences = list_differences(board, boards()[self.board], with_partitions=self.has_partition)
-        return f"the connected board may not be an {self.board}: {'; '.join(differences)}" if differences else None
+        return describe_differences(board, self.board, with_partitions=self.has_partition)
 
 
 @contextmanager

@@ -7,6 +7,7 @@ is in the file at once, so that the end of the process at any moment leaves what
 
 from __future__ import annotations
 
+import hashlib
 import os
 from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
@@ -141,6 +142,7 @@ class SimulatedBoard:
             "durations": microseconds if any(microseconds.values()) else None,
             "ram": options.ram,
             "machine": options.machine,
+            "unique_id": hashlib.sha256(os.fsencode(self.file)).hexdigest()[:16],  # stays as long as the flash does
             "raw": raw,
             "ready": READY.decode(),
             "booting": BOOTING.decode(),

@@ -195,11 +195,11 @@ def runs_within(board, seconds):
     return board.relay.is_running()
 
 
-def mpy(version=6, sub_version=3, arch=0):
+def mpy(version: int = 6, sub_version: int = 3, arch: int = 0) -> bytes:
     return bytes([ord("M"), version, arch << 2 | sub_version, 31]) + bytes(20)
 
 
-def coded(files):
+def coded(files: dict[str, bytes]) -> bytes:
     return b"".join(image_chunks(lay_out(tree(files))))
 
 

@@ -16,7 +16,7 @@ from serial.tools import list_ports
 from serial.tools.list_ports_common import ListPortInfo
 
 from hatch_romfs import LinkError
-from hatch_romfs.board import session
+from hatch_romfs.board import ports, session
 from hatch_romfs.board.link import open_link
 from hatch_romfs.board.ports import Port, choose_port, follow
 from hatch_romfs.board.repl import RawRepl
@@ -52,6 +52,12 @@ def test_of_several_boards_none_is_guessed(plugged_in):
     assert caught.value.hint == "Name one of them with --port."
     assert choose_port("COM5").name == "COM5"
     assert choose_port("id:B").name == "COM7"
+
+
+def test_ports_are_in_the_order_of_their_numbers(plugged_in):
+    plugged_in(found("COM10", "A"), found("COM9", "B"), found("/dev/ttyACM2", "C"))
+    assert [port.name for port in ports.list_ports()] == ["/dev/ttyACM2", "COM9", "COM10"]
+    assert ports.list_ports()[0].usb_id == "2e8a:0000"
 
 
 CP2102 = 0x10C4

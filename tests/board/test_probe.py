@@ -61,9 +61,9 @@ def lying_board(monkeypatch):
     def make(family: str, lie: str, reading: str = "pass") -> FaultyBoard:
         code = lies(lie, reading)
 
-        def probe_later(repl: RawRepl) -> Board:
+        def probe_later(repl: RawRepl, **asked: bool) -> Board:
             repl.run(code)
-            return probe(repl)
+            return probe(repl, **asked)
 
         monkeypatch.setattr("hatch_romfs.board.session.probe", probe_later)
         return FaultyBoard(options(family), Faults(boot=code))
@@ -310,7 +310,7 @@ def test_any_text_is_no_board(answer):
 
 
 def test_an_answer_without_end_is_cut_off(monkeypatch):
-    monkeypatch.setattr("hatch_romfs.board.probe.CODE", "while True: print('machine', 'x' * 100)")
+    monkeypatch.setattr("hatch_romfs.board.probe.IDENTIFYING_CODE", "while True: print('machine', 'x' * 100)")
     with SimulatedBoard(options("rp2")) as board, pytest.raises(LinkError, match="sends without end") as caught:
         query(board.port)
     assert len(str(caught.value)) < 1500
@@ -378,3 +378,27 @@ def test_an_erase_is_awaited_for_ten_minutes_at_most(size, most, monkeypatch):
         monkeypatch.setattr(RawRepl, "run", run)
         Channel(found.repl, found.board).erase(0, size)
     assert 10 < waits[-1] < most
+
+
+# The number that no other board has
+
+
+def test_a_board_is_asked_for_its_unique_id_only_on_demand(tmp_path):
+    with SimulatedBoard(options("rp2", tmp_path / "rom.bin")) as board:
+        assert len(query(board.port).unique_id) == 16
+        assert query(board.port).unique_id == query(board.port).unique_id
+        with session(PortOptions(board.port)) as found:
+            assert found.board.unique_id is None
+
+
+@pytest.mark.parametrize("answer", ["b''", "bytes(65)", "'ab'", "None", "1/0"])
+def test_a_unique_id_that_makes_no_sense_is_none(answer):
+    with SimulatedBoard(options("rp2")) as board, session(PortOptions(board.port)) as found:
+        found.repl.run(f"import machine\nmachine.unique_id = lambda: {answer}")
+        assert probe(found.repl, identify=True).unique_id is None
+
+
+def test_firmware_without_a_unique_id_is_no_failure():
+    with SimulatedBoard(options("rp2")) as board, session(PortOptions(board.port)) as found:
+        found.repl.run("import sys, machine\nsys.modules['machine'] = object()")
+        assert probe(found.repl, identify=True).unique_id is None

@@ -47,7 +47,8 @@ def start(config):
 def make_board(config, flash):
     """Give it partitions that are ``flash``, modules of its own, a root folder, and what is mounted."""
     access = config["access"]
-    machine = Machine(lambda: host.open(config["home"] + "/control", "w"), rom_mounts)
+    unique_id = bytes.fromhex(config["unique_id"])
+    machine = Machine(lambda: host.open(config["home"] + "/control", "w"), rom_mounts, unique_id)
     flash.open_file, flash.check_timers = host.open, machine.check_timers
     if config["durations"]:
         from sim_time import Clock, make_slow

@@ -11,8 +11,8 @@ _REPEAT = 10  # milliseconds in which a watchdog need not be told again that it 
 class Machine:
     """What is the same for all of the module: its way to the world outside the board, and how to see ROM mounts."""
 
-    def __init__(self, open_control, rom_mounts):
-        self.open_control, self.rom_mounts = open_control, rom_mounts
+    def __init__(self, open_control, rom_mounts, unique_id):
+        self.open_control, self.rom_mounts, self.unique_id = open_control, rom_mounts, unique_id
         self.control = None
         self.timers = []
 
@@ -81,7 +81,13 @@ class Machine:
                 if time.ticks_diff(time.ticks_ms(), self.fed) >= _REPEAT:
                     self.start()
 
-        return {"Timer": Timer, "WDT": WDT, "reset": self.reset, "soft_reset": self.soft_reset}
+        return {
+            "Timer": Timer,
+            "WDT": WDT,
+            "reset": self.reset,
+            "soft_reset": self.soft_reset,
+            "unique_id": lambda: self.unique_id,
+        }
 
     def is_from_rom(self, function):
         """Tell whether a function is of a module on a ROM filesystem, or sees one."""

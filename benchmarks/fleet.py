@@ -1,0 +1,122 @@
+"""Fifty simulated boards at once, seven of them faulty: wall time beside an ideal schedule, and memory per board.
+
+``make bench`` prints the table of ``benchmarks/README.md``. Each kind of board is first written alone, with the same
+command. The ideal schedule keeps two boards going at any time and wastes nothing: half the sum of these times, or the
+longest of them if that is more.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import random
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import threading
+import time
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from hatch_romfs.settings.values import ARCHS
+from hatch_romfs.sim.board import SimOptions
+from tests.board.boards import ARMV7EMSP, coded, mpy
+from tests.board.faulty import NO_FAULTS, Faults, FaultyBoard, Stuck
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+GOOD: Final = 43
+PORTS: Final = ("rp2", "stm32", "esp8266", "alif", "nrf", "esp32", "samd")
+X64: Final = ARCHS.index("x64") + 1
+"""The architecture of simulated boards, and of the code in the image."""
+SIZE: Final = 64 << 10
+DATA: Final = 30_000
+MOST_TIME: Final = 1.3
+"""Parts of the ideal schedule's time, at most."""
+MOST_MEMORY: Final = 40
+"""MiB for each board, at most."""
+
+
+@contextmanager
+def faulty_boards() -> Iterator[list[str]]:
+    """Yield the ports of seven boards that cannot be written, each for a reason of its own."""
+    with ExitStack() as stack:
+
+        def port(kind: str = "rp2", faults: Faults = NO_FAULTS, size: int = SIZE) -> str:
+            return stack.enter_context(FaultyBoard(SimOptions(port=kind, size=size), faults)).port
+
+        master, slave = pty.openpty()
+        stack.callback(os.close, master)
+        stack.callback(os.close, slave)
+        yield [
+            port(faults=Faults(stuck=Stuck(9000, 0x55))),  # worn
+            port("stm32", Faults(cut_after=12_000)),
+            port("none"),
+            port(size=8192),
+            port("qemu"),
+            port(faults=Faults(mpy=6 | 3 << 8 | ARMV7EMSP << 10)),  # the wrong processor
+            os.ttyname(slave),  # dead
+        ]
+
+
+def flash(image: Path, ports: list[str]) -> tuple[float, dict[str, int], int]:
+    """Write to boards; return the seconds, how they ended, and the KiB of the largest process of a board."""
+    command = [str(Path(sysconfig.get_path("scripts")) / "romfs-flash"), str(image), "--json", "--jobs", "16"]
+    for port in ports:
+        command += ["--port", port]
+    if len(ports) == 1:
+        command += ["--report", str(image.parent / "alone.jsonl"), "--full"]
+    started = time.monotonic()
+    peaks = [0]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        watcher = threading.Thread(target=watch_memory, args=(process, peaks))
+        watcher.start()
+        out, _ = process.communicate()
+        watcher.join()
+    seconds = time.monotonic() - started
+    document = json.loads(out)
+    return seconds, {name: document[name] for name in ("verified", "failed")}, max(peaks)
+
+
+def watch_memory(process: subprocess.Popen[str], peaks: list[int]) -> None:
+    """Note the peak memory of each process of a board while the command runs."""
+    while process.poll() is None:
+        for path in Path("/proc").glob("[0-9]*/status"):
+            try:
+                fields = dict(line.split(":", 1) for line in path.read_text().splitlines() if ":" in line)
+            except OSError:
+                continue
+            if fields.get("PPid", "").strip() == str(process.pid) and "VmHWM" in fields:
+                peaks.append(int(fields["VmHWM"].split()[0]))
+        time.sleep(0.05)
+
+
+def main() -> None:
+    """Print the table."""
+    with tempfile.TemporaryDirectory() as folder, faulty_boards() as faulty:
+        data = random.Random(1).randbytes(DATA)  # noqa: S311 - any bytes
+        image = Path(folder) / "app.romfs"
+        image.write_bytes(coded({"app.mpy": mpy(arch=X64), "data.bin": data}))
+        good = [f"sim:{folder}/{number}.bin?size={SIZE}&port={PORTS[number % len(PORTS)]}" for number in range(GOOD)]
+        alone = {kind: flash(image, [f"sim:?size={SIZE}&port={kind}"])[0] for kind in PORTS}
+        times = [alone[PORTS[number % len(PORTS)]] for number in range(GOOD)]
+        times += [flash(image, [port])[0] for port in faulty[2:]]
+        times += 2 * [alone["rp2"]]  # the worn one and the one that is cut can only be used once
+        ideal = max(sum(times) / 2, *times)
+        seconds, ended, memory = flash(image, [*good, *faulty])
+    ratio, size = seconds / ideal, memory / 1024
+    sys.stdout.write(
+        "| boards | verified | failed | wall time | ideal | ratio | at most | memory per board | at most |\n"
+        "|---|---|---|---|---|---|---|---|---|\n"
+        f"| {len(times)} | {ended['verified']} | {ended['failed']} | {seconds:.1f} s | {ideal:.1f} s | {ratio:.2f}"
+        f" | {MOST_TIME} | {size:.0f} MiB | {MOST_MEMORY} MiB |\n"
+    )
+    sys.exit(ended != {"verified": GOOD, "failed": len(faulty)} or ratio > MOST_TIME or size > MOST_MEMORY)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,230 @@
+"""``romfs-flash`` with many boards: which they are, what each of them gets, and what came of it."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from argparse import Namespace
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from hatch_romfs.board.checks import check_format
+from hatch_romfs.board.ports import choose_port, find_port, list_ports
+from hatch_romfs.cli import fleet_view, show
+from hatch_romfs.cli.asking import ask, can_ask
+from hatch_romfs.cli.command import print_json, tell, warn
+from hatch_romfs.cli.fleet_text import count_results
+from hatch_romfs.cli.source import check_content, open_source
+from hatch_romfs.errors import LinkError, RomfsError
+from hatch_romfs.events import Progress
+from hatch_romfs.fleet.choice import Filters, machine_matches, parse_filters, port_matches, repeated_boards
+from hatch_romfs.fleet.file import read_fleet
+from hatch_romfs.fleet.messages import Finished, Found, ImageFile, Job
+from hatch_romfs.fleet.report import check_report, done, read_report
+from hatch_romfs.fleet.run import run_jobs
+from hatch_romfs.fleet.schedule import JOBS, Limits
+from hatch_romfs.formats import open_image
+from romfs_manifest.shared.temporary import TemporaryFolder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from hatch_romfs.board.session import PortOptions
+    from hatch_romfs.fleet.messages import Event
+
+
+class Target(NamedTuple):
+    """A board to write: how it is called here, and what to do with it."""
+
+    label: str
+    job: Job
+
+
+def flash_many(options: Namespace, port: PortOptions) -> None:
+    """Write to many boards and show what came of it; exits with the status that fits unless all are verified."""
+    if options.report:
+        check_report(options.report)
+    filters = parse_filters(options.filters or ())
+    with ExitStack() as stack:
+        if options.fleet:
+            targets = _fleet_targets(options, port, filters, stack)
+        else:
+            job = stack.enter_context(_image_job(options, port, options.source))
+            if options.watch_ports:
+                from hatch_romfs.cli.bench import watch_ports  # noqa: PLC0415 - a bench of its own
+
+                watch_ports(options, job, filters)
+                return
+            targets = [Target(name, replace(job, port=name)) for name in _port_names(options, port, filters)]
+        is_many = options.all or options.fleet or len(targets) > 1
+        asks = bool(is_many) and can_ask() and not (options.yes or options.json)
+        boards: list[Found | None] = [None] * len(targets)
+        if options.all or filters.machines or asks:
+            targets, boards = _identify(options, targets, filters)
+        if not targets:
+            raise LinkError(
+                "no board was found", hint="'romfs-flash --list-ports' shows every port; are the filters right?"
+            )
+        if asks:
+            _confirm(targets, boards)
+        _write(options, targets, boards)
+
+
+def _confirm(targets: Sequence[Target], boards: Sequence[Found | None]) -> None:
+    """Show which boards will get which image, and ask; raises RomfsError if the answer is no."""
+    from hatch_romfs.cli.fleet_table import print_boards  # noqa: PLC0415 - a pipe needs none of it
+
+    images = [_image_title(target.job.image) for target in targets]
+    is_one = len(set(images)) == 1
+    print_boards([target.label for target in targets], boards, () if is_one else images)
+    what = images[0] if is_one else f"{len(set(images))} images"
+    if not ask(f"Write {what} to {show.count(len(targets), 'board')}?"):
+        raise RomfsError("no board was changed")
+
+
+def _image_title(image: ImageFile | None) -> str:
+    if image is None:
+        return ""
+    return f"{' '.join(filter(None, (image.name, image.version))) or 'an unnamed image'} ({image.size:,} bytes)"
+
+
+@contextmanager
+def _image_job(options: Namespace, port: PortOptions, source: Path | None) -> Iterator[Job]:
+    """Prepare the image once, and yield what to do with a board; a copy stays the same whatever happens to the file."""
+    if options.installed:
+        from hatch_romfs.images.installed import installed_image  # noqa: PLC0415 - few need it
+
+        source = installed_image(options.installed, options.image)
+    with (
+        open_source(options, source or Path()) as image,
+        TemporaryFolder() as folder,
+    ):
+        copy = folder / "image.romfs"
+        with open_image(image.path) as opened:
+            opened.check()
+            check_format(opened, image.path)
+        shutil.copyfile(image.path, copy)
+        if not options.force:
+            check_content(copy, source)
+        with open_image(copy) as opened:
+            file = ImageFile(str(copy), opened.name, opened.version, opened.sha256(), opened.size)
+        yield Job(
+            "",
+            file,
+            image.partition,
+            image.board,
+            str(options.report.absolute()) if options.report else None,
+            _boards_done(options, file, image.partition),
+            force=options.force,
+            full=options.full,
+            reset=not options.no_reset,
+            baudrate=port.baudrate,
+            dtr=port.dtr,
+            rts=port.rts,
+            wait=port.wait,
+            boot=port.boot,
+        )
+
+
+def _boards_done(options: Namespace, image: ImageFile, partition: int) -> tuple[str, ...]:
+    """Return the boards that the report says to have the image; with ``--full``, every board is written."""
+    if options.report is None or options.full:
+        return ()
+    return tuple(sorted(done(read_report(options.report), image.sha256, partition)))
+
+
+def _fleet_targets(options: Namespace, port: PortOptions, filters: Filters, stack: ExitStack) -> list[Target]:
+    """Return what goes to the boards of a fleet file that pass the filters; each image is built once."""
+    jobs: dict[tuple[Path, str | None, int | None], Job] = {}
+    targets = []
+    for board in read_fleet(options.fleet):
+        if not port_matches(find_port(board.port), filters):
+            continue
+        what = (board.source, board.image, board.partition)
+        if what not in jobs:
+            own = Namespace(**vars(options) | {"image": board.image, "partition": board.partition})
+            jobs[what] = stack.enter_context(_image_job(own, port, board.source))
+        targets.append(Target(board.name, replace(jobs[what], port=board.port)))
+    return targets
+
+
+def _port_names(options: Namespace, port: PortOptions, filters: Filters) -> list[str]:
+    """Return the ports that are meant: those that are named, or all of USB that pass the filters."""
+    if options.all:
+        return [found.name for found in list_ports() if found.usb and port_matches(found, filters)]
+    if options.ports:
+        return list(dict.fromkeys(options.ports))
+    return [choose_port(port.port, port.origin).name]
+
+
+def _identify(
+    options: Namespace, targets: Sequence[Target], filters: Filters
+) -> tuple[list[Target], list[Found | None]]:
+    """Ask each board what it is, and return those that are meant: with ``--all``, those that answer."""
+    boards, silent = _ask_boards(options, targets)
+    repeated = repeated_boards(sorted(boards.items()))
+    chosen = []
+    found: list[Found | None] = []
+    for number, target in enumerate(targets):
+        board = boards.get(number)
+        if number in repeated:
+            tell(f"{target.label} is left out: {targets[repeated[number]].label} is the same board")
+        elif board is None and (options.all or filters.machines):
+            warn(f"{target.label} is left out: {silent[number]}")
+        elif board is None or machine_matches(board.machine, filters.machines):
+            chosen.append(target)
+            found.append(board)
+    return chosen, found
+
+
+def _ask_boards(options: Namespace, targets: Sequence[Target]) -> tuple[dict[int, Found], dict[int, str]]:
+    """Ask each board what it is; return the boards, and why others did not answer, by number."""
+    boards: dict[int, Found] = {}
+    silent: dict[int, str] = {}
+    questions = [replace(target.job, image=None) for target in targets]
+    with show.progress(quiet=options.json) as on_progress:
+
+        def on_event(number: int, event: Event) -> None:
+            if isinstance(event, Found):
+                boards[number] = event
+            elif isinstance(event, Finished) and event.result == "failed":
+                silent[number] = event.reason
+                boards.pop(number, None)
+            on_progress(Progress("asking the boards", len(boards.keys() | silent.keys()), len(targets), "steps"))
+
+        run_jobs(questions, Limits(options.jobs or JOBS), on_event)
+    return boards, silent
+
+
+def _write(options: Namespace, targets: Sequence[Target], boards: Sequence[Found | None]) -> None:
+    """Write to the boards, show the results, and exit unless all of them are verified."""
+    limits = Limits(options.jobs or JOBS, options.canary or 0, options.stop_after or 0)
+    jobs = [target.job for target in targets]
+    labels = [target.label for target in targets]
+    machines = [board.machine if board else "" for board in boards]
+    with fleet_view.view(labels, machines, json=options.json, verbose=options.verbose) as screen:
+        results = run_jobs(jobs, limits, screen.on_event)
+    if options.json:
+        print_json(_document(targets, results))
+    else:
+        fleet_view.show_summary(labels, results)
+    status = exit_status(results)
+    if status:
+        sys.exit(status)
+
+
+def exit_status(results: Sequence[Finished | None]) -> int:
+    """Return 0 if every board is verified, or else the highest status of those that are not."""
+    return max((result.status for result in results if result is not None), default=0)
+
+
+def _document(targets: Sequence[Target], results: Sequence[Finished | None]) -> dict[str, object]:
+    boards = []
+    for target, result in zip(targets, results, strict=True):
+        outcome = "not started" if result is None else result.result
+        known = result.entry if result is not None and result.entry else {"port": target.job.port}
+        hint = result.hint or None if result is not None else None
+        boards.append({"name": target.label, **known, "result": outcome, "hint": hint})
+    return {"boards": boards, **count_results(results)}

@@ -1,0 +1,69 @@
+"""Which of the connected boards are meant."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+from hatch_romfs.errors import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from hatch_romfs.board.ports import Port
+    from hatch_romfs.fleet.messages import Found
+
+_BY_ID = "id:"
+
+
+class Filters(NamedTuple):
+    """What boards must have, all of it: USB IDs, the beginnings of serial numbers, and parts of machine names."""
+
+    usb_ids: tuple[str, ...] = ()
+    serial_numbers: tuple[str, ...] = ()
+    machines: tuple[str, ...] = ()
+
+
+def parse_filters(texts: Sequence[str]) -> Filters:
+    """Read filters: ``VID:PID``, ``id:SERIAL``, or a part of a machine name. Raises SettingsError."""
+    usb_ids, serial_numbers, machines = [], [], []
+    for text in texts:
+        if text in ("", _BY_ID):
+            raise SettingsError(f"--filter {text}: is empty", hint="Use VID:PID, id:SERIAL, or a part of the name.")
+        if text.startswith(_BY_ID):
+            serial_numbers.append(text[len(_BY_ID) :])
+        elif re.fullmatch("[0-9a-fA-F]{4}:[0-9a-fA-F]{4}", text):
+            usb_ids.append(text.lower())
+        else:
+            machines.append(text.casefold())
+    return Filters(tuple(usb_ids), tuple(serial_numbers), tuple(machines))
+
+
+def port_matches(port: Port, filters: Filters) -> bool:
+    """Tell whether a port is meant, by what is known before it is opened."""
+    return all(port.usb_id == usb_id for usb_id in filters.usb_ids) and all(
+        (port.serial_number or "").startswith(serial_number) for serial_number in filters.serial_numbers
+    )
+
+
+def machine_matches(machine: str, parts: Sequence[str]) -> bool:
+    """Tell whether a board is meant, by what it reports: it contains all of ``parts``, which are in lower case."""
+    return all(part in machine.casefold() for part in parts)
+
+
+def repeated_boards(boards: Iterable[tuple[int, Found]]) -> dict[int, int]:
+    """Return the numbers of boards that came up before, through another port, and the number that each had then.
+
+    Some boards have several serial ports that all lead to their prompt.
+    """
+    first: dict[tuple[str, str | None], int] = {}
+    repeated = {}
+    for number, board in boards:
+        if board.unique_id is None:
+            continue
+        identity = (board.unique_id, board.serial_number)
+        if identity in first:
+            repeated[number] = first[identity]
+        else:
+            first[identity] = number
+    return repeated

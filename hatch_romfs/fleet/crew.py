@@ -1,0 +1,141 @@
+"""Processes of workers, one for each board, and the events of all of them."""
+
+from __future__ import annotations
+
+import os
+import queue
+import subprocess
+import sys
+import threading
+import time
+from contextlib import suppress
+from typing import IO, TYPE_CHECKING, Final, cast
+
+from hatch_romfs.fleet.messages import Finished, decode_event, encode_job
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+    from hatch_romfs.fleet.messages import Event, Job
+
+GRACE: Final = 20.0
+"""Seconds in which workers must have ended after they were interrupted: a board may take some to answer."""
+POLL: Final = 0.2
+"""Seconds of a wait: on Windows, a Ctrl-C does not end a longer one."""
+_KEPT: Final = 300
+"""Characters of what a crashed process said that are shown."""
+# The working folder may contain modules with the names of ours.
+_START: Final = (
+    "import sys; sys.path = [path for path in sys.path if path]; from hatch_romfs.fleet.worker import main; main()"
+)
+
+
+class Crew:
+    """Workers by number, for as long as a ``with`` block; none of their processes outlives it."""
+
+    def __init__(self) -> None:
+        self._workers: dict[int, _Worker] = {}
+        self._inbox: queue.SimpleQueue[tuple[int, Event]] = queue.SimpleQueue()
+
+    @property
+    def running(self) -> int:
+        """How many workers have not sent ``Finished`` yet."""
+        return len(self._workers)
+
+    def start(self, number: int, job: Job) -> None:
+        """Start a worker."""
+        self._workers[number] = _Worker(number, job, self._inbox)
+
+    def receive(self, timeout: float | None = None) -> tuple[int, Event] | None:
+        """Return the next event and the number of its worker; None if there is none in ``timeout`` seconds."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while deadline is None or time.monotonic() < deadline:
+            wait = POLL if deadline is None else max(0.0, min(POLL, deadline - time.monotonic()))
+            with suppress(queue.Empty):
+                number, event = self._inbox.get(timeout=wait)
+                if isinstance(event, Finished):
+                    self._workers.pop(number).bury()
+                return number, event
+        return None
+
+    def interrupt(self) -> None:
+        """Have every worker end soon: each one still sends ``Finished``."""
+        for worker in self._workers.values():
+            worker.interrupt()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.interrupt()
+        deadline = time.monotonic() + GRACE
+        try:
+            while self._workers and time.monotonic() < deadline:
+                self.receive(POLL)
+        finally:  # also after a second Ctrl-C
+            for worker in self._workers.values():
+                worker.kill()
+            for worker in self._workers.values():
+                worker.bury()
+
+
+class _Worker:
+    """A process, and the thread that reads its events."""
+
+    def __init__(self, number: int, job: Job, inbox: queue.SimpleQueue[tuple[int, Event]]) -> None:
+        self._number, self._inbox = number, inbox
+        self._process = subprocess.Popen(  # noqa: S603 - this Python
+            [sys.executable, "-c", _START],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=os.name != "nt",  # a Ctrl-C is for the command, which then interrupts each worker once
+            creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),  # the same, on Windows
+        )
+        self._stdin, self._stdout = cast("IO[bytes]", self._process.stdin), cast("IO[bytes]", self._process.stdout)
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
+        with suppress(OSError):  # a process that is gone already: its end is an event
+            self._stdin.write(encode_job(job))
+            self._stdin.flush()
+
+    def interrupt(self) -> None:
+        """Close its standard input."""
+        with suppress(OSError):
+            self._stdin.close()
+
+    def kill(self) -> None:
+        """End it at once."""
+        self._process.kill()
+
+    def bury(self) -> None:
+        """Wait for its end, and close its pipes."""
+        self.interrupt()
+        self._process.wait()
+        self._thread.join()
+
+    def _read(self) -> None:
+        """Pass events on, the last of them when the process has ended."""
+        finished, rest = None, ""
+        with self._stdout:
+            for line in self._stdout:
+                event = decode_event(line)
+                if isinstance(event, Finished):
+                    finished = event
+                elif event is not None:
+                    self._inbox.put((self._number, event))
+                else:
+                    rest = line.decode(errors="replace").strip() or rest
+        status = self._process.wait()
+        self._inbox.put((self._number, finished or _crashed(status, rest)))
+
+
+def _crashed(status: int, rest: str) -> Finished:
+    """Return the end of a process that did not report it."""
+    how = f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
+    said = f": {rest[-_KEPT:]}" if rest else ""
+    return Finished("failed", 1, f"the process of this board {how}{said}", "Run the same command again.")
