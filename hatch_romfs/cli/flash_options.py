@@ -64,8 +64,6 @@ def _check_filesystem(options: argparse.Namespace) -> None:
     """Refuse what has no effect with the files of a filesystem."""
     if options.to_filesystem is None:
         return
-    if options.autostart == "main":
-        raise SettingsError("--autostart main: main.py would import itself", hint="Rename the module of the project.")
     if writes_many(options):
         raise SettingsError("--to-filesystem is for one board", hint="Write to one after the other with --port.")
     for name, given in {"partition": options.partition is not None, "files": options.files}.items():
@@ -118,6 +116,8 @@ def _check_output(options: argparse.Namespace) -> None:
     for name in beside:
         if shown and f"--{name}" != shown[0] and getattr(options, name):
             raise SettingsError(f"--{name.replace('_', '-')} cannot be used with {shown[0]}")
+    if options.autostart == "main":
+        raise SettingsError("--autostart main: main.py would import itself", hint="Rename the module of the project.")
     if options.autostart and (options.dry_run or options.no_reset):
         raise SettingsError(f"--{'dry-run' if options.dry_run else 'no-reset'} cannot be used with --autostart")
     if options.watch and not options.source.is_dir():
@@ -187,7 +187,11 @@ def _add_details(top: Parser) -> None:
     add("--dry-run", action="store_true", help="say what would be done, and do nothing to the partition")
     add("--full", action="store_true", help="write every block, also those that are right already")
     add("--force", action="store_true", help="write an image without files, or .mpy code that this firmware refuses")
-    add("--yes", action="store_true", help="write to many boards, or replace an image of another name, without asking")
+    add(
+        "--yes",
+        action="store_true",
+        help="write to many boards, or replace an image or files of another name, without asking",
+    )
     add("--folder", action="store_true", help="IMAGE is a folder without [tool.romfs]: pack all of it")
     add("--no-boot", action="store_true", help="interrupt boot.py in the reset before the partition is changed")
     add("--no-reset", action="store_true", help="do not reset the board, nor see whether it mounts the image")

@@ -224,6 +224,7 @@ def test_run_and_autostart_work_as_with_a_partition(app, board, root, romfs_flas
         (["IMAGE", "--to-filesystem", "a\nb"], r"--to-filesystem: the name 'a\nb' contains a control character"),
         (["IMAGE", "--to-filesystem", "--partition", "0"], "--partition cannot be used with --to-filesystem"),
         (["IMAGE", "--to-filesystem", "--autostart", "main"], "--autostart main: main.py would import itself"),
+        (["IMAGE", "--autostart", "main"], "--autostart main: main.py would import itself"),
         (["--query", "--files", "--to-filesystem"], "--files cannot be used with --to-filesystem"),
         (["--read", "out", "--to-filesystem"], "--to-filesystem is for --query and --verify and --erase"),
     ],
@@ -337,7 +338,7 @@ def test_odd_names_and_long_paths(tmp_path, board, root):
     assert not write_filesystem(image, board.port).plan.steps
 
 
-@pytest.mark.parametrize("name", ["a\nb.py", "a\x7fb", LISTS[0], TEMPORARY])
+@pytest.mark.parametrize("name", ["a\nb.py", "a\x7fb", LISTS[0], TEMPORARY, LISTS[0].upper()])
 def test_a_name_that_a_list_cannot_have_is_refused_before_anything_is_written(name, tmp_path, board, root):
     with pytest.raises(BoardError, match="the image cannot be written to a filesystem: the name"):
         write_filesystem(put(tmp_path / "odd", coded({name: b"x"})), board.port)

@@ -14,6 +14,7 @@ from hatch_romfs.board.filesystem.owned import (
     format_list,
     owned_path_problem,
     parse_list,
+    project_name,
 )
 from hatch_romfs.board.filesystem.plan import find_shortage, make_plan
 from hatch_romfs.board.filesystem.survey import FOLDER, Survey
@@ -201,10 +202,34 @@ def test_free_space_counts_in_blocks(wanted, old, free, shortage):
     assert find_shortage(make_plan(wanted, found, ()), found) == shortage
 
 
-@given(st.sets(paths), st.integers(1, 10**9 - 1))
-def test_a_list_is_read_as_it_was_written(entries, version):
-    lines = format_list(entries, version).decode().removesuffix("\n").split("\n")
-    assert parse_list(LISTS[0], lines) == OwnedList(LISTS[0], version, tuple(sorted(entries)))
+@given(st.sets(paths), st.integers(1, 10**9 - 1), st.text())
+def test_a_list_is_read_as_it_was_written(entries, version, name):
+    project = project_name(name)
+    lines = format_list(entries, version, project).decode().removesuffix("\n").split("\n")
+    assert parse_list(LISTS[0], lines) == OwnedList(LISTS[0], version, tuple(sorted(entries)), project)
+
+
+@pytest.mark.parametrize(
+    ("name", "project"),
+    [
+        (None, ""),
+        ("app", "app"),
+        ("a\nb\x1b", "a b"),
+        ("\ud800", "?"),
+        ("ü" * 99, "ü" * 60),
+        ("x, version 9, check 00000000", "x, version 9, check 00000000"),
+    ],
+)
+def test_the_name_of_a_project_is_one_line_of_the_list(name, project):
+    assert project_name(name) == project
+    lines = format_list(["a"], 3, project).decode().removesuffix("\n").split("\n")
+    assert parse_list(LISTS[0], lines) == OwnedList(LISTS[0], 3, ("a",), project)
+
+
+def test_the_same_files_of_another_project_change_only_the_list():
+    done = make_plan({"app.py": 1}, survey({"app.py": 1}, ["app.py"]), ["app.py"], "other")
+    assert texts(done) == ["write list romfs-2.txt", "remove romfs-1.txt"]
+    assert done.owned.project == "other"
 
 
 @given(st.sets(paths, min_size=1), st.data())
@@ -229,6 +254,8 @@ HOSTILE = [
     "C:x",
     LISTS[0],
     TEMPORARY,
+    LISTS[1].upper(),
+    TEMPORARY.title(),
 ]
 
 

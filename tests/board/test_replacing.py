@@ -8,14 +8,14 @@ import sys
 import pexpect
 import pytest
 
-from hatch_romfs import flash
+from hatch_romfs import flash, write_filesystem
 from hatch_romfs.board.replacing import Replacement
 from hatch_romfs.cli.replacing import describe
 from hatch_romfs.errors import RomfsError
 from hatch_romfs.formats.micropython.layout import lay_out
 from hatch_romfs.formats.micropython.metadata import Metadata
 from hatch_romfs.formats.micropython.writer import image_chunks
-from hatch_romfs.sim.board import SimulatedBoard
+from hatch_romfs.sim.board import SimOptions, SimulatedBoard
 from tests import foreign, judges
 from tests.board.boards import FAMILIES, held, options, put
 from tests.projects import make_project
@@ -191,6 +191,26 @@ def test_nobody_is_asked_about_an_image_of_the_same_name_or_with_yes(ours, tmp_p
             assert status == 0
             assert "[y/N]" not in shown
         assert held(board).startswith(ours.read_bytes())
+
+
+@pytest.mark.parametrize("answer", [b"y\n", b"no\n"])
+def test_a_person_is_asked_before_the_files_of_another_project_are_replaced_in_a_filesystem(answer, ours, tmp_path):
+    root = tmp_path / "root"
+    root.mkdir()
+    vendor = put(tmp_path / "vendor", image_of({"old.txt": b"1"}, "openmv"))
+    with SimulatedBoard(SimOptions(port="no-romfs", root=root)) as board:
+        command = ["--to-filesystem", "--port", board.port]
+        write_filesystem(vendor, board.port)
+        status, shown, was_asked = answered([ours, *command], answer)
+        assert was_asked
+        assert "old.txt" in shown
+        assert "Replace the files of openmv with app? [y/N] " in shown
+        assert (status, (root / "old.txt").exists()) == ((0, False) if answer == b"y\n" else (1, True))
+        assert (root / "app" / "a.py").exists() == (answer == b"y\n")
+        for same in ([ours, "--yes"], [ours]):
+            status, shown, _ = answered([*same, *command], None)
+            assert status == 0
+            assert "[y/N]" not in shown
 
 
 def test_watch_replaces_no_other_image_on_a_terminal_unless_it_may(tmp_path):

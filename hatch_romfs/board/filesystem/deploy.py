@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Final
 from hatch_romfs.board import checks
 from hatch_romfs.board.channel import channel_on
 from hatch_romfs.board.filesystem.compare import compare, find_matching, without_own_modules
+from hatch_romfs.board.filesystem.owned import project_name
 from hatch_romfs.board.filesystem.plan import find_shortage, make_plan
+from hatch_romfs.board.filesystem.replacing import FilesystemReplacement, ignore_replacement
 from hatch_romfs.board.filesystem.wanted import check_folder, name_some, read_tree, sizes_of
 from hatch_romfs.board.filesystem.writer import AGAIN, FileWriter
 from hatch_romfs.board.flash import ignore_board
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from hatch_romfs.formats.image import Image
 
     OnWritten = Callable[[Session, "FilesystemResult"], None]
+    OnReplace = Callable[["FilesystemReplacement"], None]
 
 
 ROOTS: Final = ("/", "/flash/")
@@ -83,6 +86,7 @@ def write_filesystem(  # noqa: PLR0913 - the options of a command
     reset: bool = True,
     on_board: OnBoard = ignore_board,
     on_event: Report = ignore_progress,
+    on_replace: OnReplace = ignore_replacement,
     on_written: OnWritten = ignore_result,
     trace: Trace | None = None,
 ) -> FilesystemResult:
@@ -91,7 +95,8 @@ def write_filesystem(  # noqa: PLR0913 - the options of a command
     After a cut at any moment, each file is the old or the new one. Only what romfs-flash wrote is replaced or removed.
     ``folder`` is absolute or relative to the board's working folder, which is the default. ``force`` writes code that
     the firmware refuses, ``full`` also the files that are right already, ``dry_run`` nothing at all. ``on_board`` is
-    called with the board before anything is written, and ``on_written`` while the board is still at its prompt.
+    called with the board before anything is written, ``on_replace`` likewise if there are files of an earlier run, and
+    ``on_written`` while the board is still at its prompt.
 
     Raises SettingsError, ImageError, LinkError, BoardError, and VerifyError.
     """
@@ -102,7 +107,14 @@ def write_filesystem(  # noqa: PLR0913 - the options of a command
         found.reset = reset
         on_board(found.board)
         result = write_filesystem_on(
-            found, opened, folder=folder, force=force, full=full, dry_run=dry_run, on_event=on_event
+            found,
+            opened,
+            folder=folder,
+            force=force,
+            full=full,
+            dry_run=dry_run,
+            on_event=on_event,
+            on_replace=on_replace,
         )
         on_written(found, result)
         return result
@@ -117,6 +129,7 @@ def write_filesystem_on(  # noqa: PLR0913 - the options of a command
     full: bool = False,
     dry_run: bool = False,
     on_event: Report = ignore_progress,
+    on_replace: OnReplace = ignore_replacement,
 ) -> FilesystemResult:
     """Do what ``write_filesystem`` does with a valid image, on a board that has a prompt before and afterwards.
 
@@ -126,7 +139,16 @@ def write_filesystem_on(  # noqa: PLR0913 - the options of a command
     if not force:
         checks.check_code(image, found.board)
     with without_own_modules(found):
-        return _write_tree(found, tree, folder, full=full, dry_run=dry_run, on_event=on_event)
+        return _write_tree(
+            found,
+            tree,
+            folder,
+            project_name(image.name),
+            full=full,
+            dry_run=dry_run,
+            on_event=on_event,
+            on_replace=on_replace,
+        )
 
 
 def erase_filesystem(
@@ -148,14 +170,16 @@ def _write_tree(  # noqa: PLR0913 - what write_filesystem was asked for
     found: Session,
     tree: Tree,
     folder: str,
+    project: str = "",
     *,
     full: bool,
     dry_run: bool,
     on_event: Report,
+    on_replace: OnReplace = ignore_replacement,
 ) -> FilesystemResult:
     """Compare, plan, carry it out, and verify what came of it."""
     surveyor, survey, same = compare(found, tree, folder, on_event)
-    plan = make_plan(sizes_of(tree), survey, same, full=full)
+    plan = make_plan(sizes_of(tree), survey, same, project, full=full)
     shortage = find_shortage(plan, survey)
     if shortage:
         raise BoardError(
@@ -163,6 +187,8 @@ def _write_tree(  # noqa: PLR0913 - what write_filesystem was asked for
             f" {survey.free * survey.block:,} bytes are free, and at least {shortage:,} more are needed",
             hint="Free some space on the board, or exclude files from the project. Nothing on the board was changed.",
         )
+    if survey.owned.entries:
+        on_replace(FilesystemReplacement(survey.folder, survey.owned.project, project, plan.removed))
     sizes = [node.size for node in tree.values() if isinstance(node, File)]
     result = FilesystemResult(
         found.board, survey.folder, plan, len(sizes), sum(sizes), 0, 0, warnings=tuple(_warnings(plan, survey, tree))

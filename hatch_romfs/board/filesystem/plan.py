@@ -65,11 +65,12 @@ class FilesystemPlan:
 
 
 def make_plan(
-    wanted: Mapping[str, int | None], survey: Survey, same: Collection[str], *, full: bool = False
+    wanted: Mapping[str, int | None], survey: Survey, same: Collection[str], project: str = "", *, full: bool = False
 ) -> FilesystemPlan:
     """Return how the folder becomes the wanted tree: files with their sizes, and None for folders.
 
     ``same`` are the files whose content on the board is right already; with ``full``, those of ours are written again.
+    ``project`` is whose tree it is.
     Raises BoardError that names the files of others that are in the way.
     """
     owned = set(survey.owned.entries)
@@ -97,7 +98,7 @@ def make_plan(
         if not {f"{path[:-3]}py", f"{path[:-3]}py".casefold()} & (wanted.keys() | removing)
     )
     cleaning = [*(Step("remove", path) for path in linked), *_remove_leftovers(survey)]
-    before, after, final = _lists(survey.owned, ours, stale)
+    before, after, final = _lists(survey.owned, ours, stale, project)
     return FilesystemPlan((*cleaning, *before, *steps, *after), final, kept, hidden)
 
 
@@ -165,7 +166,9 @@ def _remove_leftovers(survey: Survey) -> Iterator[Step]:
             yield Step("remove", name)
 
 
-def _lists(owned: OwnedList, ours: list[str], stale: list[str]) -> tuple[list[Step], list[Step], OwnedList]:
+def _lists(
+    owned: OwnedList, ours: list[str], stale: list[str], project: str
+) -> tuple[list[Step], list[Step], OwnedList]:
     """Return the steps for the list before and after all others, and the list at the end.
 
     Nothing of ours is ever on the board and not in the list.
@@ -173,20 +176,20 @@ def _lists(owned: OwnedList, ours: list[str], stale: list[str]) -> tuple[list[St
     before: list[Step] = []
     after: list[Step] = []
     during = {*ours, *stale}
-    if during != set(owned.entries):
-        before, owned = _replace_list(owned, during)
+    if during != set(owned.entries) or (ours and owned.project != project):
+        before, owned = _replace_list(owned, during, project)
     if stale and ours:
-        after, owned = _replace_list(owned, ours)
+        after, owned = _replace_list(owned, ours, project)
     elif stale:
         after, owned = [Step("remove", owned.name)], NO_LIST
     return before, after, owned
 
 
-def _replace_list(owned: OwnedList, entries: Collection[str]) -> tuple[list[Step], OwnedList]:
+def _replace_list(owned: OwnedList, entries: Collection[str], project: str) -> tuple[list[Step], OwnedList]:
     """Return the steps that write a new version of the list and remove the one before, and the new one."""
     name = LISTS[1 - LISTS.index(owned.name)]
-    new = OwnedList(name, owned.version + 1, tuple(sorted(entries)))
-    data = format_list(entries, new.version)
+    new = OwnedList(name, owned.version + 1, tuple(sorted(entries)), project)
+    data = format_list(entries, new.version, project)
     steps = [Step("write list", name, len(data), data)]
     if owned.version:
         steps.append(Step("remove", owned.name))
