@@ -20,6 +20,8 @@ ADDRESS = 0x8000
 """Where the table is in the flash, unless somebody has configured ESP-IDF otherwise."""
 SIZE = 0x1000
 """Bytes that are reserved for the table; its entries are in the first 0xC00, a signature can be in the rest."""
+MAX_FLASH = 128 << 20
+"""Bytes of the largest flash: whoever reads a partition needs memory for it."""
 APP, DATA = 0, 1
 ROMFS = "romfs"
 FILESYSTEMS = ("vfs", "ffat")
@@ -171,7 +173,10 @@ def _entry(raw: bytes, offset: int) -> Entry:
     if magic != MAGIC:
         raise ImageError(f"an entry of the partition table begins with {magic.hex()}", offset=offset)
     name = label.partition(b"\0")[0].decode(errors="backslashreplace")
-    return Entry(name, type_, subtype, Range(address, size), raw)
+    place = Range(address, size)
+    if place.end > MAX_FLASH:
+        raise ImageError(f"the partition {name!r} at {place} is outside of any flash", offset=offset)
+    return Entry(name, type_, subtype, place, raw)
 
 
 def _check_md5(raw: bytes, entries: bytes, offset: int) -> None:

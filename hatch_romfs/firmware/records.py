@@ -7,6 +7,7 @@ sides of a multiple of 64 KiB into one record.
 
 from __future__ import annotations
 
+from io import BytesIO
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hatch_romfs.errors import ImageError, SettingsError
@@ -162,13 +163,13 @@ def load_bincopy() -> Any:  # noqa: ANN401 - the package has no types
 def _lines(data: bytes) -> Iterator[tuple[int, int, str]]:
     """Yield the number, the offset, and the text of each line that is not empty."""
     offset = 0
-    for number, line in enumerate(data.split(b"\n"), 1):
+    for number, line in enumerate(BytesIO(data), 1):  # one at a time: a list of them takes many times their size
         text = line.strip()
         if len(text) > _MAX_LINE or not text.isascii():
             raise ImageError(f"line {number} is not a record", offset=offset)
         if text:
             yield number, offset, text.decode("ascii")
-        offset += len(line) + 1
+        offset += len(line)
 
 
 def _decode(

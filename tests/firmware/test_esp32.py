@@ -171,6 +171,7 @@ def test_an_application_that_is_too_large_for_its_partition_is_refused(image, tm
 BROKEN = {
     "MD5": (bytes(16), 4 * 32 + 16, "the MD5 of the partition table does not match its entries"),
     "magic": (b"\xaa\x51", 32, "an entry of the partition table begins with aa51"),
+    "size": (b"\xff" * 4, 32 + 8, "the partition '[a-z_]+' at 0x[0-9a-f]+-0x1[0-9a-f]{8} is outside of any flash"),
     "end": (b"\xeb\xeb" + b"\xff" * 14, 5 * 32, "the partition table continues after its MD5"),
 }
 

@@ -1,6 +1,7 @@
 """Intel HEX files and S-records: other readers find the same, and each mistake is reported with its line."""
 
 import io
+import tracemalloc
 
 import bincopy
 import intelhex
@@ -101,6 +102,17 @@ def test_a_file_of_many_holes_takes_linear_time_and_has_a_limit():
     holes = "\n".join(line(0, 2 * (i % 0x8000), b"a") for i in range(0x10001))
     with pytest.raises(ImageError, match="line 65537: more than 65,536 ranges"):
         parse_hex(f"{holes}\n{END}".encode())
+
+
+def test_a_file_of_many_lines_takes_no_more_memory_than_its_size():
+    text = f"{END}\n".encode() + b"\n" * (1 << 20)
+    tracemalloc.start()
+    try:
+        assert parse_hex(text).segments == ()
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < len(text)
 
 
 @patient
