@@ -330,8 +330,9 @@ def _operation(text: str) -> int | None:
 
 
 def _unique_id(text: str) -> str | None:
-    """Return a unique ID as the board printed it, or None if it is none."""
-    return text if re.fullmatch(f"([0-9a-f]{{2}}){{1,{LONGEST_ID}}}", text) else None
+    """Return a unique ID as the board printed it, or None if it is none, such as the zeros of a chip without one."""
+    is_id = re.fullmatch(f"([0-9a-f]{{2}}){{1,{LONGEST_ID}}}", text) and len(set(bytes.fromhex(text))) > 1
+    return text if is_id else None
 
 
 def _address(text: str) -> int | None:

@@ -7,6 +7,7 @@ or none; if a power cut leaves a part of one, the next append removes it.
 from __future__ import annotations
 
 import json
+import math
 import os
 import time
 from contextlib import contextmanager, suppress
@@ -141,7 +142,9 @@ def from_document(document: object) -> Entry | None:
     if not isinstance(document, dict) or not _TYPES.keys() <= document.keys():
         return None
     values = {name: document[name] for name in _TYPES}
-    if not all(isinstance(value, _TYPES[name]) for name, value in values.items()):
+    if not all(type(value) in _TYPES[name] for name, value in values.items()):  # a bool is not a number here
+        return None
+    if isinstance(values["seconds"], float) and not math.isfinite(values["seconds"]):  # no JSON, for other readers
         return None
     return Entry(**values) if values["result"] in ("verified", "failed") else None
 

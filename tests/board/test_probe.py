@@ -391,7 +391,7 @@ def test_a_board_is_asked_for_its_unique_id_only_on_demand(tmp_path):
             assert found.board.unique_id is None
 
 
-@pytest.mark.parametrize("answer", ["b''", "bytes(65)", "'ab'", "None", "1/0"])
+@pytest.mark.parametrize("answer", ["b''", "bytes(65)", "'ab'", "None", "1/0", "bytes(8)", "b'\\xff' * 8"])
 def test_a_unique_id_that_makes_no_sense_is_none(answer):
     with SimulatedBoard(options("rp2")) as board, session(PortOptions(board.port)) as found:
         found.repl.run(f"import machine\nmachine.unique_id = lambda: {answer}")

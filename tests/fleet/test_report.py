@@ -3,12 +3,12 @@
 import json
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 
 from hatch_romfs import BuildError, SettingsError
-from hatch_romfs.fleet.report import append, check_report, decode, done, latest, read_report
+from hatch_romfs.fleet.report import append, check_report, decode, done, from_document, latest, read_report
 from tests import judges
 from tests.fleet.support import ENTRY, lines, romfs_flash
 
@@ -48,6 +48,12 @@ def test_only_the_newline_of_the_last_line_is_missing(report):
     assert read_report(report) == [ENTRY]
     append(report, FAILED)
     assert read_report(report) == [ENTRY, FAILED]
+
+
+@pytest.mark.parametrize("change", [{"seconds": float("nan")}, {"seconds": float("inf")}, {"blocks": True}])
+def test_numbers_that_others_cannot_read_are_not_a_line(change):
+    assert from_document(asdict(ENTRY)) == ENTRY
+    assert from_document(asdict(ENTRY) | change) is None
 
 
 @pytest.mark.parametrize("content", [b"notes", b"notes\n", b"{}\n", b'{"time": 1}\n', b"\xff\xfe", b"[" * 100_000])

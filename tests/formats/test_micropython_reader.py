@@ -251,6 +251,11 @@ def test_a_comment_without_metadata_is_skipped(payload):
         read.check()
 
 
+def test_half_a_character_in_the_metadata_becomes_a_question_mark():
+    payload = b'{"hatch-romfs":1,"name":"a\\ud800","sha256":"0\xed\xa0\x80","version":"\\udfff1"}'
+    assert decode(payload) == Metadata("a?", "?1", "0?")
+
+
 def test_opening_files_that_are_not_images(tmp_path):
     (tmp_path / "empty").touch()
     with pytest.raises(ImageError, match="the file is empty"):

@@ -56,4 +56,9 @@ def decode(payload: bytes) -> Metadata | None:
     fields = {key: body.get(key) for key in ("name", "version", "sha256")}
     if not isinstance(fields["sha256"], str) or any(not isinstance(v, str | None) for v in fields.values()):
         return None
-    return Metadata(**fields)
+    return Metadata(**{key: value and _without_surrogates(value) for key, value in fields.items()})
+
+
+def _without_surrogates(text: str) -> str:
+    """Return a text that can be encoded: JSON can contain halves of characters."""
+    return text.encode(errors="replace").decode()
