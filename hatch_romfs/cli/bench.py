@@ -16,7 +16,7 @@ from hatch_romfs.cli.command import is_quiet, say, tell
 from hatch_romfs.cli.show import count
 from hatch_romfs.fleet.bench import Bench, identity
 from hatch_romfs.fleet.choice import port_matches
-from hatch_romfs.fleet.crew import GRACE, Crew
+from hatch_romfs.fleet.crew import Crew
 from hatch_romfs.fleet.messages import Finished, Found
 from hatch_romfs.fleet.run import record_crash
 from hatch_romfs.fleet.schedule import JOBS
@@ -93,10 +93,7 @@ class _Watch:
                     self._receive(crew, view)
             except KeyboardInterrupt:
                 self.is_busy = bool(self._running)
-                crew.interrupt()
-                deadline = time.monotonic() + GRACE
-                while crew.running and time.monotonic() < deadline:
-                    self._receive(crew, view)
+                crew.stop(lambda: self._receive(crew, view))
                 raise
 
     def _look(self, crew: Crew) -> None:

@@ -14,6 +14,7 @@ from typing import IO, TYPE_CHECKING, Final, cast
 from hatch_romfs.fleet.messages import Finished, decode_event, encode_job
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
 
     from typing_extensions import Self
@@ -60,10 +61,14 @@ class Crew:
                 return number, event
         return None
 
-    def interrupt(self) -> None:
-        """Have every worker end soon: each one still sends ``Finished``."""
-        for worker in self._workers.values():
-            worker.interrupt()
+    def stop(self, receive: Callable[[], object]) -> None:
+        """Interrupt every worker, and kill those that do not end; ``receive`` is called as long as events can come."""
+        for end in (_Worker.interrupt, _Worker.kill):
+            for worker in self._workers.values():
+                end(worker)
+            deadline = time.monotonic() + GRACE
+            while self._workers and time.monotonic() < deadline:
+                receive()
 
     def __enter__(self) -> Self:
         return self
@@ -71,11 +76,8 @@ class Crew:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.interrupt()
-        deadline = time.monotonic() + GRACE
         try:
-            while self._workers and time.monotonic() < deadline:
-                self.receive(POLL)
+            self.stop(lambda: self.receive(POLL))
         finally:  # also after a second Ctrl-C
             for worker in self._workers.values():
                 worker.kill()
@@ -113,10 +115,11 @@ class _Worker:
         self._process.kill()
 
     def bury(self) -> None:
-        """Wait for its end, and close its pipes."""
+        """Wait for its end, and close its pipes; a process in a driver that hangs does not even end when killed."""
         self.interrupt()
-        self._process.wait()
-        self._thread.join()
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(GRACE)
+            self._thread.join(GRACE)
 
     def _read(self) -> None:
         """Pass events on, the last of them when the process has ended."""

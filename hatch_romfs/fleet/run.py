@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hatch_romfs.errors import RomfsError
-from hatch_romfs.fleet.crew import GRACE, POLL, Crew
+from hatch_romfs.fleet.crew import POLL, Crew
 from hatch_romfs.fleet.messages import Finished, Found
 from hatch_romfs.fleet.outcome import failed_entry
 from hatch_romfs.fleet.report import append, to_document
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 def run_jobs(jobs: Sequence[Job], limits: Limits, on_event: OnEvent) -> list[Finished | None]:
     """Do every job in a process of its own and return the results, None for jobs that were not started.
 
-    ``on_event`` is called with the number of a job and its events. After a Ctrl-C, the workers are interrupted, their
+    ``on_event`` is called with the number of a job and its events. After a Ctrl-C, the workers are stopped, their
     last events are passed on, and KeyboardInterrupt is raised.
     """
     results: list[Finished | None] = [None] * len(jobs)
@@ -55,10 +54,7 @@ def run_jobs(jobs: Sequence[Job], limits: Limits, on_event: OnEvent) -> list[Fin
                     return results
                 receive(crew)
         except KeyboardInterrupt:
-            crew.interrupt()
-            deadline = time.monotonic() + GRACE
-            while crew.running and time.monotonic() < deadline:
-                receive(crew, POLL)
+            crew.stop(lambda: receive(crew, POLL))
             raise
 
 
