@@ -8,26 +8,21 @@ from typing import TYPE_CHECKING
 from hatch_romfs.board.filesystem.compare import list_filesystem, verify_filesystem
 from hatch_romfs.board.filesystem.deploy import erase_filesystem, write_filesystem
 from hatch_romfs.cli import show
-from hatch_romfs.cli.asking import ask, can_ask
 from hatch_romfs.cli.command import print_json, print_line, say, tell
+from hatch_romfs.cli.replacing import announce_files, list_paths
 from hatch_romfs.cli.source import check_content, open_source
-from hatch_romfs.errors import RomfsError
 from hatch_romfs.tree import Directory, File, MemoryContent
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable
 
     from hatch_romfs.board.filesystem.compare import FilesystemListing
     from hatch_romfs.board.filesystem.deploy import FilesystemResult
-    from hatch_romfs.board.filesystem.replacing import FilesystemReplacement
     from hatch_romfs.board.link import Trace
     from hatch_romfs.board.session import PortOptions, Session
 
     After = Callable[[Session, str], None]
-
-_SHOWN = 10
-"""Removed files that are listed without ``-v``."""
 
 
 def write(options: argparse.Namespace, port: PortOptions, trace: Trace | None, after: After) -> None:
@@ -50,7 +45,9 @@ def write(options: argparse.Namespace, port: PortOptions, trace: Trace | None, a
             reset=not options.no_reset,
             on_board=image.check_board,
             on_event=on_event,
-            on_replace=lambda found: _ask_about(found, options),
+            on_replace=lambda found: announce_files(
+                found, verbose=options.verbose, yes=options.yes or options.dry_run or options.json
+            ),
             on_written=lambda found, done: after(found, summary(done)),
             trace=trace,
         )
@@ -69,36 +66,14 @@ def write(options: argparse.Namespace, port: PortOptions, trace: Trace | None, a
         show_line(summary(done, dry_run=options.dry_run))
 
 
-def _ask_about(found: FilesystemReplacement, options: argparse.Namespace) -> None:
-    """Ask on a terminal before the files of another project are replaced; raises RomfsError if the answer is no."""
-    if not found.is_other or options.yes or options.dry_run or options.json or not can_ask():
-        return
-    old, new = found.name or "a project without a name", found.new_name or "an unnamed image"
-    lost = f", {len(found.removed):,} of which the new image does not have" if found.removed else ""
-    tell(f"{found.folder} has the files of {old}{lost}")
-    _tell_paths(found.removed, verbose=options.verbose)
-    if not ask(f"Replace the files of {old} with {new}?"):
-        raise RomfsError(
-            f"{found.folder} was not changed", hint="Name another folder, such as --to-filesystem /flash/app."
-        )
-
-
 def _tell_removed(done: FilesystemResult, *, verbose: bool, dry_run: bool) -> None:
     """Say which files of an earlier run are gone: they may have been those of another project."""
     removed = done.plan.removed
     count = show.count(len(removed), "file")
     verb = "would remove" if dry_run else "removed"
     tell(f"{verb} {count} of an earlier run that the new image does not have:")
-    _tell_paths(removed, verbose=verbose)
-
-
-def _tell_paths(removed: Sequence[str], *, verbose: bool) -> None:
-    """List files; only the first of them unless ``verbose``."""
-    shown = removed if verbose else removed[:_SHOWN]
-    for path in shown:
-        tell(f"  {path}")
-    if len(shown) < len(removed):
-        tell(f"  (and {len(removed) - len(shown):,} more; -v lists all)")
+    for line in list_paths(removed, verbose=verbose):
+        tell(line)
 
 
 def summary(done: FilesystemResult, *, dry_run: bool = False) -> str:

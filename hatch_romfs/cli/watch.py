@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from hatch_romfs.board.autostart import write_main
 from hatch_romfs.board.filesystem.deploy import write_filesystem_on
+from hatch_romfs.board.filesystem.replacing import ignore_replacement
 from hatch_romfs.board.flash import flash_on
 from hatch_romfs.board.repl import ANSWER_TIMEOUT, REOPEN_TIMEOUT
 from hatch_romfs.board.session import POLL, connection, session_on
@@ -22,7 +23,7 @@ from hatch_romfs.builder.api import build
 from hatch_romfs.cli.changes import Changes, watched_folders
 from hatch_romfs.cli.interrupts import DeferredInterrupts
 from hatch_romfs.cli.keys import LEAVE, keyboard
-from hatch_romfs.cli.replacing import describe
+from hatch_romfs.cli.replacing import describe, describe_files
 from hatch_romfs.cli.screen import Screen
 from hatch_romfs.cli.show import count, progress
 from hatch_romfs.cli.source import Source, check_content, check_folder
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     import argparse
     from pathlib import Path
 
+    from hatch_romfs.board.filesystem.replacing import FilesystemReplacement
     from hatch_romfs.board.link import Link, Trace
     from hatch_romfs.board.replacing import Replacement
     from hatch_romfs.board.session import PortOptions, Session
@@ -249,8 +251,15 @@ class _Loop:
         """Write to the filesystem; return the same as ``write_blocks``."""
         options = self.options
         result = write_filesystem_on(
-            found, opened, folder=options.to_filesystem, force=options.force, full=options.full, on_event=on_event
+            found,
+            opened,
+            folder=options.to_filesystem,
+            force=options.force,
+            full=options.full,
+            on_event=on_event,
+            on_replace=ignore_replacement if self.is_ours else self.check_files,
         )
+        self.is_ours = True
         source.warnings.extend(result.warnings)
         removed = f", removed {len(result.plan.removed):,}" if result.plan.removed else ""
         return f"wrote {len(result.plan.written):,} of {count(result.files, 'file')}{removed}", False
@@ -260,6 +269,16 @@ class _Loop:
         lines = describe(found, verbose=self.options.verbose)
         if found.is_other and self.screen.is_terminal and not self.options.yes:
             raise RomfsError(lines, hint="--yes replaces it. --read OUT saves it.")
+        for line in lines:
+            self.screen.say(line)
+
+    def check_files(self, found: FilesystemReplacement) -> None:
+        """Before the first write, refuse to replace the files of another project on a terminal."""
+        if not found.is_other:
+            return
+        lines = describe_files(found, verbose=self.options.verbose)
+        if self.screen.is_terminal and not self.options.yes:
+            raise RomfsError(lines, hint="--yes replaces them. Or name another folder: --to-filesystem /flash/app.")
         for line in lines:
             self.screen.say(line)
 

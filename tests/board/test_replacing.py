@@ -229,6 +229,25 @@ def test_watch_replaces_no_other_image_on_a_terminal_unless_it_may(tmp_path):
             child.close(force=True)
 
 
+def test_watch_replaces_no_files_of_another_project_on_a_terminal_unless_it_may(tmp_path):
+    app = make_project(tmp_path / "app", {"pyproject.toml": PYPROJECT, "src/shared.txt": "1"})
+    root = tmp_path / "root"
+    root.mkdir()
+    vendor = put(tmp_path / "vendor", image_of({"old.txt": b"1"}, "openmv"))
+    with SimulatedBoard(SimOptions(port="no-romfs", root=root)) as board:
+        write_filesystem(vendor, board.port)
+        for more, expected in (
+            ([], "error: / has the files of openmv, 1 file of which the new image does not have:"),
+            (["--yes"], "wrote 1 of 1 file, removed 1"),
+            ([], "wrote 0 of 1 file"),
+        ):
+            arguments = [str(app), "--watch", "--to-filesystem", "--port", str(board.port), *more]
+            child = pexpect.spawn(judges.command("romfs-flash"), arguments, encoding="utf-8", timeout=60, echo=False)
+            child.expect(expected)
+            assert (root / "old.txt").exists() == expected.startswith("error")
+            child.close(force=True)
+
+
 def test_an_image_read_from_a_board_can_be_the_base_of_the_next_one(tmp_path, romfs_flash):
     app = make_project(
         tmp_path / "app", {"pyproject.toml": f'{PYPROJECT}base = "vendor.romfs"\n', "src/a.py": "x = 1\n"}
