@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gzip
 import os
+import posixpath
 import tarfile
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -17,7 +18,7 @@ from hatch_romfs.tree import Special, Symlink, kind_of, walk
 from romfs_manifest.shared.atomic import replace_atomically
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from hatch_romfs.settings.model import Settings
     from hatch_romfs.settings.project import Project
@@ -26,11 +27,14 @@ if TYPE_CHECKING:
 
 def check_inside(project: Project) -> None:
     """Refuse sources outside the project, which an sdist cannot contain. Raises SettingsError."""
+    root = project.root.resolve()
     for settings in project.images.values():
         paths = [source.path for source in (*settings.sources, *settings.lib)]
-        for path in (*paths, *([settings.base] if settings.base else ()), *_bundle_files(settings)):
+        files = [*([settings.base] if settings.base else ()), *_bundle_files(settings)]
+        for path in (*paths, *files):
             normal = _normal(path)
-            if normal == ".." or normal.startswith("../") or Path(normal).is_absolute():
+            is_link_out = path in files and not Path(os.path.realpath(root / path)).is_relative_to(root)
+            if normal == ".." or normal.startswith("../") or Path(normal).is_absolute() or is_link_out:
                 raise SettingsError(
                     f"tool.romfs: {path} is outside the project, so an sdist cannot contain it",
                     hint="Move it into the project, or build only the wheel.",
@@ -53,7 +57,11 @@ def complete_sdist(archive: Path, project: Project) -> None:
             Path(temporary).open("wb") as file,
             _compress(file, original) as copy,
         ):
+            names = original.getnames()
             for member in original:
+                _, node = needed.get(member.name, (None, None))
+                if member.name in needed and not isinstance(node, Symlink) and _leads_outside(member, names):
+                    continue  # its content is added instead
                 needed.pop(member.name, None)
                 copy.addfile(member, original.extractfile(member) if member.isreg() else None)
             for name, (disk, node) in needed.items():
@@ -61,6 +69,14 @@ def complete_sdist(archive: Path, project: Project) -> None:
                 copy.add(path, name, recursive=False, filter=_anonymize)
     except OSError as error:
         raise BuildError(f"cannot complete {archive.name}: {error}") from error
+
+
+def _leads_outside(member: tarfile.TarInfo, names: Sequence[str]) -> bool:
+    """Return whether a member is a link to what its archive, with these names, does not have."""
+    if not member.issym():
+        return False
+    target = posixpath.normpath(posixpath.join(posixpath.dirname(member.name), member.linkname))
+    return not any(name == target or name.startswith(f"{target}/") for name in names)
 
 
 @contextlib.contextmanager

@@ -318,3 +318,23 @@ def test_an_sdist_contains_the_base_and_a_base_outside_of_the_project_is_refused
     assert "../vendor.romfs is outside the project, so an sdist cannot contain it" in said
     if sys.platform != "win32":
         assert build(project).files == 42
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a permission there")
+def test_an_sdist_contains_a_base_that_is_a_link_inside_of_the_project_only(project, tmp_path):
+    head = '[build-system]\nrequires = ["hatchling", "hatch-romfs"]\nbuild-backend = "hatchling.build"\n'
+    hatch = "[tool.hatch.build.hooks.romfs]\n[tool.hatch.build.targets.sdist]\nexclude = ['images']\n"
+    (project / "pyproject.toml").write_text(head + HEAD + 'lib = ["vendor"]\n' + hatch)
+    (project / "images").mkdir()
+    base = (project / "vendor.romfs").rename(project / "images/vendor.romfs")
+    (project / "vendor.romfs").symlink_to("images/vendor.romfs")
+    expected = build(project).sha256
+    run(judges.command("hatchling"), "build", "-t", "sdist", cwd=project)
+    with tarfile.open(project / "dist/app-1.0.tar.gz") as archive:
+        archive.extractall(tmp_path / "unpacked", filter="data")
+    assert build(tmp_path / "unpacked/app-1.0").sha256 == expected
+    base.rename(tmp_path / "secret")
+    (project / "vendor.romfs").unlink()
+    (project / "vendor.romfs").symlink_to(tmp_path / "secret")
+    said = run(judges.command("hatchling"), "build", "-t", "sdist", cwd=project, status=2)
+    assert "vendor.romfs is outside the project, so an sdist cannot contain it" in said
