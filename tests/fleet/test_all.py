@@ -1,5 +1,6 @@
 """``--all``, ``--watch-ports``, and questions: what is done with the boards that are plugged in."""
 
+import os
 import threading
 import time
 from contextlib import ExitStack
@@ -159,7 +160,11 @@ def test_a_question_comes_before_boards_are_written(image, answer, status):
     with FaultyBoard(options("rp2")) as board, FaultyBoard(options("stm32")) as other:
         arguments = [str(image), "--port", board.port, "--port", other.port]
         process = pexpect.spawn(
-            judges.command("romfs-flash"), [*arguments, "--report", f"{image}.jsonl"], timeout=60, encoding="utf-8"
+            judges.command("romfs-flash"),
+            [*arguments, "--report", f"{image}.jsonl"],
+            timeout=60,
+            encoding="utf-8",
+            env=os.environ | {"COLUMNS": "160"},  # the names of the ports are long
         )
         process.expect(r"Write app 1.0 \(5,000 bytes\) to 2 boards\? \[y/N\] ")
         assert "Simulated board with rp2" in process.before
