@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from hatch_romfs.board.agent import range_hash
 from hatch_romfs.board.hashes import HASHES, fast_algorithm
 from hatch_romfs.board.probe import HEAD
-from hatch_romfs.compile.cache import Cache
+from hatch_romfs.cache import Cache
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

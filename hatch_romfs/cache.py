@@ -1,4 +1,4 @@
-"""Data by a name that says all it depends on, in the user's cache folder: compiled modules, and images on boards.
+"""The user's cache: data under names that say all it depends on, for compiled modules and images on boards.
 
 An entry is a keyed hash of its name and its data, followed by the data. The key of these hashes is a file that only the
 user can read. So an entry that is damaged, was written by somebody else, or was stored under another name does not
