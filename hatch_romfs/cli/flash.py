@@ -251,8 +251,8 @@ def monitor(options: argparse.Namespace) -> None:
 
 def query(options: argparse.Namespace) -> None:
     """Say what a board is."""
-    from hatch_romfs.board.flash import query as ask
     from hatch_romfs.board.listing import list_files
+    from hatch_romfs.board.reading import query as ask
     from hatch_romfs.cli import boards
 
     listed: tuple[PartitionListing, ...] = ()
@@ -268,7 +268,7 @@ def query(options: argparse.Namespace) -> None:
 
 def verify(options: argparse.Namespace) -> None:
     """Compare only."""
-    from hatch_romfs.board.flash import verify as compare
+    from hatch_romfs.board.reading import verify as compare
     from hatch_romfs.cli import show
     from hatch_romfs.cli.source import open_source
 
@@ -294,7 +294,7 @@ def verify(options: argparse.Namespace) -> None:
 
 def read(options: argparse.Namespace) -> None:
     """Write what a partition holds to a file."""
-    from hatch_romfs.board.flash import read as fetch
+    from hatch_romfs.board.reading import read as fetch
     from hatch_romfs.builder.output import check_new, write_output
     from hatch_romfs.cli import show
 

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 from hatch_romfs.board.filesystem.survey import Survey, Surveyor
 from hatch_romfs.board.filesystem.wanted import check_folder, name_some, read_tree, sizes_of
-from hatch_romfs.board.flash import ignore_board
 from hatch_romfs.board.hashes import HASHES, algorithm
-from hatch_romfs.board.session import PortOptions, session
+from hatch_romfs.board.session import PortOptions, ignore_board, session
 from hatch_romfs.errors import VerifyError
 from hatch_romfs.events import Progress, ignore_progress
 from hatch_romfs.formats import open_image
@@ -22,10 +21,9 @@ if TYPE_CHECKING:
 
     from hatch_romfs.board.filesystem.owned import OwnedList
     from hatch_romfs.board.filesystem.wanted import Tree
-    from hatch_romfs.board.flash import OnBoard
     from hatch_romfs.board.link import Trace
     from hatch_romfs.board.probe import Board
-    from hatch_romfs.board.session import Session
+    from hatch_romfs.board.session import OnBoard, Session
     from hatch_romfs.events import Report
 
 _HIDE_PATH: Final = "import sys\nif sys.path:path=sys.path[:]\nsys.path[:]=[]\nimport os\nhome=os.getcwd()"
@@ -78,7 +76,7 @@ def verify_filesystem(  # noqa: PLR0913 - the options of a command
 
     Returns the board and its folder.
     """
-    options = port if isinstance(port, PortOptions) else PortOptions(port)
+    options = PortOptions.of(port)
     check_folder(folder)
     with open_image(image) as opened, session(options, trace) as found:
         opened.check()
@@ -117,7 +115,7 @@ def list_filesystem(
     port: str | PortOptions | None = None, *, folder: str = "", trace: Trace | None = None
 ) -> FilesystemListing:
     """Return which files ``write_filesystem`` wrote into a folder on a board; raises LinkError and BoardError."""
-    options = port if isinstance(port, PortOptions) else PortOptions(port)
+    options = PortOptions.of(port)
     check_folder(folder)
     with session(options, trace) as found, without_own_modules(found):
         survey = Surveyor(found.repl, found.board, folder).survey(())

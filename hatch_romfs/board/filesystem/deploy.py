@@ -13,10 +13,9 @@ from hatch_romfs.board.filesystem.compare import compare, find_matching, without
 from hatch_romfs.board.filesystem.plan import find_shortage, make_plan
 from hatch_romfs.board.filesystem.wanted import check_folder, name_some, read_tree, sizes_of
 from hatch_romfs.board.filesystem.writer import AGAIN, FileWriter
-from hatch_romfs.board.flash import ignore_board
 from hatch_romfs.board.hashes import algorithm
 from hatch_romfs.board.mperrno import describe
-from hatch_romfs.board.session import PortOptions, session
+from hatch_romfs.board.session import PortOptions, ignore_board, session
 from hatch_romfs.errors import BoardError, FlashInterrupted, LinkError, VerifyError
 from hatch_romfs.events import Progress, ignore_progress
 from hatch_romfs.formats import open_image
@@ -29,10 +28,9 @@ if TYPE_CHECKING:
     from hatch_romfs.board.filesystem.plan import FilesystemPlan
     from hatch_romfs.board.filesystem.survey import Survey, Surveyor
     from hatch_romfs.board.filesystem.wanted import Tree
-    from hatch_romfs.board.flash import OnBoard
     from hatch_romfs.board.link import Trace
     from hatch_romfs.board.probe import Board
-    from hatch_romfs.board.session import Session
+    from hatch_romfs.board.session import OnBoard, Session
     from hatch_romfs.events import Report
     from hatch_romfs.formats.image import Image
 
@@ -95,7 +93,7 @@ def write_filesystem(  # noqa: PLR0913 - the options of a command
 
     Raises SettingsError, ImageError, LinkError, BoardError, and VerifyError.
     """
-    options = port if isinstance(port, PortOptions) else PortOptions(port)
+    options = PortOptions.of(port)
     check_folder(folder)
     with open_image(image) as opened, session(options, trace) as found:
         opened.check()
@@ -138,7 +136,7 @@ def erase_filesystem(
     trace: Trace | None = None,
 ) -> FilesystemResult:
     """Remove the files that ``write_filesystem`` wrote into a folder; raises LinkError and BoardError."""
-    options = port if isinstance(port, PortOptions) else PortOptions(port)
+    options = PortOptions.of(port)
     check_folder(folder)
     with session(options, trace) as found, without_own_modules(found):
         return _write_tree(found, {}, folder, full=False, dry_run=dry_run, on_event=on_event)
