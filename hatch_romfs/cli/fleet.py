@@ -7,7 +7,6 @@ import sys
 from argparse import Namespace
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from hatch_romfs.board.checks import check_format
@@ -16,7 +15,7 @@ from hatch_romfs.cli import fleet_view, show
 from hatch_romfs.cli.asking import ask, can_ask
 from hatch_romfs.cli.command import print_json, tell, warn
 from hatch_romfs.cli.fleet_text import count_results
-from hatch_romfs.cli.source import check_content, open_source
+from hatch_romfs.cli.source import check_content, open_source, source_path
 from hatch_romfs.errors import LinkError, RomfsError
 from hatch_romfs.events import Progress
 from hatch_romfs.fleet.choice import Filters, machine_matches, parse_filters, port_matches, repeated_boards
@@ -30,6 +29,7 @@ from romfs_manifest.shared.temporary import TemporaryFolder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from hatch_romfs.board.session import PortOptions
     from hatch_romfs.fleet.messages import Event
@@ -51,7 +51,7 @@ def flash_many(options: Namespace, port: PortOptions) -> None:
         if options.fleet:
             targets = _fleet_targets(options, port, filters, stack)
         else:
-            job = stack.enter_context(_image_job(options, port, options.source))
+            job = stack.enter_context(_image_job(options, port, source_path(options)))
             if options.watch_ports:
                 from hatch_romfs.cli.bench import watch_ports  # noqa: PLC0415 - a bench of its own
 
@@ -91,16 +91,9 @@ def _image_title(image: ImageFile | None) -> str:
 
 
 @contextmanager
-def _image_job(options: Namespace, port: PortOptions, source: Path | None) -> Iterator[Job]:
+def _image_job(options: Namespace, port: PortOptions, source: Path) -> Iterator[Job]:
     """Prepare the image once, and yield what to do with a board; a copy stays the same whatever happens to the file."""
-    if options.installed:
-        from hatch_romfs.images.installed import installed_image  # noqa: PLC0415 - few need it
-
-        source = installed_image(options.installed, options.image)
-    with (
-        open_source(options, source or Path()) as image,
-        TemporaryFolder() as folder,
-    ):
+    with open_source(options, source) as image, TemporaryFolder() as folder:
         copy = folder / "image.romfs"
         with open_image(image.path) as opened:
             opened.check()

@@ -60,6 +60,16 @@ class Source(NamedTuple):
         return describe_differences(board, self.board, with_partitions=self.has_partition)
 
 
+def source_path(options: argparse.Namespace) -> Path:
+    """Return the path of what is to be written: IMAGE, or the image file of an installed package."""
+    if options.installed:
+        from hatch_romfs.images.installed import installed_image
+
+        return installed_image(options.installed, options.image)
+    source: Path = options.source
+    return source
+
+
 @contextmanager
 def open_source(options: argparse.Namespace, source: Path) -> Iterator[Source]:
     """Open what is to be written; the image of a project or folder is built into a temporary file."""
