@@ -51,8 +51,8 @@ class FlashResult:
 
     ``size`` is the image's in bytes, ``sent`` and ``received`` are bytes on the wire. ``rewritten`` counts how often a
     block had to be written again, ``resent`` how many frames the line lost. ``mounted`` says whether the board was seen
-    to mount the image after its reset, None where that was left out. ``copied`` bytes of those that were written were
-    on the board already, at another place.
+    to mount the image after its reset, None if that was not checked. ``copied`` counts those of the written bytes
+    that the board copied from another place.
     """
 
     board: Board
@@ -87,7 +87,7 @@ def flash(  # noqa: PLR0913 - the options of a command
     trace: Trace | None = None,
     name: str = "",
 ) -> FlashResult:
-    """Write an image file into a partition of a board, so that a cut at any moment leaves nothing broken that mounts.
+    """Write an image file into a partition; no interruption leaves a damaged image that the board would mount.
 
     ``port`` is a port's name or URL, ``id:SERIAL`` or None for the only board. ``force`` writes code that the
     firmware refuses, ``full`` also the blocks that are right already, ``dry_run`` nothing at all. ``on_board`` is
@@ -163,7 +163,7 @@ def _write(  # noqa: PLR0913 - what flash was asked for
     on_event: Report,
     before_write: Callable[[list[bool]], None],
 ) -> tuple[Plan, Writer | None]:
-    """Plan and carry it out; return the plan, and what carried it out if anything had to be written.
+    """Make a plan and carry it out; return the plan, and the writer if anything had to be written.
 
     ``before_write`` is called with whether each block is right already, if they are not all.
     """
@@ -227,7 +227,7 @@ STATES: Final[dict[State, str]] = {
 
 @contextmanager
 def _reporting_state(writer: Writer, partition: int) -> Iterator[None]:
-    """Make whatever ends the work early say what the partition holds now."""
+    """Add what the partition contains now to every error that ends the work early."""
     try:
         yield
     except KeyboardInterrupt:
@@ -240,7 +240,7 @@ def _reporting_state(writer: Writer, partition: int) -> Iterator[None]:
 
 
 def _complete(found: Session, partition: int) -> None:
-    """Tell the port that writing is over; most ports know no such operation and answer -22."""
+    """Tell the port that writing is complete; most ports do not have this operation and answer -22."""
     answer = found.repl.run(f"try:print(io_(5,{partition}))\nexcept Exception as e:print(repr(e))").strip()
     number = int(answer) if answer.removeprefix("-").isdigit() and len(answer) < 10 else None  # noqa: PLR2004
     if answer != "None" and (number is None or (number < 0 and number != -EINVAL)):

@@ -1,4 +1,4 @@
-"""What partitions hold now: the trees of their images, of which only the heads of records come over the wire."""
+"""List the files in partitions. Only the heads of records, not the data of files, are read over the wire."""
 
 from __future__ import annotations
 

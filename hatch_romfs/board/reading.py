@@ -1,4 +1,4 @@
-"""What a partition of a board holds: all that ``romfs-flash`` does without writing, for scripts too."""
+"""Read and compare partitions: what ``romfs-flash`` does without changing a board, for scripts too."""
 
 from __future__ import annotations
 

@@ -138,7 +138,7 @@ class Session:
     ) -> None:
         """Leave the board as after a reset, with its ``main.py`` running, or else with its prompt."""
         if isinstance(error, LinkError):
-            return  # nobody knows what would bring it there now
+            return  # the state of the board is unknown
         with suppress(LinkError):  # the work is done
             self.repl.leave()
             if self.reset:

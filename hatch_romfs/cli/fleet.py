@@ -1,4 +1,4 @@
-"""``romfs-flash`` with many boards: which they are, what each of them gets, and what came of it."""
+"""``romfs-flash`` with many boards: choose them, prepare their images, write, and show the results."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ if TYPE_CHECKING:
 
 
 class Target(NamedTuple):
-    """A board to write: how it is called here, and what to do with it."""
+    """A board to write: its name in the output, and what to do with it."""
 
     label: str
     job: Job
 
 
 def flash_many(options: Namespace, port: PortOptions) -> None:
-    """Write to many boards and show what came of it; exits with the status that fits unless all are verified."""
+    """Write to many boards and show the results; exits with the status of the failures unless all are verified."""
     if options.report:
         check_report(options.report)
     filters = parse_filters(options.filters or ())
@@ -122,7 +122,7 @@ def _image_job(options: Namespace, port: PortOptions, source: Path) -> Iterator[
 
 
 def _boards_done(options: Namespace, image: ImageFile, partition: int) -> tuple[str, ...]:
-    """Return the boards that the report says to have the image; with ``--full``, every board is written."""
+    """Return the boards that have the image according to the report; none with ``--full``, which writes every board."""
     if options.report is None or options.full:
         return ()
     return tuple(sorted(done(read_report(options.report), image.sha256, partition)))
@@ -144,7 +144,7 @@ def _fleet_targets(options: Namespace, port: PortOptions, filters: Filters, stac
 
 
 def _port_names(options: Namespace, port: PortOptions, filters: Filters) -> list[str]:
-    """Return the ports that are meant: those that are named, or all of USB that pass the filters."""
+    """Return the chosen ports: those that are named, or all USB ports that pass the filters."""
     if options.all:
         return [found.name for found in list_ports() if found.usb and port_matches(found, filters)]
     if options.ports:
@@ -155,7 +155,7 @@ def _port_names(options: Namespace, port: PortOptions, filters: Filters) -> list
 def _identify(
     options: Namespace, targets: Sequence[Target], filters: Filters
 ) -> tuple[list[Target], list[Found | None]]:
-    """Ask each board what it is, and return those that are meant: with ``--all``, those that answer."""
+    """Ask each board what it is, and return the chosen ones: with ``--all``, those that answer."""
     boards, silent = _ask_boards(options, targets)
     repeated = repeated_boards(sorted(boards.items()))
     chosen = []

@@ -75,7 +75,7 @@ def parser() -> Parser:
     locking.add_argument("--form", help="the form of packages: py, which is source, or the number of a .mpy format")
     add("check", check, "check that the lock matches the project's dependencies; needs no network")
     fetching = add("fetch", fetch, "fetch every locked file into the cache, and check its SHA-256")
-    listing = add("outdated", outdated, "list locked packages of which the index has a newer version")
+    listing = add("outdated", outdated, "list locked packages that have a newer version in the index")
     add("tree", tree, "show which package requires which")
     mirroring = add("mirror", mirror, "write everything that the lock needs as an index in a folder", project=False)
     mirroring.add_argument("folder", type=Path, metavar="FOLDER", help="a new folder, or one that 'mirror' has made")
@@ -198,7 +198,7 @@ def mirror(options: argparse.Namespace) -> None:
 
 
 def outdated(options: argparse.Namespace) -> None:
-    """List locked packages of which the index has a newer version."""
+    """List locked packages that have a newer version in the index."""
     from hatch_romfs.cli import locks
     from romfs_manifest.mip.outdated import find_outdated
     from romfs_manifest.mip.policy import check_named

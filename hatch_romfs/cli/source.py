@@ -100,7 +100,7 @@ def build_temporarily(source: Path, image: str | None, *, progress: bool) -> Ite
 
 
 def open_image_file(path: Path, name: str | None = None, offset: int | None = None) -> Image:
-    """Open an image file, a part of a dump, or an image inside a wheel, of which ``name`` can name one of several."""
+    """Open an image file, a part of a dump, or an image inside a wheel; ``name`` chooses one of several."""
     from hatch_romfs.formats import open_image
 
     try:

@@ -32,7 +32,7 @@ _SHOW_PATH: Final = "sys.path[:]=path\nos.chdir(home)"
 
 @contextmanager
 def without_own_modules(found: Session) -> Iterator[None]:
-    """Restart MicroPython, and let its imports find only what is in the firmware for the time of a ``with`` block.
+    """Restart MicroPython, and let its imports find only modules of the firmware during a ``with`` block.
 
     A module such as io.py in the board's filesystem comes before the one in the firmware, which is needed here.
     """
@@ -44,7 +44,7 @@ def without_own_modules(found: Session) -> Iterator[None]:
 
 
 def compare(found: Session, tree: Tree, folder: str, on_event: Report) -> tuple[Surveyor, Survey, set[str]]:
-    """Look at what the board has; return which files there have the right content."""
+    """Compare the files on the board with the tree; return those with the right content."""
     surveyor = Surveyor(found.repl, found.board, folder)
     survey = surveyor.survey(tree)
     alike = [path for path, size in sizes_of(tree).items() if size is not None and survey.states[path] == size]

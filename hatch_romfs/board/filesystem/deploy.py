@@ -1,4 +1,4 @@
-"""The tree of an image into a board's writable filesystem, for scripts too. Nothing prints here."""
+"""Write the tree of an image into a board's writable filesystem, for scripts too. Nothing prints here."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ def _write_tree(  # noqa: PLR0913 - what write_filesystem was asked for
     dry_run: bool,
     on_event: Report,
 ) -> FilesystemResult:
-    """Compare, plan, carry it out, and verify what came of it."""
+    """Compare, plan, write, and verify the result."""
     surveyor, survey, same = compare(found, tree, folder, on_event)
     plan = make_plan(sizes_of(tree), survey, same, full=full)
     shortage = find_shortage(plan, survey)
@@ -193,7 +193,7 @@ def _write(
     tree: Tree,
     on_event: Report,
 ) -> FileWriter:
-    """Carry out the plan; return what carried it out."""
+    """Carry out the plan; return the writer."""
 
     def read(path: str) -> bytes:
         node = tree[path]
@@ -214,7 +214,7 @@ def _write(
 
 
 def _make_folder(found: Session, folder: str) -> None:
-    """Make a folder on the board and those that it is in; raises BoardError."""
+    """Make a folder on the board and its parents; raises BoardError."""
     names = folder.strip("/").split("/")
     paths = tuple("/" + "/".join(names[: count + 1]) for count in range(len(names)))
     code = (
@@ -249,7 +249,7 @@ def _verify(surveyor: Surveyor, plan: FilesystemPlan, tree: Tree, how: str, on_e
 
 @contextmanager
 def _reporting_state() -> Iterator[None]:
-    """Make whatever ends the work early say what the board has now."""
+    """Add what the board contains now to every error that ends the work early."""
     try:
         yield
     except KeyboardInterrupt:
