@@ -14,21 +14,6 @@ from tests.projects import copied, make_project
 CACHES = {"UV_CACHE_DIR": "uv", "PIP_CACHE_DIR": "pip"}
 
 
-def pytest_collection_modifyitems(items):
-    """Run the tests of pseudo-terminals one after another: the name of one that is gone is soon another's."""
-    with_terminals = (
-        "tests/board/",
-        "tests/fleet/",
-        "tests/plugins/test_pytest.py",
-        "tests/cli/test_image.py",
-        "tests/images/test_run.py",
-        "tests/test_examples.py",
-    )
-    for item in items:
-        if any(place in item.path.as_posix() for place in with_terminals):
-            item.add_marker(pytest.mark.xdist_group("boards"))
-
-
 @pytest.fixture(scope="session", autouse=True)
 def _own_caches(tmp_path_factory):
     """Keep the user's cache of modules and Hatch's environments out of it, but not what was downloaded."""

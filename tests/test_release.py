@@ -15,7 +15,7 @@ from tests.plugins.support import sha256
 from tests.projects import copied
 
 PROJECT = loads((judges.REPO / "pyproject.toml").read_text(encoding="utf-8"))
-CALENDAR = {"packaging"}
+CALENDAR = {"labgrid", "packaging"}
 """Packages whose major version is a year and says nothing about what changed."""
 
 

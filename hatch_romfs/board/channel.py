@@ -11,7 +11,7 @@ from hatch_romfs.board.agent import ANSWER, LITTLE, install, longest_answer
 from hatch_romfs.board.answers import LostFrameError, RefusedError, read_result
 from hatch_romfs.board.frame import Frame, deflate, without_interrupts
 from hatch_romfs.board.hashes import SLOWEST, algorithm
-from hatch_romfs.board.repl import RaisedError
+from hatch_romfs.board.repl import RaisedError, restart_error
 from hatch_romfs.errors import LinkError, LostLinkError
 
 if TYPE_CHECKING:
@@ -190,7 +190,7 @@ class Channel:
         self._lost_in_a_row += 1
         self._repl.enter()
         if self._repl.run_again("print('serve' in globals())").strip() != "True":
-            raise self._restart_error()
+            raise restart_error(self._repl.link.name)
         if self._lost_in_a_row > RESENDS or self.resent > MOST_LOST or not self._start_loop():
             self._frames = False
             self.frame = min(self.frame, STATEMENT)
@@ -240,12 +240,6 @@ class Channel:
         self._lost_in_a_row = 0
         return read_result(answer)
 
-    def _restart_error(self) -> LinkError:
-        return LinkError(
-            f"{self._repl.link.name}: the board restarted in the middle of the work",
-            hint="Does a watchdog run on it? Run the same command again: what is already right is not sent again.",
-        )
-
     # Statements
 
     def _literal(self, data: bytes) -> str:
@@ -261,7 +255,7 @@ class Channel:
         try:
             answer = self._repl.run(code, timeout, most=most)
             if "!NameError" in answer:
-                raise self._restart_error()
+                raise restart_error(self._repl.link.name)
             return read_result(answer)
         except RaisedError as error:  # while it was compiled: there is no memory for the literal, or it was damaged
             raise RefusedError(error.last) from None

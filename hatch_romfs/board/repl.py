@@ -50,6 +50,14 @@ class RaisedError(BoardError):
         self.traceback = traceback
 
 
+def restart_error(port: str) -> LinkError:
+    """Return the error of a board that restarted, and has lost the code that was sent to it."""
+    return LinkError(
+        f"{port}: the board restarted in the middle of the work",
+        hint="Does a watchdog run on it? Run the same command again: what is already right is not sent again.",
+    )
+
+
 class RawRepl:
     """The raw REPL at the other end of a link."""
 
@@ -107,7 +115,12 @@ class RawRepl:
             self.enter()
         except LinkError:
             self.enter()
-        return self.run(code, timeout, most=most)
+        try:
+            return self.run(code, timeout, most=most)
+        except RaisedError as error:
+            if error.last.startswith("NameError"):  # what was sent before is gone
+                raise restart_error(self.link.name) from error
+            raise
 
     def send(self, code: str) -> None:
         """Have code run, without waiting for its end."""

@@ -41,7 +41,7 @@ class Relay:
     """A board that runs: ``name`` is its port, ``up`` and ``down`` are the ways from and to the host.
 
     ``arguments`` returns MicroPython's for a start that will enter the raw REPL, or not. ``home`` is a folder for what
-    the board tells the relay, and for the name of a port that disappears at times.
+    the board tells the relay, and for the port.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Relay:
         self._arguments, self._environment = arguments, environment
         self.failure: str | None = None
         self._wire = wire
-        self._symlink = home / "port" if wire.vanish else None
+        self._port = home / "port"  # the system soon gives the name of a closed terminal to another one
         self.host: Line | None = None
         self.name = self._open_port()
         self._inner = Line()
@@ -141,21 +141,20 @@ class Relay:
         """Close the host's port for good."""
         host, self.host = self.host, None  # others must not take it for open when it is closed
         if host is not None:
+            self._port.unlink(missing_ok=True)
             host.close()
         self._returns_at = None
 
     def _open_port(self) -> str:
         """Open the port, and return its name."""
         line = Line()
-        if self._symlink is not None:
-            self._symlink.symlink_to(line.name)
+        self._port.symlink_to(line.name)
         self.host = line  # others take it for open from here on
-        return str(self._symlink or line.name)
+        return str(self._port)
 
     def _vanish(self) -> None:
         """Let the port disappear for a while."""
-        if self._symlink is not None and self.host is not None:
-            self._symlink.unlink()
+        if self._wire.vanish and self.host is not None:
             self.cut()
             self._returns_at = time.monotonic() + self._wire.vanish
 

@@ -49,7 +49,7 @@ LISTINGS = {
 }
 """What answers a question, on standard output."""
 OPENMV = '{"0": {"size": "0x1800000", "entries": [{"type": "tflite", "path": "a.tflite"}]}}'
-ENDLESS = {"romfs-flash --watch", "romfs-flash --serve", "romfs-flash --monitor"}
+ENDLESS = {"romfs-flash --watch", "romfs-flash --watch-ports", "romfs-flash --serve", "romfs-flash --monitor"}
 """What shows the output of a board, or the name of its port, until it is interrupted."""
 
 
@@ -73,6 +73,7 @@ def run(tmp_path, monkeypatch, capfd, index, board):
     table = 'dependencies = ["a"]\n'
     make_project(tmp_path, {"project/pyproject.toml": f'[project]\nname = "p"\n[tool.romfs]\n{table}'})
     (tmp_path / "openmv.json").write_text(OPENMV)
+    (tmp_path / "report.jsonl").touch()
     (tmp_path / "manifest.py").write_text('module("app.py", base_path="app")\n')
     index.add("a")
     assert command._status(manifest.command, ["lock", "project", "--index", index.url]) == 0

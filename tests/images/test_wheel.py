@@ -43,7 +43,7 @@ def test_commands_find_the_image_in_a_wheel(one, tmp_path):
     assert romfs_image("verify", one).stdout.startswith(f"{one}: valid, {len(CODE)} bytes")
     romfs_image("extract", one, "-o", tmp_path / "out")
     assert (tmp_path / "out/main.py").read_bytes() == b"x = 1\n"
-    assert "an image file, or a wheel that contains one" in romfs_image("info", "--help").stdout
+    assert "an image file, or a wheel or firmware that contains" in romfs_image("info", "--help").stdout
 
 
 def test_several_images_are_listed_and_chosen_by_name(two):
