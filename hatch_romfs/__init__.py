@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from hatch_romfs.board.filesystem.compare import FilesystemListing, list_filesystem, verify_filesystem
     from hatch_romfs.board.filesystem.deploy import FilesystemResult, erase_filesystem, write_filesystem
-    from hatch_romfs.board.flash import FlashResult, erase, flash, query, read, verify
+    from hatch_romfs.board.flash import FlashResult, erase, flash
     from hatch_romfs.board.listing import PartitionListing, list_files
+    from hatch_romfs.board.reading import query, read, verify
     from hatch_romfs.board.replacing import Replacement
     from hatch_romfs.board.session import PortOptions
     from hatch_romfs.builder.api import build, build_all
@@ -78,8 +79,9 @@ __all__ = [
 _MODULES = {
     **dict.fromkeys(("FilesystemListing", "list_filesystem", "verify_filesystem"), "board.filesystem.compare"),
     **dict.fromkeys(("FilesystemResult", "erase_filesystem", "write_filesystem"), "board.filesystem.deploy"),
-    **dict.fromkeys(("FlashResult", "erase", "flash", "query", "read", "verify"), "board.flash"),
+    **dict.fromkeys(("FlashResult", "erase", "flash"), "board.flash"),
     **dict.fromkeys(("PartitionListing", "list_files"), "board.listing"),
+    **dict.fromkeys(("query", "read", "verify"), "board.reading"),
     "Replacement": "board.replacing",
     "PortOptions": "board.session",
     **dict.fromkeys(("build", "build_all"), "builder.api"),

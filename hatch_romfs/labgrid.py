@@ -16,7 +16,8 @@ from labgrid.driver import Driver
 from labgrid.strategy import Strategy, StrategyError, never_retry
 from labgrid.util.proxy import proxymanager
 
-from hatch_romfs.board import flash as board
+from hatch_romfs.board import flash as flashing
+from hatch_romfs.board import reading
 from hatch_romfs.board.session import PortOptions
 from hatch_romfs.builder.api import build
 from romfs_manifest.shared.temporary import TemporaryFolder
@@ -54,20 +55,20 @@ class RomfsDriver(Driver):
         Raises RomfsError.
         """
         with self._source(path) as (image, partition):
-            return board.flash(image, self._port(), partition=partition, **options)
+            return flashing.flash(image, self._port(), partition=partition, **options)
 
     @Driver.check_active
     @step(args=["path"])
     def verify(self, path: str | None = None) -> Board:
         """Compare the partition with an image; raises VerifyError if they differ."""
         with self._source(path) as (image, partition):
-            return board.verify(image, self._port(), partition=partition)
+            return reading.verify(image, self._port(), partition=partition)
 
     @Driver.check_active
     @step()
     def query(self) -> Board:
         """Return what the board is, and what its partitions contain."""
-        return board.query(self._port())
+        return reading.query(self._port())
 
     def _port(self) -> PortOptions:
         """Return how the port is reached: by its name on this machine, or through the network and labgrid's proxies."""

@@ -115,7 +115,7 @@ class Channel:
         """Write ``data``; with ``check``, have the board compare what its flash holds then.
 
         ``seconds`` is the time that the slowest board needs for it in addition to that for programming flash.
-        Raises DiffersError where it holds something else, LostFrameError where nobody knows.
+        Raises DiffersError if it contains something else, LostFrameError if that is unknown.
         """
         self._write(b"W" if check else b"P", at, len(data), data, seconds)
 

@@ -1,4 +1,4 @@
-"""What a new image has in common with an old one, and how a board is asked to put its bytes together from both."""
+"""Find what a new image has in common with an old one, and describe to a board how to assemble it from both."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SHORTEST: Final = 32
 MOST_PIECES: Final = 1 << 16
 """Pieces of the old image that are looked for at most: it is divided into larger ones if it is large."""
 PATIENCE: Final = 1 << 14
-"""Bytes without anything in common after which not every place is looked at any more."""
+"""Bytes without a match after which not every offset is tried anymore."""
 LITERAL: Final = 0xFFFFFFFF
 """The offset that stands for bytes that follow; no partition is that large."""
 
@@ -43,13 +43,13 @@ def find_copies(old: bytes, new: bytes, ranges: Iterable[tuple[int, int]]) -> It
     """Yield what the ``ranges`` of the new image, pairs of start and end, have in common with the old one, in order.
 
     The old image is divided into pieces of the same size. Wherever one of them is in the new image, the bytes before
-    and after it are compared too. So whatever has at least two pieces' bytes in common is found, wherever it moved.
+    and after it are compared too. So common content of at least two pieces is found, wherever it moved.
     """
     size = SHORTEST
     while len(old) > size * MOST_PIECES:
         size *= 2
     places = {old[at : at + size]: at for at in range(len(old) // size * size - size, -1, -size)}
-    for byte in range(256):  # deflate makes nothing of such bytes, and they would be found everywhere
+    for byte in range(256):  # such bytes compress to almost nothing, and would be found everywhere
         places.pop(bytes([byte]) * size, None)
     for start, end in ranges:
         at = done = start
@@ -57,7 +57,7 @@ def find_copies(old: bytes, new: bytes, ranges: Iterable[tuple[int, int]]) -> It
             piece = new[at : at + size]
             source = at if old[at : at + size] == piece else places.get(piece)
             if source is None:
-                # An odd number of bytes: pieces that are missed because of it are still met, a little later.
+                # An odd number of bytes, so that a piece that is skipped now is still found a little later.
                 at += 1 + 2 * ((at - done) // PATIENCE)
                 continue
             before = 0

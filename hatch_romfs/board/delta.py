@@ -1,8 +1,8 @@
-"""A plan that copies on the board what it already has, in an order that needs no content which is overwritten.
+"""A plan in which the board copies content that it already has, ordered so that no copy needs overwritten content.
 
 The areas of a partition that are erased at once need each other's old content. Before an area is erased, what is still
-needed of it, by itself or by areas that come later, is saved in the board's memory. The order keeps that small: where
-an added file moves everything towards the end, it begins at the end. What does not fit into the memory is sent.
+needed of it, by itself or by areas that come later, is saved in the board's memory. The order keeps that small: if an
+added file moves everything toward the end, it begins at the end. Content that does not fit into the memory is sent.
 """
 
 from __future__ import annotations
@@ -129,7 +129,7 @@ def _between(bounds: list[int], start: int, end: int) -> list[int]:
 
 
 def _rearranged(plan: Plan, areas: _Areas, needs: list[_Need], size: int) -> Plan:
-    """Return the plan in the best order, with what is copied and saved, of which there are at most ``size`` bytes."""
+    """Return the plan in the best order, with its copies, and with steps that save at most ``size`` bytes at a time."""
     order = _order(len(areas.ranges), needs)
     memory = _Memory(needs, order, size)
     first = memory.save(0)
@@ -145,7 +145,7 @@ def _rearranged(plan: Plan, areas: _Areas, needs: list[_Need], size: int) -> Pla
 
 
 def _order(count: int, needs: Iterable[_Need]) -> list[int]:
-    """Return the order of the areas after the header's: next is the one of which the others need the fewest bytes."""
+    """Return the order of the areas after the header's: next comes the one from which others need the fewest bytes."""
     needed = Counter[tuple[int, int]]()
     for need in needs:
         if need.owner > 0 and need.consumer != need.owner:
@@ -176,7 +176,7 @@ class _Memory:
         self._kept = [need.copy for need in needs if need.owner < 0]
         for need in needs:
             self._by_owner[need.owner].append(need)
-        self._saved: dict[int, int] = {}  # the position in the order after which a chunk is not needed any more
+        self._saved: dict[int, int] = {}  # the position in the order after which a chunk is no longer needed
 
     @property
     def copies(self) -> tuple[Copy, ...]:
@@ -184,7 +184,7 @@ class _Memory:
         return tuple(sorted(self._kept, key=lambda copy: copy.at))
 
     def save(self, owner: int) -> list[Step]:
-        """Return what saves the content of an area that is still needed, as far as there is memory for it."""
+        """Return the steps that save the content of an area that is still needed, as far as there is memory for it."""
         now = self._position[owner] if owner else -1
         needs = self._by_owner[owner]
         self._kept += [need.copy for need in needs if self._position[need.consumer] < now]
@@ -202,7 +202,7 @@ class _Memory:
         return _steps("save", chunks)
 
     def forget(self, number: int) -> list[Step]:
-        """Return what removes the content that is not needed any more after an area was written."""
+        """Return the steps that remove saved content that is no longer needed after an area was written."""
         chunks = [chunk for chunk, last in self._saved.items() if last <= self._position[number]]
         for chunk in chunks:
             del self._saved[chunk]

@@ -1,15 +1,14 @@
-"""An image into a partition, and back: what ``romfs-flash`` does, for scripts too. Nothing prints here."""
+"""Write an image into a partition, or erase one: what ``romfs-flash`` does, for scripts too. Nothing prints here."""
 
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from hatch_romfs.board import checks
-from hatch_romfs.board.agent import attach, fetch, partition_hash, scan
-from hatch_romfs.board.autostart import read_main
+from hatch_romfs.board.agent import attach, partition_hash, scan
 from hatch_romfs.board.channel import channel_on
 from hatch_romfs.board.delta import is_possible, make_copying_plan, memory_for
 from hatch_romfs.board.flashed import find_old_image, remember
@@ -18,9 +17,9 @@ from hatch_romfs.board.mperrno import EINVAL, describe
 from hatch_romfs.board.plan import Block, digests, make_plan, spans
 from hatch_romfs.board.probe import HEAD
 from hatch_romfs.board.replacing import find_replacement
-from hatch_romfs.board.session import PortOptions, session
+from hatch_romfs.board.session import PortOptions, ignore_board, session
 from hatch_romfs.board.writer import Writer
-from hatch_romfs.errors import BoardError, FlashInterrupted, LinkError, VerifyError
+from hatch_romfs.errors import FlashInterrupted, LinkError, VerifyError
 from hatch_romfs.events import Progress, ignore_progress
 from hatch_romfs.formats import open_image
 from hatch_romfs.formats.micropython.head import mounted_size_matches, read_head
@@ -34,17 +33,12 @@ if TYPE_CHECKING:
     from hatch_romfs.board.plan import Geometry, Plan
     from hatch_romfs.board.probe import Board, Partition
     from hatch_romfs.board.replacing import Replacement
-    from hatch_romfs.board.session import Session
+    from hatch_romfs.board.session import OnBoard, Session
     from hatch_romfs.events import Report
     from hatch_romfs.formats.image import Image
 
-    OnBoard = Callable[[Board], None]
     OnFlashed = Callable[[Session, "FlashResult"], None]
     OnReplace = Callable[[Replacement], None]
-
-
-def ignore_board(_board: Board) -> None:
-    """Do nothing: the default for callers that do not look at the board before it is changed."""
 
 
 def ignore_result(_session: Session, _result: FlashResult) -> None:
@@ -57,8 +51,8 @@ class FlashResult:
 
     ``size`` is the image's in bytes, ``sent`` and ``received`` are bytes on the wire. ``rewritten`` counts how often a
     block had to be written again, ``resent`` how many frames the line lost. ``mounted`` says whether the board was seen
-    to mount the image after its reset, None where that was left out. ``copied`` bytes of those that were written were
-    on the board already, at another place.
+    to mount the image after its reset, None if that was not checked. ``copied`` counts those of the written bytes
+    that the board copied from another place.
     """
 
     board: Board
@@ -77,13 +71,6 @@ class FlashResult:
         return f"<{type(self).__name__}: {self.size:,} bytes in {where}, {self.plan!r}, mounted={self.mounted}>"
 
 
-def query(port: str | PortOptions | None = None, *, trace: Trace | None = None) -> Board:
-    """Return what a board is, what its partitions hold, and whose ``main.py`` it has; raises LinkError."""
-    options = port if isinstance(port, PortOptions) else PortOptions(port)
-    with session(replace(options, identify=True), trace) as found:
-        return replace(found.board, main=read_main(found.repl))
-
-
 def flash(  # noqa: PLR0913 - the options of a command
     image: str | os.PathLike[str],
     port: str | PortOptions | None = None,
@@ -100,7 +87,7 @@ def flash(  # noqa: PLR0913 - the options of a command
     trace: Trace | None = None,
     name: str = "",
 ) -> FlashResult:
-    """Write an image file into a partition of a board, so that a cut at any moment leaves nothing broken that mounts.
+    """Write an image file into a partition; no interruption leaves a damaged image that the board would mount.
 
     ``port`` is a port's name or URL, ``id:SERIAL`` or None for the only board. ``force`` writes code that the
     firmware refuses, ``full`` also the blocks that are right already, ``dry_run`` nothing at all. ``on_board`` is
@@ -112,7 +99,7 @@ def flash(  # noqa: PLR0913 - the options of a command
 
     Raises ImageError, LinkError, BoardError before anything is erased, and VerifyError.
     """
-    options = port if isinstance(port, PortOptions) else PortOptions(port)
+    options = PortOptions.of(port)
     with open_image(image) as opened:
         opened.check()
         checks.check_format(opened, name or image)
@@ -148,7 +135,7 @@ def flash_on(  # noqa: PLR0913 - the options of a command
 
     Raises LinkError, BoardError before anything is erased, and VerifyError.
     """
-    data = _copied(image)
+    data = memoryview(image.view[: image.size])
     target = checks.choose_partition(found.board, partition)
     checks.check_writable(found.board, target)
     checks.check_fits(len(data), target)
@@ -166,11 +153,6 @@ def flash_on(  # noqa: PLR0913 - the options of a command
     return FlashResult(found.board, target, plan, len(data), sent, received, rewritten, mounted, resent, copied)
 
 
-def _copied(image: Image) -> memoryview:
-    """Return an image's bytes, as they are in its file now."""
-    return memoryview(image.view[: image.size])
-
-
 def _write(  # noqa: PLR0913 - what flash was asked for
     found: Session,
     target: Partition,
@@ -181,7 +163,7 @@ def _write(  # noqa: PLR0913 - what flash was asked for
     on_event: Report,
     before_write: Callable[[list[bool]], None],
 ) -> tuple[Plan, Writer | None]:
-    """Plan and carry it out; return the plan, and what carried it out if anything had to be written.
+    """Make a plan and carry it out; return the plan, and the writer if anything had to be written.
 
     ``before_write`` is called with whether each block is right already, if they are not all.
     """
@@ -245,7 +227,7 @@ STATES: Final[dict[State, str]] = {
 
 @contextmanager
 def _reporting_state(writer: Writer, partition: int) -> Iterator[None]:
-    """Make whatever ends the work early say what the partition holds now."""
+    """Add what the partition contains now to every error that ends the work early."""
     try:
         yield
     except KeyboardInterrupt:
@@ -258,7 +240,7 @@ def _reporting_state(writer: Writer, partition: int) -> Iterator[None]:
 
 
 def _complete(found: Session, partition: int) -> None:
-    """Tell the port that writing is over; most ports know no such operation and answer -22."""
+    """Tell the port that writing is complete; most ports do not have this operation and answer -22."""
     answer = found.repl.run(f"try:print(io_(5,{partition}))\nexcept Exception as e:print(repr(e))").strip()
     number = int(answer) if answer.removeprefix("-").isdigit() and len(answer) < 10 else None  # noqa: PLR2004
     if answer != "None" and (number is None or (number < 0 and number != -EINVAL)):
@@ -284,84 +266,6 @@ def _reset(found: Session, image: memoryview, on_event: Report) -> bool:
     return True
 
 
-def verify(  # noqa: PLR0913 - the options of a command
-    image: str | os.PathLike[str],
-    port: str | PortOptions | None = None,
-    *,
-    partition: int = 0,
-    on_board: OnBoard = ignore_board,
-    on_event: Report = ignore_progress,
-    trace: Trace | None = None,
-    name: str = "",
-) -> Board:
-    """Compare a partition with an image file; raises VerifyError that names the first block that differs.
-
-    ``name`` is what messages call the image instead of its path.
-    """
-    options = port if isinstance(port, PortOptions) else PortOptions(port)
-    with open_image(image) as opened:
-        opened.check()
-        data = _copied(opened)
-    with session(options, trace) as found:
-        on_board(found.board)
-        target = checks.choose_partition(found.board, partition)
-        checks.check_fits(len(data), target)
-        attach(found.repl, found.board, target)
-        on_event(Progress("comparing", 0, len(data)))
-        wanted = digests(data, target.geometry.block, HASHES[algorithm(found.board)])
-        there = scan(found.repl, target, len(data), algorithm(found.board))
-        on_event(Progress("comparing", len(data), len(data)))
-    differing = [number for number, want in enumerate(wanted) if there[number].digest != want]
-    if differing:
-        first = f"block {differing[0]} at {differing[0] * target.geometry.block:#x}"
-        raise VerifyError(
-            f"{len(differing)} of {len(wanted)} blocks differ from {name or image}, the first of them {first}",
-            hint=f"'romfs-flash {name or image}' writes what differs.",
-        )
-    return found.board
-
-
-def read(
-    port: str | PortOptions | None = None,
-    *,
-    partition: int = 0,
-    whole: bool = False,
-    on_event: Report = ignore_progress,
-    trace: Trace | None = None,
-) -> bytes:
-    """Return the image that a partition holds, or with ``whole`` all of its bytes, checked against the board's hash."""
-    options = port if isinstance(port, PortOptions) else PortOptions(port)
-    data = read_partition(options, partition=partition, whole=whole, on_event=on_event, trace=trace)[1]
-    if not data:
-        raise BoardError(f"partition {partition} holds no image", hint="--whole reads it all the same.")
-    return data
-
-
-def read_partition(
-    options: PortOptions,
-    *,
-    partition: int = 0,
-    whole: bool = False,
-    on_event: Report = ignore_progress,
-    trace: Trace | None = None,
-) -> tuple[Partition, bytes]:
-    """Return a partition and the image in it, as ``read`` does; the image is empty if there is none."""
-    with session(options, trace) as found:
-        target = checks.choose_partition(found.board, partition)
-        size = target.geometry.size if whole else target.image_size or 0
-        if not size:
-            return target, b""
-        attach(found.repl, found.board, target)
-        data = bytearray()
-        for piece in fetch(found.repl, 0, size):
-            data += piece
-            on_event(Progress("reading", len(data), size))
-        how = algorithm(found.board)
-        if how != "bytes" and partition_hash(found.repl, found.board, size) != HASHES[how](bytes(data)):
-            raise VerifyError("the data that arrived is not what the board holds", hint="Run the same command again.")
-        return target, bytes(data)
-
-
 def erase(
     port: str | PortOptions | None = None,
     *,
@@ -370,7 +274,7 @@ def erase(
     trace: Trace | None = None,
 ) -> Board:
     """Erase a partition, from its header on; raises VerifyError where it still holds something."""
-    options = port if isinstance(port, PortOptions) else PortOptions(port)
+    options = PortOptions.of(port)
     with session(options, trace) as found:
         target = checks.choose_partition(found.board, partition)
         checks.check_writable(found.board, target)

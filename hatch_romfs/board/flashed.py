@@ -1,7 +1,7 @@
-"""Images that boards have, as far as this computer knows: only what a board has already can be copied on it.
+"""Images that this computer has written to boards or found on them: only known content can be copied on a board.
 
-Images are kept in the user's cache by the SHA-256 of their first bytes, which a board reports. Nothing is believed of
-them: whether a board has one is found out from the board's own hashes.
+Images are kept in the user's cache by the SHA-256 of their first bytes, which a board reports. The cache is not
+trusted: the board's own hashes decide whether it has an image.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from hatch_romfs.board.agent import range_hash
 from hatch_romfs.board.hashes import HASHES, fast_algorithm
 from hatch_romfs.board.probe import HEAD
-from hatch_romfs.compile.cache import Cache
+from hatch_romfs.cache import Cache
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,15 +24,15 @@ if TYPE_CHECKING:
 FOLDER: Final = "flashed"
 """The name of the cache."""
 MOST_IMAGES: Final = 16
-"""Images that are kept at most; the oldest are removed."""
+"""The largest number of images that are kept; the oldest are removed."""
 MOST_BYTES: Final = 64 << 20
-"""Bytes of all images that are kept at most."""
+"""The largest number of bytes of all images that are kept."""
 
 
 def find_old_image(
     repl: RawRepl, board: Board, partition: Partition, there: Sequence[Block], compared: int
 ) -> bytes | None:
-    """Return the image that a partition holds, if it is known here.
+    """Return the image that a partition contains, if this computer knows it.
 
     ``there`` is the state of the blocks of the partition's first ``compared`` bytes.
     """

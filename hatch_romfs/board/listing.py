@@ -1,4 +1,4 @@
-"""What partitions hold now: the trees of their images, of which only the heads of records come over the wire."""
+"""List the files in partitions. Only the heads of records, not the data of files, are read over the wire."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def list_files(
     port: str | PortOptions | None = None, *, trace: Trace | None = None
 ) -> tuple[Board, tuple[PartitionListing, ...]]:
     """Return what a board is, and for each of its partitions what files it holds; raises LinkError."""
-    options = port if isinstance(port, PortOptions) else PortOptions(port)
+    options = PortOptions.of(port)
     with session(options, trace) as found:
         board = replace(found.board, main=read_main(found.repl))
         return board, tuple(_listed(found, partition) for partition in found.board.partitions or ())

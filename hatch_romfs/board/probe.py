@@ -7,46 +7,29 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final
 
 from hatch_romfs.board.frame import check_sum
-from hatch_romfs.board.mperrno import EINVAL
-from hatch_romfs.board.plan import Erasing, Geometry, Reprogramming
+from hatch_romfs.board.geometry import find_geometry, read_integer
+from hatch_romfs.board.plan import Geometry
 from hatch_romfs.errors import LinkError
 from hatch_romfs.formats.micropython.head import read_head
 from hatch_romfs.settings.values import ARCHS
 
 if TYPE_CHECKING:
     from hatch_romfs.board.autostart import MainFile
+    from hatch_romfs.board.geometry import Access
     from hatch_romfs.board.repl import RawRepl
     from hatch_romfs.formats.micropython.metadata import Metadata
 
 HEAD: Final = 512
 """Bytes of a partition's start that are looked at."""
-GROUP: Final = 4096
-"""Bytes compared at once where what is erased at once is smaller, or nothing is."""
-OBJECT_UNIT: Final = 256
-"""Bytes that object partitions are written in: a page of NOR flash, the largest unit among them."""
-LEAST_UNIT: Final = 32
-"""Bytes of the smallest unit for flash behind a memoryview: STM32H7 states 16 and takes only multiples of 32."""
-LARGEST_UNIT: Final = 4096
-"""Bytes of the largest unit of writing that is believed."""
-LARGEST_BLOCK: Final = 1 << 20
-"""Bytes of the largest block that is believed to be erased at once: boards have 512 bytes to 256 KiB."""
-LARGEST: Final = 1 << 32
-"""Bytes of the largest partition that is believed: boards have 32-bit addresses."""
 PARTITIONS: Final = 16
 """Partitions that are looked at; boards have one or two."""
 ANSWER: Final = 32 << 10
 """Bytes of the longest answer."""
 TRIES: Final = 3
 """How often the board is asked where its answer arrives damaged."""
-INTERNAL_UNIT: Final = 16
-"""The unit that stm32 states for internal flash, which has error correction; it states 4 for external NOR flash."""
-
-Access = Literal["object", "ranged", "whole", "mram", "read-only", "unusable"]
-"""How a partition is reached: the five forms of ``vfs.rom_ioctl``, or not at all."""
-
 # Sizes: of a block by op 6; the unit of writing by op 3, which erases nothing when it is asked for no bytes.
 _QUESTIONS: Final = f"""\
 import sys,gc
@@ -236,21 +219,11 @@ def _read(lines: list[str]) -> _Answer:
             found.features.add(value)
         elif name == "part":
             number, key, text = value.split(" ", 2)
-            part = found.partitions.setdefault(_integer(number), {})
+            part = found.partitions.setdefault(read_integer(number), {})
             part[key] = part.get(key, "") + text  # the first bytes come in several lines
         else:
             found.values[name] = value
     return found
-
-
-def _integer(text: str, most: int = LARGEST) -> int:
-    """Return a number that a board printed; raises ValueError for anything else or more than ``most``."""
-    digits = text.removeprefix("-")
-    if not (digits.isascii() and digits.isdigit()):
-        raise ValueError(f"{text[:50]!r} is not a number")
-    if len(digits) > 20 or int(digits) > most:  # noqa: PLR2004 - the digits of 64 bits
-        raise ValueError(f"{text[:50]} is too large a number")
-    return int(text)
 
 
 def _board(lines: list[str]) -> Board:
@@ -259,14 +232,14 @@ def _board(lines: list[str]) -> Board:
     platform = found.values["platform"]
     partitions = None
     if count is not None:
-        numbers = range(min(max(_integer(count), 0), PARTITIONS))
+        numbers = range(min(max(read_integer(count), 0), PARTITIONS))
         partitions = tuple(_partition(n, found.partitions.get(n, {}), platform) for n in numbers)
     return Board(
         machine=found.values["machine"],
         version=found.values["version"],
         platform=platform,
-        mpy=_integer(found.values["mpy"]),
-        free=max(0, _integer(found.values["free"])),
+        mpy=read_integer(found.values["mpy"]),
+        free=max(0, read_integer(found.values["free"])),
         partitions=partitions,
         main=None,
         unique_id=_unique_id(found.values.get("unique", "")),
@@ -279,9 +252,9 @@ def _partition(number: int, part: dict[str, str], platform: str) -> Partition:
     try:
         if "problem" in part:
             return _unusable(number, f"the board answers {part['problem']}")
-        size = _integer(part["size"])
+        size = read_integer(part["size"])
         first = bytes.fromhex(part["head"])
-        access, geometry = _geometry(part, size, platform)
+        access, geometry = find_geometry(part, size, platform)
     except (KeyError, ValueError) as error:
         reason = f"the board does not tell its {error}" if isinstance(error, KeyError) else str(error)
         return _unusable(number, reason)
@@ -294,41 +267,6 @@ def _unusable(number: int, problem: str) -> Partition:
     return Partition(number, "unusable", Geometry(0, 1, 1, "never"), None, None, None, problem=problem)
 
 
-def _geometry(part: dict[str, str], size: int, platform: str) -> tuple[Access, Geometry]:
-    """Return how a partition is reached, and its geometry as far as it can be trusted; raises ValueError."""
-    if size <= 0:
-        raise ValueError("it is empty")
-    if "object" in part:
-        block = _integer(part["block"])
-        if not 0 < block <= LARGEST_BLOCK or size % block:
-            raise ValueError(f"it has {size} bytes in blocks of {block}")
-        # A block device that esp32 encrypts takes no second write; samd's flash is believed to have error correction.
-        again: dict[str, Reprogramming] = {"rp2": "clear", "mimxrt": "clear", "esp32": "clear", "nrf": "once"}
-        how = "none" if part.get("encrypted", "0") not in ("0", "None") else again.get(platform, "none")
-        return "object", Geometry(size, block, min(OBJECT_UNIT, block), "blocks", how)
-    erased, stated = _operation(part["block"]), _operation(part["unit"])
-    if stated is None or stated == -EINVAL:  # any other error is one of the flash, and will show when it is used
-        return "read-only", Geometry(size, GROUP, 1, "never")
-    if stated > LARGEST_UNIT:
-        raise ValueError(f"it is written in units of {stated} bytes")
-    if erased is not None and 0 < erased <= stated:
-        return "mram", Geometry(size, GROUP, max(stated, 4), "nothing", "any")
-    unit = max(LEAST_UNIT, 1 << (stated - 1).bit_length() if stated > 0 else 0)
-    plain = 0 < stated < INTERNAL_UNIT and platform != "renesas-ra"  # which states 4 for its internal flash
-    again_: Reprogramming = "clear" if plain else "none"
-    if erased is None or erased <= 0:
-        return "whole", Geometry(size, GROUP, unit, "all", again_)
-    if LARGEST_BLOCK < erased <= size:
-        raise ValueError(f"it is erased in blocks of {erased} bytes")
-    erasing: Erasing = "blocks" if size % erased == 0 and erased % unit == 0 else "all"
-    return "ranged", Geometry(size, erased if erasing == "blocks" else GROUP, unit, erasing, again_)
-
-
-def _operation(text: str) -> int | None:
-    """Return the number that an operation answered; None for an exception or nothing."""
-    return _integer(text) if text.removeprefix("-").isdigit() else None
-
-
 def _unique_id(text: str) -> str | None:
     """Return a unique ID as the board printed it, or None if it is none, such as the zeros of a chip without one."""
     is_id = re.fullmatch(f"([0-9a-f]{{2}}){{1,{LONGEST_ID}}}", text) and len(set(bytes.fromhex(text))) > 1
@@ -338,7 +276,7 @@ def _unique_id(text: str) -> str | None:
 def _address(text: str) -> int | None:
     """Return an address; older firmware prints the upper half of 32 bits as negative."""
     try:
-        address = _integer(text, 1 << 64)
+        address = read_integer(text, 1 << 64)
     except ValueError:
         return None
     return address % (1 << 32 if address < 0 else 1 << 64)

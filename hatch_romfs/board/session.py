@@ -14,12 +14,14 @@ from hatch_romfs.board.repl import SHORT_BOOT, RawRepl
 from hatch_romfs.errors import BoardError, LinkError, PortUnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from types import TracebackType
 
     from typing_extensions import Self
 
     from hatch_romfs.board.link import OnMessage, Trace
+
+    OnBoard = Callable[[Board], None]
 
 POLL: Final = 0.2
 """Seconds between two looks for a board that is waited for."""
@@ -85,6 +87,15 @@ class PortOptions:
     boot: bool = True
     identify: bool = False
 
+    @classmethod
+    def of(cls, port: str | PortOptions | None) -> PortOptions:
+        """Return the options of a port, which may be only its name."""
+        return port if isinstance(port, PortOptions) else cls(port)
+
+
+def ignore_board(_board: Board) -> None:
+    """Do nothing: the default for callers that do not look at the board before it is read or changed."""
+
 
 @dataclass(slots=True)
 class Session:
@@ -127,7 +138,7 @@ class Session:
     ) -> None:
         """Leave the board as after a reset, with its ``main.py`` running, or else with its prompt."""
         if isinstance(error, LinkError):
-            return  # nobody knows what would bring it there now
+            return  # the state of the board is unknown
         with suppress(LinkError):  # the work is done
             self.repl.leave()
             if self.reset:

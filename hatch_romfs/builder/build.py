@@ -8,8 +8,8 @@ from hatch_romfs.builder.checks import check_content
 from hatch_romfs.builder.hashing import Digest
 from hatch_romfs.builder.output import check_owner, check_replaceable, replace_output, write_new, write_output
 from hatch_romfs.builder.pack import pack, unused_patterns
+from hatch_romfs.cache import Cache
 from hatch_romfs.collect.sources import collect, collect_folder
-from hatch_romfs.compile.cache import Cache
 from hatch_romfs.compile.modules import compile_tree
 from hatch_romfs.errors import BuildError
 from hatch_romfs.events import Progress, ignore_progress

@@ -1,8 +1,8 @@
 """A software bill of materials beside the image: a CycloneDX document, as reproducible as the image.
 
-It describes the project, which contains every file that was taken from no other component; each mip package with its
-files; the base with those of its files that stay; and the compiler among the tools. It has neither a time nor a serial
-number, because the same image has the same document.
+It describes the project, with every file that no other component provides; each mip package with its files; the base
+with those of its files that stay; and the compiler among the tools. It has neither a time nor a serial number, because
+the same image has the same document.
 """
 
 from __future__ import annotations
@@ -136,7 +136,7 @@ def _project_component(image: Image, job: Job) -> Component:
 
 
 def _text(value: object) -> str | None:
-    """Return a value of ``[project]``, which the build backend checks, if it is a text."""
+    """Return a value of ``[project]``, which the build backend checks, if it is a string."""
     return value if isinstance(value, str) and value else None
 
 
@@ -187,7 +187,7 @@ def _package_url(package: PackageFacts) -> PackageURL:
             return PackageURL("generic", name=package.name, version=number, qualifiers=qualifiers)
 
 
-def _base_component(job: Job, kept: list[Component]) -> Component:
+def _base_component(job: Job, components: list[Component]) -> Component:
     """Return the base, with those of its files that stay."""
     from cyclonedx.model.component import Component, ComponentType
 
@@ -201,7 +201,7 @@ def _base_component(job: Job, kept: list[Component]) -> Component:
             description="The image below the sources of the project",
             hashes=[_sha256(image.sha256())],
             properties=_properties(source=job.settings.base),
-            components=kept,
+            components=components,
         )
 
 
@@ -209,13 +209,14 @@ def _file_component(image: Image, path: str, file: File, sha256: str) -> Compone
     """Return a file of the image; one that is an image itself contains its files."""
     from cyclonedx.model.component import Component, ComponentType
 
-    made = compiler_release([file])
+    release = compiler_release([file])
+    compiler = f"mpy-cross {release}" if release else None
     return Component(
         name=show_name(path),
         type=ComponentType.FILE,
         bom_ref=_reference(path),
         hashes=[_sha256(sha256)],
-        properties=_properties(**{"from": file.layer, "source": file.source, "compiler": made and f"mpy-cross {made}"}),
+        properties=_properties(**{"from": file.layer, "source": file.source, "compiler": compiler}),
         components=_nested_components(image, path, image_content(image.file(path)).span, 1),
     )
 

@@ -1,4 +1,4 @@
-"""``romfs-flash --watch-ports``: a bench at which boards are plugged in, written once, and unplugged."""
+"""``romfs-flash --watch-ports``: a bench where boards are plugged in, written once, and unplugged."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ class _Watch:
         self._boards: dict[int, Found] = {}
 
     def run(self, view: View, expected: int) -> None:
-        """Write to boards until ``expected`` ones are verified, or for ever if that is 0."""
+        """Write to boards until ``expected`` ones are verified, or forever if that is 0."""
         with Crew() as crew:
             try:
                 while not expected or len(self.verified) < expected or self._running:

@@ -31,7 +31,7 @@ class Changes:
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
 
     def take(self) -> bool:
-        """Return whether something changed since the last call; raises RomfsError if that cannot be told anymore."""
+        """Return whether something changed since the last call; raises RomfsError if that is no longer known."""
         if self._error is not None:
             raise RomfsError(
                 f"cannot watch {', '.join(map(str, self._folders))}: {self._error}",

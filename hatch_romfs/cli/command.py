@@ -21,7 +21,7 @@ RED, YELLOW, CYAN = 31, 33, 36
 
 
 class _Notes:
-    """Whether everything that nobody asked for is hidden: ``-q`` of the command that runs."""
+    """Whether reports and warnings are hidden: the ``-q`` of the command that runs."""
 
     are_hidden = False
 
@@ -38,7 +38,7 @@ class Parser(argparse.ArgumentParser):
     def parse_args(  # type: ignore[override]
         self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
     ) -> argparse.Namespace:
-        """Parse arguments; from then on, ``-q`` hides everything that nobody asked for."""
+        """Parse arguments; from then on, ``-q`` hides reports and warnings."""
         options = super().parse_args(args, namespace)
         _notes.are_hidden = getattr(options, "quiet", False)
         return options

@@ -73,8 +73,8 @@ def _name(options: argparse.Namespace, source: Path) -> str | None:
 @contextmanager
 def _board_image(options: argparse.Namespace, partition: int) -> Iterator[tuple[Image, int]]:
     """Read the image that a board holds; yield it and the size of its erase blocks."""
-    from hatch_romfs.board.flash import read_partition
     from hatch_romfs.board.link import ignore_message
+    from hatch_romfs.board.reading import read_partition
     from hatch_romfs.board.session import PortOptions
     from hatch_romfs.cli import show
     from hatch_romfs.formats.micropython.image import RomImage

@@ -10,28 +10,23 @@ from hatch_romfs.board.filesystem.deploy import erase_filesystem, write_filesyst
 from hatch_romfs.cli import show
 from hatch_romfs.cli.command import print_json, print_line, say, tell
 from hatch_romfs.cli.replacing import announce_files, list_paths
-from hatch_romfs.cli.source import check_content, open_source
+from hatch_romfs.cli.source import check_content, open_source, source_path
+from hatch_romfs.cli.write import finish
 from hatch_romfs.tree import Directory, File, MemoryContent
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from hatch_romfs.board.filesystem.compare import FilesystemListing
     from hatch_romfs.board.filesystem.deploy import FilesystemResult
     from hatch_romfs.board.link import Trace
-    from hatch_romfs.board.session import PortOptions, Session
-
-    After = Callable[[Session, str], None]
+    from hatch_romfs.board.session import PortOptions
 
 
-def write(options: argparse.Namespace, port: PortOptions, trace: Trace | None, after: After) -> None:
-    """Write files; ``after`` is called with the board at its prompt, and a summary of what was done."""
-    source = options.source
-    if options.installed:
-        from hatch_romfs.images.installed import installed_image  # noqa: PLC0415 - seldom needed
-
-        source = installed_image(options.installed, options.image)
+def write(options: argparse.Namespace, port: PortOptions, trace: Trace | None) -> None:
+    """Write files, and do what the options ask for afterward."""
+    source = source_path(options)
     with open_source(options, source) as image, show.progress(quiet=options.json) as on_event:
         if not options.force:
             check_content(image.path, source)
@@ -48,7 +43,7 @@ def write(options: argparse.Namespace, port: PortOptions, trace: Trace | None, a
             on_replace=lambda found: announce_files(
                 found, verbose=options.verbose, yes=options.yes or options.dry_run or options.json
             ),
-            on_written=lambda found, done: after(found, summary(done)),
+            on_written=lambda found, done: finish(options, found, summary(done), is_restarted=False),
             trace=trace,
         )
     for warning in done.warnings:

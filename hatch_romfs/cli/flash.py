@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,11 +15,8 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
-    from hatch_romfs.board.flash import FlashResult
     from hatch_romfs.board.link import Trace
-    from hatch_romfs.board.listing import PartitionListing
-    from hatch_romfs.board.replacing import Replacement
-    from hatch_romfs.board.session import PortOptions, Session
+    from hatch_romfs.board.session import PortOptions
 
 # What a command needs is imported when it runs: --help, and every start, would wait for the rest.
 # ruff: noqa: PLC0415
@@ -39,11 +35,17 @@ def command(arguments: Sequence[str]) -> None:
     """Run ``romfs-flash`` with ``arguments``; raises RomfsError."""
     options = parser().parse_args(with_seconds(arguments))
     options.port = options.ports[-1] if options.ports else None
-    actions = [
-        name
-        for name in ("query", "verify", "read", "erase", "list_ports", "serve", "monitor", "summary")
-        if getattr(options, name)
-    ]
+    known = {
+        "query": query,
+        "verify": verify,
+        "read": read,
+        "erase": erase,
+        "list_ports": list_ports,
+        "serve": serve,
+        "monitor": monitor,
+        "summary": summary,
+    }
+    actions = [name for name in known if getattr(options, name)]
     if options.image and not (options.source or options.installed or options.fleet or actions):
         options.source = Path()
     asked = [name for name in ("source", "installed", "fleet", *actions) if getattr(options, name)]
@@ -57,16 +59,6 @@ def command(arguments: Sequence[str]) -> None:
             hint=NO_IMAGE_HINT if options.to_filesystem else "'romfs-flash --help' shows how it is used.",
         )
     check_together(options, asked[0])
-    doing = {
-        "query": query,
-        "verify": verify,
-        "read": read,
-        "erase": erase,
-        "list_ports": list_ports,
-        "serve": serve,
-        "monitor": monitor,
-        "summary": summary,
-    }
     if options.watch:
         watch(options)
     elif options.to_filesystem is not None:
@@ -74,7 +66,7 @@ def command(arguments: Sequence[str]) -> None:
     elif writes_many(options):
         flash_many(options)
     else:
-        (doing[actions[0]] if actions else flash)(options)
+        (known[actions[0]] if actions else flash)(options)
 
 
 def _port(options: argparse.Namespace) -> PortOptions:
@@ -106,46 +98,9 @@ def _trace(options: argparse.Namespace) -> Trace | None:
 
 def flash(options: argparse.Namespace) -> None:
     """Write an image."""
-    from hatch_romfs.board.flash import flash as write
-    from hatch_romfs.cli import replacing, show
-    from hatch_romfs.cli.source import check_content, open_source
+    from hatch_romfs.cli.write import write as write_image
 
-    removed: list[str] = []
-
-    def on_replace(found: Replacement) -> None:
-        removed.extend(found.removed)
-        replacing.announce(
-            found,
-            quiet=options.quiet or options.json,
-            verbose=options.verbose,
-            yes=options.yes or options.dry_run or options.json,
-        )
-
-    source = options.source
-    if options.installed:
-        from hatch_romfs.images.installed import installed_image
-
-        source = installed_image(options.installed, options.image)
-    with open_source(options, source) as image, show.progress(quiet=options.json) as on_event:
-        if not options.force:
-            check_content(image.path, source)
-        done = write(
-            image.path,
-            _port(options),
-            partition=image.partition,
-            force=options.force,
-            full=options.full,
-            dry_run=options.dry_run,
-            reset=not options.no_reset,
-            on_board=image.check_board,
-            on_event=on_event,
-            on_replace=on_replace,
-            on_flashed=lambda found, done: _after(options, found, _summary(done), is_restarted=bool(done.mounted)),
-            trace=_trace(options),
-            name=str(source),
-        )
-    if not options.run:
-        _show_result(options, done, image.warnings, removed)
+    write_image(options, _port(options), _trace(options))
 
 
 def filesystem(options: argparse.Namespace, action: str) -> None:
@@ -155,70 +110,13 @@ def filesystem(options: argparse.Namespace, action: str) -> None:
     port, trace = _port(options), _trace(options)
     match action:
         case "write":
-            files.write(options, port, trace, partial(_after, options, is_restarted=False))
+            files.write(options, port, trace)
         case "verify":
             files.verify(options, port, trace)
         case "erase":
             files.erase(options, port, trace)
         case _:
             files.query(options, port, trace)
-
-
-def _after(options: argparse.Namespace, found: Session, summary: str, *, is_restarted: bool) -> None:
-    """Do what is to be done on a board that was just written to."""
-    if options.autostart:
-        from hatch_romfs.board.autostart import write_main
-
-        if not is_restarted:  # the last reset was one that changed the working folder
-            found.restart()
-        changed = write_main(found.repl, options.autostart)
-        if not options.json:
-            tell(f"main.py {'imports' if changed else 'already imported'} {options.autostart}")
-    if options.run:
-        from hatch_romfs.cli.monitor import run as run_on_board
-
-        tell(summary)
-        run_on_board(found, options.run)
-
-
-def _show_result(options: argparse.Namespace, done: FlashResult, warnings: list[str], removed: list[str]) -> None:
-    steps = [{"action": step.action, "offset": step.offset, "length": step.length} for step in done.plan.steps]
-    if options.json:
-        print_json(
-            {
-                "board": done.board.machine,
-                "partition": done.partition.number,
-                "size": done.size,
-                "dry_run": options.dry_run,
-                "steps": steps,
-                "written": 0 if options.dry_run else done.plan.writes,
-                "copied": done.copied,
-                "blocks_kept": done.plan.kept,
-                "rewritten": done.rewritten,
-                "resent": done.resent,
-                "sent": done.sent,
-                "received": done.received,
-                "verified": not options.dry_run,
-                "mounted": done.mounted,
-                "removed": removed,
-                "warnings": warnings,
-            }
-        )
-        return
-    show_line = print_line if options.dry_run else say
-    if options.dry_run or options.verbose:
-        for step in done.plan.steps:
-            show_line(str(step))
-    show_line(_summary(done, dry_run=options.dry_run))
-
-
-def _summary(done: FlashResult, *, dry_run: bool = False) -> str:
-    where = f"partition {done.partition.number} of {done.board.machine}"
-    if dry_run:
-        return f"{where}: {done.plan.writes:,} of {done.size:,} bytes would be written"
-    mounted = ", mounted at /rom" if done.mounted else ""
-    copied = f" ({done.copied:,} copied on the board)" if done.copied else ""
-    return f"{where}: {done.size:,} bytes verified, {done.plan.writes:,} of them written{copied}{mounted}"
 
 
 def watch(options: argparse.Namespace) -> None:
@@ -250,83 +148,31 @@ def monitor(options: argparse.Namespace) -> None:
 
 
 def query(options: argparse.Namespace) -> None:
-    """Say what a board is."""
-    from hatch_romfs.board.flash import query as ask
-    from hatch_romfs.board.listing import list_files
-    from hatch_romfs.cli import boards
+    """Show a board."""
+    from hatch_romfs.cli.partition import query as show_board
 
-    listed: tuple[PartitionListing, ...] = ()
-    if options.files:
-        board, listed = list_files(_port(options), trace=_trace(options))
-    else:
-        board = ask(_port(options), trace=_trace(options))
-    if options.json:
-        print_json(boards.document(board, listed))
-    else:
-        boards.show_board(board, listed, verbose=options.verbose)
+    show_board(options, _port(options), _trace(options))
 
 
 def verify(options: argparse.Namespace) -> None:
-    """Compare only."""
-    from hatch_romfs.board.flash import verify as compare
-    from hatch_romfs.cli import show
-    from hatch_romfs.cli.source import open_source
+    """Compare a partition with an image."""
+    from hatch_romfs.cli.partition import verify as compare
 
-    with (
-        open_source(options, options.verify) as image,
-        show.progress(quiet=options.json) as on_event,
-    ):
-        board = compare(
-            image.path,
-            _port(options),
-            partition=image.partition,
-            on_board=image.check_board,
-            on_event=on_event,
-            trace=_trace(options),
-            name=str(options.verify),
-        )
-    if options.json:
-        document = {"board": board.machine, "partition": image.partition, "verified": True, "warnings": image.warnings}
-        print_json(document)
-    else:
-        say(f"partition {image.partition} of {board.machine} holds {options.verify}, byte for byte")
+    compare(options, _port(options), _trace(options))
 
 
 def read(options: argparse.Namespace) -> None:
     """Write what a partition holds to a file."""
-    from hatch_romfs.board.flash import read as fetch
-    from hatch_romfs.builder.output import check_new, write_output
-    from hatch_romfs.cli import show
+    from hatch_romfs.cli.partition import read as back_up
 
-    partition = options.partition or 0
-    check_new(options.read)  # before anything is read, which takes its time
-    with show.progress(quiet=options.json) as on_event:
-        data = fetch(
-            _port(options),
-            partition=partition,
-            whole=options.whole,
-            on_event=on_event,
-            trace=_trace(options),
-        )
-    write_output(options.read, [data], replace=False)
-    if options.json:
-        print_json({"path": str(options.read), "size": len(data), "partition": partition})
-    else:
-        say(f"{options.read}: {len(data):,} bytes")
+    back_up(options, _port(options), _trace(options))
 
 
 def erase(options: argparse.Namespace) -> None:
     """Erase a partition."""
-    from hatch_romfs.board.flash import erase as clear
-    from hatch_romfs.cli import show
+    from hatch_romfs.cli.partition import erase as clear
 
-    partition = options.partition or 0
-    with show.progress(quiet=options.json) as on_event:
-        board = clear(_port(options), partition=partition, on_event=on_event, trace=_trace(options))
-    if options.json:
-        print_json({"board": board.machine, "partition": partition, "erased": True})
-    else:
-        say(f"partition {partition} of {board.machine} is erased")
+    clear(options, _port(options), _trace(options))
 
 
 def serve(options: argparse.Namespace) -> None:

@@ -1,4 +1,4 @@
-"""``romfs-flash`` with many boards: which they are, what each of them gets, and what came of it."""
+"""``romfs-flash`` with many boards: choose them, prepare their images, write, and show the results."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import sys
 from argparse import Namespace
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from hatch_romfs.board.checks import check_format
@@ -16,7 +15,7 @@ from hatch_romfs.cli import fleet_view, show
 from hatch_romfs.cli.asking import ask, can_ask
 from hatch_romfs.cli.command import print_json, tell, warn
 from hatch_romfs.cli.fleet_text import count_results
-from hatch_romfs.cli.source import check_content, open_source
+from hatch_romfs.cli.source import check_content, open_source, source_path
 from hatch_romfs.errors import LinkError, RomfsError
 from hatch_romfs.events import Progress
 from hatch_romfs.fleet.choice import Filters, machine_matches, parse_filters, port_matches, repeated_boards
@@ -30,20 +29,21 @@ from romfs_manifest.shared.temporary import TemporaryFolder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from hatch_romfs.board.session import PortOptions
     from hatch_romfs.fleet.messages import Event
 
 
 class Target(NamedTuple):
-    """A board to write: how it is called here, and what to do with it."""
+    """A board to write: its name in the output, and what to do with it."""
 
     label: str
     job: Job
 
 
 def flash_many(options: Namespace, port: PortOptions) -> None:
-    """Write to many boards and show what came of it; exits with the status that fits unless all are verified."""
+    """Write to many boards and show the results; exits with the status of the failures unless all are verified."""
     if options.report:
         check_report(options.report)
     filters = parse_filters(options.filters or ())
@@ -51,7 +51,7 @@ def flash_many(options: Namespace, port: PortOptions) -> None:
         if options.fleet:
             targets = _fleet_targets(options, port, filters, stack)
         else:
-            job = stack.enter_context(_image_job(options, port, options.source))
+            job = stack.enter_context(_image_job(options, port, source_path(options)))
             if options.watch_ports:
                 from hatch_romfs.cli.bench import watch_ports  # noqa: PLC0415 - a bench of its own
 
@@ -91,16 +91,9 @@ def _image_title(image: ImageFile | None) -> str:
 
 
 @contextmanager
-def _image_job(options: Namespace, port: PortOptions, source: Path | None) -> Iterator[Job]:
+def _image_job(options: Namespace, port: PortOptions, source: Path) -> Iterator[Job]:
     """Prepare the image once, and yield what to do with a board; a copy stays the same whatever happens to the file."""
-    if options.installed:
-        from hatch_romfs.images.installed import installed_image  # noqa: PLC0415 - few need it
-
-        source = installed_image(options.installed, options.image)
-    with (
-        open_source(options, source or Path()) as image,
-        TemporaryFolder() as folder,
-    ):
+    with open_source(options, source) as image, TemporaryFolder() as folder:
         copy = folder / "image.romfs"
         with open_image(image.path) as opened:
             opened.check()
@@ -129,7 +122,7 @@ def _image_job(options: Namespace, port: PortOptions, source: Path | None) -> It
 
 
 def _boards_done(options: Namespace, image: ImageFile, partition: int) -> tuple[str, ...]:
-    """Return the boards that the report says to have the image; with ``--full``, every board is written."""
+    """Return the boards that have the image according to the report; none with ``--full``, which writes every board."""
     if options.report is None or options.full:
         return ()
     return tuple(sorted(done(read_report(options.report), image.sha256, partition)))
@@ -151,7 +144,7 @@ def _fleet_targets(options: Namespace, port: PortOptions, filters: Filters, stac
 
 
 def _port_names(options: Namespace, port: PortOptions, filters: Filters) -> list[str]:
-    """Return the ports that are meant: those that are named, or all of USB that pass the filters."""
+    """Return the chosen ports: those that are named, or all USB ports that pass the filters."""
     if options.all:
         return [found.name for found in list_ports() if found.usb and port_matches(found, filters)]
     if options.ports:
@@ -162,7 +155,7 @@ def _port_names(options: Namespace, port: PortOptions, filters: Filters) -> list
 def _identify(
     options: Namespace, targets: Sequence[Target], filters: Filters
 ) -> tuple[list[Target], list[Found | None]]:
-    """Ask each board what it is, and return those that are meant: with ``--all``, those that answer."""
+    """Ask each board what it is, and return the chosen ones: with ``--all``, those that answer."""
     boards, silent = _ask_boards(options, targets)
     repeated = repeated_boards(sorted(boards.items()))
     chosen = []

@@ -45,7 +45,7 @@ _REFRESH: Final = 8
 _GAP: Final = 2
 """Columns after each column of the table."""
 _LEAST_LABEL: Final = 13
-"""Columns of a label, at least: /dev/ttyACM10 has so many."""
+"""The smallest number of columns of a label: the length of /dev/ttyACM10."""
 _BAR: Final = 20
 """Columns of a bar."""
 _OTHER_LINES: Final = 3
@@ -65,7 +65,7 @@ class Row:
     text: str = ""
 
     def update(self, event: Event) -> None:
-        """Take in an event."""
+        """Update the row with an event."""
         match event:
             case Found():
                 self.machine = event.machine
@@ -82,7 +82,7 @@ class Row:
 
 
 def choose_rows(rows: Sequence[Row], room: int) -> list[Row]:
-    """Return the rows to show where there is room for so many, in their order: those that matter most."""
+    """Return the rows that matter most, as many as there is room for, in their order."""
     if len(rows) <= room:
         return list(rows)
     by_importance = sorted(range(len(rows)), key=lambda number: (_ORDER.index(rows[number].state), number))

@@ -1,4 +1,4 @@
-"""What came of each of many boards, in words and in numbers."""
+"""The results of many boards, in words and in numbers."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class View(Protocol):
-    """What receives the events of the boards."""
+    """A receiver of the events of the boards."""
 
     def on_event(self, number: int, event: Event) -> None:
         """Show an event of a board."""

@@ -1,42 +1,21 @@
-"""``romfs-image``: build an image without a front end, and inspect or run one."""
+"""``romfs-image``: its commands and their options. What carries out a command is in a module of its own."""
 
 from __future__ import annotations
 
-import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hatch_romfs.cli.command import (
-    Parser,
-    add_command,
-    add_common_options,
-    add_program_options,
-    print_json,
-    print_line,
-    run,
-    say,
-    show_error,
-    tell,
-)
-from hatch_romfs.cli.emit import add_emit_options, read_emit
+from hatch_romfs.cli.build_options import add_build_options
+from hatch_romfs.cli.command import Parser, add_command, add_common_options, add_program_options, run
 from hatch_romfs.cli.firmware_options import add_bundle_options, add_reading_options
 from hatch_romfs.cli.report_options import add_diff_options, add_map_options
-from hatch_romfs.errors import ImageError, SettingsError
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Callable, Sequence
-
-    from hatch_romfs.firmware.model import Firmware
-    from hatch_romfs.formats.image import Image
-    from hatch_romfs.settings.layers import Options
 
 # A command imports what it needs when it runs: otherwise --help, and every start, would wait for all of it.
 # ruff: noqa: PLC0415
-
-_MAX_DIGITS = 9
-"""Digits of a number of bytes, at most."""
-
 
 _WITH_OFFSET = ("info", "tree", "cat", "extract", "verify")
 """Commands that also read an image inside another file: a dump, a wheel, or firmware."""
@@ -76,8 +55,8 @@ def parser() -> Parser:
         add_common_options(added)
         return added
 
-    _add_build_options(add("build", build, "build the image of a project, or of any folder", image=False))
-    add_bundle_options(add("bundle", _bundle, "write one file with firmware and its images", image=False))
+    add_build_options(add("build", build, "build the image of a project, or of any folder", image=False))
+    add_bundle_options(add("bundle", bundle, "write one file with firmware and its images", image=False))
     add("info", info, "print what an image or firmware is: name, version, hashes, sizes, partitions")
     add("tree", tree, "list the files of an image: size, offset, and alignment of each")
     add("cat", cat, "write a file of an image to standard output").add_argument("path", metavar="PATH")
@@ -106,230 +85,67 @@ def parser() -> Parser:
     return top
 
 
-def _add_build_options(parser: Parser) -> None:
-    parser.description = (
-        "Build the image of a project, whose pyproject.toml has a [tool.romfs] table, or of any other folder, whose"
-        " whole content goes into the image. Options outrank the table."
-    )
-    add = parser.add_argument
-    add("source", type=Path, nargs="?", default=Path(), metavar="SOURCE", help="a folder; by default the current one")
-    add(
-        "-o",
-        "--output",
-        type=Path,
-        metavar="IMAGE",
-        help="the image file; by default in dist, or beside a plain folder",
-    )
-    add("--image", metavar="NAME", help="build only this one of several images")
-    add("--format", choices=("micropython", "linux"), help="the format of the image")
-    add("--mpy", action=argparse.BooleanOptionalAction, help="compile .py files, or keep them as they are")
-    add(
-        "--align",
-        action="append",
-        default=[],
-        metavar="[PATTERN=]BYTES",
-        help="the alignment of file data; may be repeated",
-    )
-    add("--layout", choices=("compact", "stable"), help="stable adds padding, so that an edit changes few flash blocks")
-    add("--volume", metavar="NAME", help="the name of the volume, in Linux romfs")
-    add("--no-cache", action="store_true", help="compile every module again")
-    add_emit_options(parser)
-
-
 def build(options: argparse.Namespace) -> None:
-    """Build an image."""
-    from hatch_romfs.builder import api
-    from hatch_romfs.cli import show
+    """Build images."""
+    from hatch_romfs.cli.build import build as build_images
 
-    overrides, emit, cache = _overrides(options), read_emit(options), not options.no_cache
-    if options.source.is_file() and (overrides.table or options.image):
-        raise SettingsError(f"{options.source} is an image file: options of a build do not apply to it")
-    with show.progress(quiet=options.json) as on_progress:
-        if options.output is None and options.image is None and emit is None:
-            results = api.build_all(options.source, overrides=overrides, cache=cache, on_progress=on_progress)
-        else:
-            name = options.image or ""
-            result = api.build(
-                options.source,
-                options.output,
-                overrides=overrides,
-                cache=cache,
-                emit=emit,
-                image=name,
-                on_progress=on_progress,
-            )
-            results = {name: result}
-    if options.json:
-        documents = {name: show.result_document(result) for name, result in results.items()}
-        print_json(documents.get("") or {"images": documents})
-    else:
-        for result in results.values():
-            show.result(result)
-            if options.verbose:
-                show.excluded(result)
-            if options.verbose and not options.emit:
-                with _open(result.path) as image:
-                    show.tree(image)
+    build_images(options)
 
 
-def _overrides(options: argparse.Namespace) -> Options:
-    """Return the keys of the table that options set; their values are checked like those of the table."""
-    from hatch_romfs.settings.layers import Options
-
-    table: dict[str, object] = {}
-    names = {
-        "format": "--format",
-        "mpy": "--mpy",
-        "layout": "--layout",
-        "linux": "--volume",
-        "linux.volume": "--volume",
-    }
-    if options.format is not None:
-        table["format"] = options.format
-    if options.mpy is not None:
-        table["mpy"] = options.mpy
-    if options.layout is not None:
-        table["layout"] = options.layout
-    if options.volume is not None:
-        table["linux"] = {"volume": options.volume}
-    alignment: dict[str, int] = {}
-    for text in options.align:
-        pattern, _, size = text.rpartition("=")
-        if not (size.isascii() and size.isdecimal() and len(size) <= _MAX_DIGITS):
-            raise SettingsError(f"--align: {size!r} is not a number of bytes", hint="--align 4 --align '*.tflite=32'")
-        alignment[pattern or "default"] = int(size)
-        names[f'alignment."{pattern or "default"}"'] = f"--align {text}"
-    if alignment:
-        table["alignment"] = alignment
-    return Options(table, names)
-
-
-def _bundle(options: argparse.Namespace) -> None:
+def bundle(options: argparse.Namespace) -> None:
     """Write firmware and images to one file."""
-    from hatch_romfs.cli.firmware import bundle
+    from hatch_romfs.cli.firmware import bundle as write_bundle
 
-    bundle(options)
+    write_bundle(options)
 
 
 def info(options: argparse.Namespace) -> None:
     """Print what an image or firmware is."""
-    from hatch_romfs.cli import show
+    from hatch_romfs.cli.inspection import info as show_info
 
-    firmware = _firmware(options)
-    if firmware:
-        from hatch_romfs.cli.firmware import info as show_firmware
-
-        show_firmware(firmware, options)
-        return
-    with _open_named(options) as image:
-        document = show.info_document(image)
-    if options.json:
-        print_json(document)
-    else:
-        show.fields(document)
-    if document["content_matches"] is False:
-        if options.json:
-            sys.exit(ImageError.status)
-        raise ImageError(f"{options.image}: the content does not match the SHA-256 in the image", offset=0)
-
-
-def scan(options: argparse.Namespace) -> None:
-    """List the images in a file."""
-    from hatch_romfs.images.scan import scan as find_images
-
-    found = list(find_images(options.image))
-    if options.json:
-        print_json({"path": str(options.image), "images": [image._asdict() for image in found]})
-        return
-    if not found:
-        raise ImageError(f"{options.image} contains no valid image", offset=0)
-    for image in found:
-        named = " ".join(filter(None, (image.name, image.version)))
-        print_line(f"{image.offset:#010x} {image.size:>10}  {image.format:<11}  {named}".rstrip())
+    show_info(options)
 
 
 def tree(options: argparse.Namespace) -> None:
     """List the files of an image."""
-    from hatch_romfs.cli import show
+    from hatch_romfs.cli.inspection import tree as show_tree
 
-    with _open_named(options) as image:
-        if options.json:
-            print_json(show.tree_document(image))
-        else:
-            show.tree(image)
+    show_tree(options)
 
 
 def cat(options: argparse.Namespace) -> None:
-    """Write one file to standard output."""
-    with _open_named(options) as image:
-        file = image.file(options.path)
-        if options.json:
-            import base64
+    """Write one file of an image to standard output."""
+    from hatch_romfs.cli.inspection import cat as write_file
 
-            data = base64.b64encode(file.read()).decode()
-            print_json({"path": options.path, "size": file.size, "base64": data})
-            return
-        for chunk in file.content.chunks():
-            sys.stdout.buffer.write(chunk)
+    write_file(options)
 
 
 def extract(options: argparse.Namespace) -> None:
-    """Write all files to a new folder."""
-    from hatch_romfs.cli import show
-    from hatch_romfs.images.extract import extract as extract_to
+    """Write all files of an image to a new folder."""
+    from hatch_romfs.cli.inspection import extract as write_files
 
-    firmware = _firmware(options)
-    if firmware:
-        from hatch_romfs.cli.firmware import extract as extract_image
-
-        extract_image(firmware, options)
-        return
-    out = options.output or Path(options.image.stem)
-    with _open_named(options) as image:
-        image.check()
-        extracted = extract_to(image, out)
-    if options.json:
-        print_json({"path": str(out), "files": extracted.files, "skipped": list(extracted.skipped)})
-        return
-    for skipped in extracted.skipped:
-        tell(f"skipped {skipped}")
-    say(f"{out}: {show.count(extracted.files, 'file')}")
+    write_files(options)
 
 
 def verify(options: argparse.Namespace) -> None:
     """Check an image."""
-    from hatch_romfs.cli.verify import verify as check
+    from hatch_romfs.cli.verify import verify as check_image
 
-    with _open_named(options) as image:
-        check(image, options)
+    check_image(options)
+
+
+def scan(options: argparse.Namespace) -> None:
+    """List the images in a file."""
+    from hatch_romfs.cli.inspection import scan as list_images
+
+    list_images(options)
 
 
 def run_code(options: argparse.Namespace) -> None:
     """Run code from an image."""
-    from hatch_romfs.images.run import run_image
+    from hatch_romfs.cli.run import run_code as run_from_image
 
-    code = options.code
-    if options.module is not None:
-        if not all(part.isidentifier() for part in options.module.split(".")):
-            raise SettingsError(f"-m: {options.module!r} is not the name of a module")
-        code = f"import {options.module}"
-    if code is None and (options.json or not sys.stdin.isatty()):
-        raise SettingsError("a prompt needs a terminal", hint="Choose what to run with -m MODULE or -c CODE.")
-    with _open(options.image) as image:
-        image.check()
-        size = image.size
-        if image.format != "micropython":
-            raise SettingsError(f"{options.image} is not a MicroPython image, so nothing can run from it")
-    result = run_image(options.image, size, code, capture=options.json)
-    if options.json:
-        print_json({"status": result.status, "output": result.output})
-    elif result.status:
-        hint = "'romfs-image tree' lists the files of the image; native code cannot run here."
-        show_error(
-            f"the code from {options.image} ended with status {result.status}", hint if result.import_failed else None
-        )
-    if result.status:
-        sys.exit(result.status)
+    run_from_image(options)
 
 
 def show_map(options: argparse.Namespace) -> None:
@@ -366,31 +182,3 @@ def _offset(text: str) -> int:
     if number < 0:
         raise ValueError(text)
     return number
-
-
-def _open_named(options: argparse.Namespace) -> Image:
-    """Open the image that the options name: a file, a part of a dump, or one inside firmware or a wheel."""
-    if firmware := _firmware(options):
-        from hatch_romfs.cli.firmware import open_image_in
-
-        return open_image_in(firmware, options.image, options.partition)
-    from hatch_romfs.cli.source import open_image_file
-
-    return open_image_file(options.image, options.name, options.offset)
-
-
-def _open(path: Path) -> Image:
-    from hatch_romfs.formats import open_image
-
-    return open_image(path)
-
-
-def _firmware(options: argparse.Namespace) -> Firmware | None:
-    """Return the firmware that a command is to read, or None if it is to read an image."""
-    from hatch_romfs.formats import is_image
-
-    if options.offset is not None or is_image(options.image):
-        return None
-    from hatch_romfs.cli.firmware import read
-
-    return read(options)

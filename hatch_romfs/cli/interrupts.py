@@ -1,4 +1,4 @@
-"""Ctrl-C that waits for the end of what must not be cut off."""
+"""Delay a Ctrl-C until the end of work that must not be interrupted."""
 
 from __future__ import annotations
 

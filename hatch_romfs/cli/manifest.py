@@ -75,7 +75,7 @@ def parser() -> Parser:
     locking.add_argument("--form", help="the form of packages: py, which is source, or the number of a .mpy format")
     add("check", check, "check that the lock matches the project's dependencies; needs no network")
     fetching = add("fetch", fetch, "fetch every locked file into the cache, and check its SHA-256")
-    listing = add("outdated", outdated, "list locked packages of which the index has a newer version")
+    listing = add("outdated", outdated, "list locked packages that have a newer version in the index")
     add("tree", tree, "show which package requires which")
     mirroring = add("mirror", mirror, "write everything that the lock needs as an index in a folder", project=False)
     mirroring.add_argument("folder", type=Path, metavar="FOLDER", help="a new folder, or one that 'mirror' has made")
@@ -198,7 +198,7 @@ def mirror(options: argparse.Namespace) -> None:
 
 
 def outdated(options: argparse.Namespace) -> None:
-    """List locked packages of which the index has a newer version."""
+    """List locked packages that have a newer version in the index."""
     from hatch_romfs.cli import locks
     from romfs_manifest.mip.outdated import find_outdated
     from romfs_manifest.mip.policy import check_named
@@ -233,34 +233,9 @@ def tree(options: argparse.Namespace) -> None:
 
 def show(options: argparse.Namespace) -> None:
     """List what a manifest puts into an image."""
-    variables = _parse_assignments("--var", options.var)
-    libraries = {name: Path(folder) for name, folder in _parse_assignments("--library", options.library).items()}
-    from romfs_manifest import evaluate
+    from hatch_romfs.cli.manifest_files import show as show_files
 
-    above = [options.file.resolve(), *options.file.resolve().parents]
-    project = [folder for folder in above if (folder / "pyproject.toml").is_file()][:1]
-    manifest = evaluate(options.file, variables=variables, libraries=libraries, folders=project)
-    files = [
-        {
-            "target": entry.target,
-            "source": str(entry.source),
-            "kind": entry.kind,
-            "opt": entry.opt,
-            "manifest": str(entry.manifest),
-            "line": entry.line,
-        }
-        for entry in manifest.entries
-    ]
-    if options.json:
-        print_json({"metadata": dict(manifest.metadata), "files": files, "warnings": list(manifest.warnings)})
-        return
-    for warning in manifest.warnings:
-        warn(warning)
-    width = max((len(entry.target) for entry in manifest.entries), default=0)
-    for entry in manifest.entries:
-        level = "" if entry.opt is None else f"-O{entry.opt}"
-        origin = f"  ({entry.manifest}:{entry.line})" if options.verbose else ""
-        print_line(f"{entry.target:{width}}  {entry.kind:4}  {level:3}  {entry.source}{origin}")
+    show_files(options)
 
 
 @contextmanager
@@ -306,13 +281,6 @@ def _fetch_files(options: argparse.Namespace) -> _Fetched:
             checked, cache, on_progress, root=options.project, index=options.index, on_warning=warnings.add
         )
     return _Fetched(path, checked, cache, files, warnings.texts)
-
-
-def _parse_assignments(option: str, texts: list[str]) -> dict[str, str]:
-    pairs = [text.partition("=") for text in texts]
-    if wrong := [name for name, equals, _ in pairs if not (name and equals)]:
-        raise SettingsError(f"{option}: {wrong[0]!r} has no value", hint=f"Write {option} NAME=VALUE.")
-    return {name: value for name, _, value in pairs}
 
 
 def _read_checked(options: argparse.Namespace) -> tuple[Path, Lock]:

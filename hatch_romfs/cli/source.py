@@ -60,6 +60,16 @@ class Source(NamedTuple):
         return describe_differences(board, self.board, with_partitions=self.has_partition)
 
 
+def source_path(options: argparse.Namespace) -> Path:
+    """Return the path of what is to be written: IMAGE, or the image file of an installed package."""
+    if options.installed:
+        from hatch_romfs.images.installed import installed_image
+
+        return installed_image(options.installed, options.image)
+    source: Path = options.source
+    return source
+
+
 @contextmanager
 def open_source(options: argparse.Namespace, source: Path) -> Iterator[Source]:
     """Open what is to be written; the image of a project or folder is built into a temporary file."""
@@ -90,7 +100,7 @@ def build_temporarily(source: Path, image: str | None, *, progress: bool) -> Ite
 
 
 def open_image_file(path: Path, name: str | None = None, offset: int | None = None) -> Image:
-    """Open an image file, a part of a dump, or an image inside a wheel, of which ``name`` can name one of several."""
+    """Open an image file, a part of a dump, or an image inside a wheel; ``name`` chooses one of several."""
     from hatch_romfs.formats import open_image
 
     try:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from hatch_romfs.builder.inventory import check as check_inventory
 from hatch_romfs.cli.command import print_json, say
+from hatch_romfs.cli.inspection import open_named
 from hatch_romfs.errors import VerifyError
 from hatch_romfs.formats import open_image
 
@@ -16,8 +17,13 @@ if TYPE_CHECKING:
     from hatch_romfs.formats.image import Image
 
 
-def verify(image: Image, options: argparse.Namespace) -> None:
+def verify(options: argparse.Namespace) -> None:
     """Check an image, and print what was checked. Raises ImageError and VerifyError."""
+    with open_named(options) as image:
+        _verify(image, options)
+
+
+def _verify(image: Image, options: argparse.Namespace) -> None:
     image.check()
     if options.inventory:
         check_inventory(image, options.inventory)

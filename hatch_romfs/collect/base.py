@@ -1,4 +1,4 @@
-"""The image below the sources: what of it stays, read as strictly as any image that a stranger made."""
+"""The image below the sources: which of its files stay. It is read as strictly as any image from a stranger."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _LARGEST_ALIGNMENT = 4096
 """Bytes of the largest alignment that is preserved, except for nested images, which can contain larger ones.
 
-Every offset has some alignment, also if nobody asked for it. Preserving it costs little: half of all offsets are odd,
+Every offset has some alignment, even by chance. Preserving it costs little: half of all offsets are odd,
 and each larger alignment is half as frequent.
 """
 

@@ -18,7 +18,7 @@ from hatch_romfs.tree import File, MemoryContent, files, nested_images, replace_
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator
 
-    from hatch_romfs.compile.cache import Cache
+    from hatch_romfs.cache import Cache
     from hatch_romfs.compile.mpy_cross import Compiler
     from hatch_romfs.compile.workers import Workers
     from hatch_romfs.events import Report

@@ -90,7 +90,7 @@ def _read(path: Path) -> bytes:
 
 
 def _kind(head: bytes) -> str | None:
-    """Return the kind of a file from its first bytes, or None if it is none of those that can be told."""
+    """Return the kind of a file from its first bytes, or None if it is not a known kind."""
     if head.startswith(uf2.MAGIC):
         return "uf2"
     if head.startswith(dfu.MAGIC):

@@ -17,7 +17,7 @@ from hatch_romfs.firmware.model import SECTOR
 
 MAGIC = b"\xaa\x50"
 ADDRESS = 0x8000
-"""Where the table is in the flash, unless somebody has configured ESP-IDF otherwise."""
+"""Where the table is in the flash, unless ESP-IDF was configured differently."""
 SIZE = 0x1000
 """Bytes that are reserved for the table; its entries are in the first 0xC00, a signature can be in the rest."""
 MAX_FLASH = 128 << 20

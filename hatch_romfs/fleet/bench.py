@@ -1,4 +1,4 @@
-"""A bench at which boards come and go: which ports are those of boards that were just plugged in."""
+"""A bench where boards are plugged in and unplugged: find the ports of new boards."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ if TYPE_CHECKING:
     from hatch_romfs.board.ports import Port
 
 UNPLUGGED: Final = 3.0
-"""Seconds without its port after which a board counts as unplugged: in a reset, a port disappears for a moment."""
+"""Seconds without its port after which a board counts as unplugged: a reset makes a port disappear for a moment."""
 
 
 def identity(port: Port) -> str:
-    """Return what a board is recognized by: its serial number, or else the name of its port."""
+    """Return what identifies a board: its serial number, or else the name of its port."""
     return port.serial_number or port.name
 
 
 class Bench:
-    """Notes which boards are there. Those that are ``present`` at the beginning are never new."""
+    """Keeps track of connected boards. Those that are ``present`` at the beginning are never new."""
 
     def __init__(self, present: Iterable[Port], at: float) -> None:
         self._seen = {identity(port): at for port in present}
@@ -27,7 +27,7 @@ class Bench:
     def update(self, ports: Iterable[Port], at: float, busy: Collection[str] = ()) -> list[Port]:
         """Return the ports of boards that are new at the time ``at``, in seconds.
 
-        ``busy`` are the boards that are being written, and reset, now; they cannot be new.
+        ``busy`` are the boards that are being written or reset now; they cannot be new.
         """
         new = []
         for port in ports:

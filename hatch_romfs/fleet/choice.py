@@ -1,4 +1,4 @@
-"""Which of the connected boards are meant."""
+"""Choose some of the connected boards with filters."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _BY_ID = "id:"
 
 
 class Filters(NamedTuple):
-    """What boards must have, all of it: USB IDs, the beginnings of serial numbers, and parts of machine names."""
+    """Conditions that a board must all meet: USB IDs, beginnings of serial numbers, and parts of machine names."""
 
     usb_ids: tuple[str, ...] = ()
     serial_numbers: tuple[str, ...] = ()
@@ -40,19 +40,19 @@ def parse_filters(texts: Sequence[str]) -> Filters:
 
 
 def port_matches(port: Port, filters: Filters) -> bool:
-    """Tell whether a port is meant, by what is known before it is opened."""
+    """Tell whether a port meets the conditions that can be checked before it is opened."""
     return all(port.usb_id == usb_id for usb_id in filters.usb_ids) and all(
         (port.serial_number or "").startswith(serial_number) for serial_number in filters.serial_numbers
     )
 
 
 def machine_matches(machine: str, parts: Sequence[str]) -> bool:
-    """Tell whether a board is meant, by what it reports: it contains all of ``parts``, which are in lower case."""
+    """Tell whether the machine name that a board reports contains all of ``parts``, which are in lower case."""
     return all(part in machine.casefold() for part in parts)
 
 
 def repeated_boards(boards: Iterable[tuple[int, Found]]) -> dict[int, int]:
-    """Return the numbers of boards that came up before, through another port, and the number that each had then.
+    """Return the numbers of boards that already appeared at another port, each with the number that it had there.
 
     Some boards have several serial ports that all lead to their prompt.
     """

@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from hatch_romfs.fleet.messages import Event, Job
 
 GRACE: Final = 20.0
-"""Seconds in which workers must have ended after they were interrupted: a board may take some to answer."""
+"""Seconds that workers have to end after an interrupt: a board may take some of them to answer."""
 POLL: Final = 0.2
-"""Seconds of a wait: on Windows, a Ctrl-C does not end a longer one."""
+"""Seconds of a single wait: on Windows, a Ctrl-C does not interrupt a wait."""
 _KEPT: Final = 300
-"""Characters of what a crashed process said that are shown."""
-# The working folder may contain modules with the names of ours.
+"""How many of the last characters that a crashed process printed are shown."""
+# The working folder may contain modules that have the same names as ours.
 _START: Final = (
     "import sys; sys.path = [path for path in sys.path if path]; from hatch_romfs.fleet.worker import main; main()"
 )

@@ -1,6 +1,6 @@
-"""What passes between the command and the process of one board: lines of JSON.
+"""Messages between the command and the process of one board, as lines of JSON.
 
-The command sends one ``Job``. The process answers with events, of which the last is ``Finished``.
+The command sends one ``Job``. The process answers with events; the last one is ``Finished``.
 """
 
 from __future__ import annotations

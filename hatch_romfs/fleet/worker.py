@@ -42,7 +42,7 @@ INTERVAL: Final = 0.1
 INTERRUPTED: Final = 130
 _STDIN, _STDOUT = 0, 1
 _RECORDING: Final = threading.Lock()
-"""Held while a result is added to the report or sent: no interrupt comes between that and knowing that it is done."""
+"""Locked while a result is added to the report or sent: no interrupt comes between that and knowing that it is done."""
 
 
 class _LeftAloneError(Exception):
@@ -64,7 +64,7 @@ def main() -> None:
 
 
 def do(job: Job, send: Send) -> None:
-    """Do a job and send events, of which the last is ``Finished``."""
+    """Do a job and send events; the last one is ``Finished``."""
     task = _Task(job, send)
     try:
         finished = _finish(task, job)
@@ -182,7 +182,7 @@ class _Task:
 
 
 def _send(event: Event) -> None:
-    """Write an event; if nobody reads it, the end of standard input is about to say so."""
+    """Write an event. A closed pipe is ignored: the end of standard input will interrupt this process."""
     with suppress(OSError):
         line = memoryview(encode_event(event))
         while line:

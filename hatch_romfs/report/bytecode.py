@@ -17,7 +17,7 @@ _WITH_NUMBER: Final = (1, 2, 3)
 _JUMP: Final = 4
 """The high four bits of opcodes that a distance of one or two bytes follows."""
 _WITHOUT_EXTRA_BYTE: Final = 0x9E
-"""Bits of an opcode of which one is set, unless a byte follows its argument."""
+"""If none of these bits is set in an opcode, a byte follows its argument."""
 _MAKERS: Final = (0x20, 0x21, 0x32, 0x33)
 """The opcodes that make a function, also a closure or one with default arguments."""
 _CALL: Final = 0x34

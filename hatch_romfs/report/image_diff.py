@@ -214,7 +214,7 @@ def _folder_sizes(root: Entry) -> dict[str, int]:
 
 
 def _differing_blocks(before: Image, after: Image, block: int) -> list[int]:
-    """Return the numbers of the blocks of the second image that the first one does not hold."""
+    """Return the numbers of the blocks of the second image that differ in the first one."""
     differing = []
     for number, start in enumerate(range(0, after.size, block)):
         end = min(start + block, after.size)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 STOP_TIMEOUT = 1.0
-"""Seconds in which a process must have stopped."""
+"""Seconds that a process has to stop."""
 _MOMENT = 0.3  # seconds in which a program that does not only compute has called the system
 _PAUSE = 0.0002
 
@@ -63,7 +63,7 @@ class Process:
         return status
 
     def is_running(self) -> bool:
-        """Tell whether a program runs now, so that a Ctrl-C would interrupt it; False where that cannot be told."""
+        """Tell whether a program runs now, so that a Ctrl-C would interrupt it; False if the system does not say."""
         return bool(int(self._status().get("SigCgt", "0"), 16) >> (signal.SIGINT - 1) & 1)
 
     def is_computing(self) -> bool:
@@ -71,7 +71,7 @@ class Process:
         return self._status().get("State", "").startswith("R")
 
     def is_sleeping(self) -> bool:
-        """Tell whether it sleeps, and does not wait for input; False where that cannot be told."""
+        """Tell whether it sleeps, and does not wait for input; False if the system does not say."""
         try:
             place = Path(f"/proc/{self._process.pid}/wchan").read_text()  # the function of the kernel that it waits in
         except OSError:
@@ -89,7 +89,7 @@ class Process:
         with suppress(ProcessLookupError):
             while self._process.poll() is None:
                 self._stop()
-                # A signal that comes when the program is just over would end MicroPython: look while it stands still.
+                # A signal right after the end of the program would end MicroPython: look while it is stopped.
                 running = self.is_running()
                 now = not running or self._is_in_call() or time.monotonic() > deadline
                 if running and now:
@@ -101,21 +101,21 @@ class Process:
         return False
 
     def _stop(self) -> None:
-        """Make it stand still."""
+        """Stop it, so that its state cannot change."""
         os.kill(self._process.pid, signal.SIGSTOP)
         deadline = time.monotonic() + STOP_TIMEOUT
         while self._status().get("State", "T")[0] not in "TtZX" and time.monotonic() < deadline:
             time.sleep(_PAUSE)
 
     def _is_in_call(self) -> bool:
-        """Tell whether it stands still in a call of the system, as far as Linux tells."""
+        """Tell whether it is stopped in a system call; True if Linux does not say."""
         try:
             return not Path(f"/proc/{self._process.pid}/syscall").read_text().startswith(("-1", "running"))
         except OSError:
             return True
 
     def _status(self) -> dict[str, str]:
-        """Return what Linux says of it: ``SigCgt``, the signals it catches, and its ``State``."""
+        """Return what Linux reports about it: ``SigCgt``, the signals it catches, and its ``State``."""
         try:
             text = Path(f"/proc/{self._process.pid}/status").read_text()
         except OSError:

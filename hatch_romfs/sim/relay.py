@@ -99,7 +99,7 @@ class Relay:
         return self.host is not None
 
     def is_running(self) -> bool:
-        """Tell whether a program runs now, so that a Ctrl-C would interrupt it; False where that cannot be told."""
+        """Tell whether a program runs now, so that a Ctrl-C would interrupt it; False if the system does not say."""
         return self.up.is_running()
 
     def join(self) -> None:
@@ -189,8 +189,8 @@ class Relay:
         assert self._process is not None  # noqa: S101 - it runs
         reads: list[int | socket.socket] = [self._wake, self._process.life, self._control]
         # While a boot.py runs before the raw REPL, input waits: the unix port shows its friendly prompt first.
-        held = self._booting is not None and self._raw
-        writes = [self._inner.master] if self.up.is_filled and not held else []
+        is_input_blocked = self._booting is not None and self._raw
+        writes = [self._inner.master] if self.up.is_filled and not is_input_blocked else []
         if self.down.has_room:
             reads.append(self._inner.master)
         room = self.up.room() if self.host is not None else 0

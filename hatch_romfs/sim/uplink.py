@@ -1,6 +1,6 @@
 """What the host sends to a simulated board: the receive buffer that it fills, and the Ctrl-C that interrupts a program.
 
-Linux tells whether a program runs; elsewhere a Ctrl-C reaches prompts only.
+Linux tells whether a program runs. On other systems, a Ctrl-C reaches only prompts.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _GRACE = 1.0  # seconds that a full buffer waits for a MicroPython that may be a
 class Uplink:
     """The way up: ``sent`` counts the bytes that arrived, ``dropped`` those that did not fit into the buffer.
 
-    ``process`` is the MicroPython that reads them from ``inner``; ``is_busy`` says that it reads nothing by intention.
+    ``process`` is the MicroPython that reads them from ``inner``; ``is_busy`` says that it deliberately reads nothing.
     """
 
     def __init__(self, inner: Line, wire: Wire) -> None:
@@ -45,7 +45,7 @@ class Uplink:
         self._recent = b""
 
     def put(self, data: bytes) -> None:
-        """Take bytes; 0x03 interrupts where a program runs, and is not passed on then."""
+        """Take bytes; 0x03 interrupts a program that runs, and is passed on only if none does."""
         self.sent += len(data)
         self._arrived += data
         self.sort()
@@ -101,7 +101,7 @@ class Uplink:
         return allowed if self._may_drop else 0
 
     def is_running(self) -> bool:
-        """Tell whether a program runs now, so that a Ctrl-C would interrupt it; False where that cannot be told."""
+        """Tell whether a program runs now, so that a Ctrl-C would interrupt it; False if the system does not say."""
         return self.process is not None and self.process.is_running()
 
     def begin(self, process: Process) -> None:

@@ -7,7 +7,8 @@ import sys
 import pytest
 
 from hatch_romfs import errors, flash
-from hatch_romfs.board.flash import erase, query, read, verify
+from hatch_romfs.board.flash import erase
+from hatch_romfs.board.reading import query, read, verify
 from hatch_romfs.formats import open_image
 from hatch_romfs.sim.board import SimulatedBoard
 from tests.board.boards import (

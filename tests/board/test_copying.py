@@ -15,7 +15,7 @@ from hatch_romfs.board.answers import RefusedError
 from hatch_romfs.board.channel import open_channel
 from hatch_romfs.board.copies import Copy, recipe
 from hatch_romfs.board.session import PortOptions, session
-from hatch_romfs.compile.cache import Cache
+from hatch_romfs.cache import Cache
 from hatch_romfs.sim.board import SimulatedBoard
 from tests.board.boards import SIZE, assert_never_broken, coded, held, is_broken, options, put
 from tests.board.faulty import Faults, FaultyBoard, Kill, When

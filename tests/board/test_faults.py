@@ -10,7 +10,8 @@ from hatch_romfs import BoardError, LinkError, VerifyError, flash
 from hatch_romfs.board import channel, probe
 from hatch_romfs.board import flash as flashing
 from hatch_romfs.board.answers import RefusedError
-from hatch_romfs.board.flash import erase, read, verify
+from hatch_romfs.board.flash import erase
+from hatch_romfs.board.reading import read, verify
 from hatch_romfs.errors import RomfsError
 from hatch_romfs.sim.board import SimulatedBoard
 from tests.board.boards import (

@@ -3,7 +3,8 @@
 import pytest
 
 from hatch_romfs import errors, flash
-from hatch_romfs.board.flash import erase, query, read, verify
+from hatch_romfs.board.flash import erase
+from hatch_romfs.board.reading import query, read, verify
 from hatch_romfs.board.session import PortOptions, session
 from hatch_romfs.formats.micropython.layout import lay_out
 from hatch_romfs.formats.micropython.writer import image_chunks

@@ -6,7 +6,8 @@ import sys
 import pytest
 
 from hatch_romfs import open_image
-from hatch_romfs.board.flash import flash, query, read, verify
+from hatch_romfs.board.flash import flash
+from hatch_romfs.board.reading import query, read, verify
 from hatch_romfs.formats.micropython.head import ImageHead, mounted_size_matches, read_head
 from hatch_romfs.sim.board import SimulatedBoard
 from tests import foreign

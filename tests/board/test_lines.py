@@ -9,7 +9,7 @@ import time
 import pytest
 
 from hatch_romfs import flash
-from hatch_romfs.board.flash import read
+from hatch_romfs.board.reading import read
 from hatch_romfs.board.session import PortOptions
 from hatch_romfs.errors import RomfsError
 from hatch_romfs.formats.micropython.records import MAGIC

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from hatch_romfs.board.flash import query, read
+from hatch_romfs.board.reading import query, read
 from hatch_romfs.formats import open_image
 from hatch_romfs.sim.board import SimOptions, SimulatedBoard
 from tests.board.boards import (

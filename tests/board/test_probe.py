@@ -9,11 +9,12 @@ from hypothesis import strategies as st
 from hatch_romfs import BoardError, LinkError, flash
 from hatch_romfs.board import link as link_module
 from hatch_romfs.board.channel import Channel, _frame_size
-from hatch_romfs.board.flash import erase, query, read, verify
+from hatch_romfs.board.flash import erase
 from hatch_romfs.board.frame import check_sum
 from hatch_romfs.board.hashes import algorithm
 from hatch_romfs.board.plan import Geometry
 from hatch_romfs.board.probe import ANSWER, CODE, PARTITIONS, Board, probe
+from hatch_romfs.board.reading import query, read, verify
 from hatch_romfs.board.repl import RawRepl
 from hatch_romfs.board.session import PortOptions, session
 from hatch_romfs.board.writer import Writer

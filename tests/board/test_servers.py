@@ -14,8 +14,8 @@ from serial import rfc2217
 
 from hatch_romfs import LinkError, flash
 from hatch_romfs.board import link
-from hatch_romfs.board.flash import verify
 from hatch_romfs.board.link import open_link
+from hatch_romfs.board.reading import verify
 from hatch_romfs.sim.board import SimulatedBoard
 from tests import judges
 from tests.board.boards import SIZE, make_image, options

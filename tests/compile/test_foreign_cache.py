@@ -6,7 +6,7 @@ import stat
 
 import pytest
 
-from hatch_romfs.compile.cache import Cache
+from hatch_romfs.cache import Cache
 from tests.compile.support import posix
 
 pytestmark = posix

@@ -6,7 +6,7 @@ import tempfile
 
 import pytest
 
-from hatch_romfs.compile.cache import Cache
+from hatch_romfs.cache import Cache
 from hatch_romfs.compile.mpy_cross import find_compiler
 from hatch_romfs.errors import BuildError
 from hatch_romfs.settings.model import Mpy

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 from hatch_romfs.board.filesystem.survey import Survey, Surveyor
 from hatch_romfs.board.filesystem.wanted import check_folder, name_some, read_tree, sizes_of
-from hatch_romfs.board.flash import ignore_board
 from hatch_romfs.board.hashes import HASHES, algorithm
-from hatch_romfs.board.session import PortOptions, session
+from hatch_romfs.board.session import PortOptions, ignore_board, session
 from hatch_romfs.errors import VerifyError
 from hatch_romfs.events import Progress, ignore_progress
 from hatch_romfs.formats import open_image
@@ -22,10 +21,9 @@ if TYPE_CHECKING:
 
     from hatch_romfs.board.filesystem.owned import OwnedList
     from hatch_romfs.board.filesystem.wanted import Tree
-    from hatch_romfs.board.flash import OnBoard
     from hatch_romfs.board.link import Trace
     from hatch_romfs.board.probe import Board
-    from hatch_romfs.board.session import Session
+    from hatch_romfs.board.session import OnBoard, Session
     from hatch_romfs.events import Report
 
 _HIDE_PATH: Final = "import sys\nif sys.path:path=sys.path[:]\nsys.path[:]=[]\nimport os\nhome=os.getcwd()"
@@ -34,7 +32,7 @@ _SHOW_PATH: Final = "sys.path[:]=path\nos.chdir(home)"
 
 @contextmanager
 def without_own_modules(found: Session) -> Iterator[None]:
-    """Restart MicroPython, and let its imports find only what is in the firmware for the time of a ``with`` block.
+    """Restart MicroPython, and let its imports find only modules of the firmware during a ``with`` block.
 
     A module such as io.py in the board's filesystem comes before the one in the firmware, which is needed here.
     """
@@ -46,7 +44,7 @@ def without_own_modules(found: Session) -> Iterator[None]:
 
 
 def compare(found: Session, tree: Tree, folder: str, on_event: Report) -> tuple[Surveyor, Survey, set[str]]:
-    """Look at what the board has; return which files there have the right content."""
+    """Compare the files on the board with the tree; return those with the right content."""
     surveyor = Surveyor(found.repl, found.board, folder)
     survey = surveyor.survey(tree)
     alike = [path for path, size in sizes_of(tree).items() if size is not None and survey.states[path] == size]
@@ -78,7 +76,7 @@ def verify_filesystem(  # noqa: PLR0913 - the options of a command
 
     Returns the board and its folder.
     """
-    options = port if isinstance(port, PortOptions) else PortOptions(port)
+    options = PortOptions.of(port)
     check_folder(folder)
     with open_image(image) as opened, session(options, trace) as found:
         opened.check()
@@ -117,7 +115,7 @@ def list_filesystem(
     port: str | PortOptions | None = None, *, folder: str = "", trace: Trace | None = None
 ) -> FilesystemListing:
     """Return which files ``write_filesystem`` wrote into a folder on a board; raises LinkError and BoardError."""
-    options = port if isinstance(port, PortOptions) else PortOptions(port)
+    options = PortOptions.of(port)
     check_folder(folder)
     with session(options, trace) as found, without_own_modules(found):
         survey = Surveyor(found.repl, found.board, folder).survey(())

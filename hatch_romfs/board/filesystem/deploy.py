@@ -1,4 +1,4 @@
-"""The tree of an image into a board's writable filesystem, for scripts too. Nothing prints here."""
+"""Write the tree of an image into a board's writable filesystem, for scripts too. Nothing prints here."""
 
 from __future__ import annotations
 
@@ -15,10 +15,9 @@ from hatch_romfs.board.filesystem.plan import find_shortage, make_plan
 from hatch_romfs.board.filesystem.replacing import FilesystemReplacement, ignore_replacement
 from hatch_romfs.board.filesystem.wanted import check_folder, name_some, read_tree, sizes_of
 from hatch_romfs.board.filesystem.writer import AGAIN, FileWriter
-from hatch_romfs.board.flash import ignore_board
 from hatch_romfs.board.hashes import algorithm
 from hatch_romfs.board.mperrno import describe
-from hatch_romfs.board.session import PortOptions, session
+from hatch_romfs.board.session import PortOptions, ignore_board, session
 from hatch_romfs.errors import BoardError, FlashInterrupted, LinkError, VerifyError
 from hatch_romfs.events import Progress, ignore_progress
 from hatch_romfs.formats import open_image
@@ -31,10 +30,9 @@ if TYPE_CHECKING:
     from hatch_romfs.board.filesystem.plan import FilesystemPlan
     from hatch_romfs.board.filesystem.survey import Survey, Surveyor
     from hatch_romfs.board.filesystem.wanted import Tree
-    from hatch_romfs.board.flash import OnBoard
     from hatch_romfs.board.link import Trace
     from hatch_romfs.board.probe import Board
-    from hatch_romfs.board.session import Session
+    from hatch_romfs.board.session import OnBoard, Session
     from hatch_romfs.events import Report
     from hatch_romfs.formats.image import Image
 
@@ -100,7 +98,7 @@ def write_filesystem(  # noqa: PLR0913 - the options of a command
 
     Raises SettingsError, ImageError, LinkError, BoardError, and VerifyError.
     """
-    options = port if isinstance(port, PortOptions) else PortOptions(port)
+    options = PortOptions.of(port)
     check_folder(folder)
     with open_image(image) as opened, session(options, trace) as found:
         opened.check()
@@ -160,7 +158,7 @@ def erase_filesystem(
     trace: Trace | None = None,
 ) -> FilesystemResult:
     """Remove the files that ``write_filesystem`` wrote into a folder; raises LinkError and BoardError."""
-    options = port if isinstance(port, PortOptions) else PortOptions(port)
+    options = PortOptions.of(port)
     check_folder(folder)
     with session(options, trace) as found, without_own_modules(found):
         return _write_tree(found, {}, folder, full=False, dry_run=dry_run, on_event=on_event)
@@ -177,7 +175,7 @@ def _write_tree(  # noqa: PLR0913 - what write_filesystem was asked for
     on_event: Report,
     on_replace: OnReplace = ignore_replacement,
 ) -> FilesystemResult:
-    """Compare, plan, carry it out, and verify what came of it."""
+    """Compare, plan, write, and verify the result."""
     surveyor, survey, same = compare(found, tree, folder, on_event)
     plan = make_plan(sizes_of(tree), survey, same, project, full=full)
     shortage = find_shortage(plan, survey)
@@ -221,7 +219,7 @@ def _write(
     tree: Tree,
     on_event: Report,
 ) -> FileWriter:
-    """Carry out the plan; return what carried it out."""
+    """Carry out the plan; return the writer."""
 
     def read(path: str) -> bytes:
         node = tree[path]
@@ -242,7 +240,7 @@ def _write(
 
 
 def _make_folder(found: Session, folder: str) -> None:
-    """Make a folder on the board and those that it is in; raises BoardError."""
+    """Make a folder on the board and its parents; raises BoardError."""
     names = folder.strip("/").split("/")
     paths = tuple("/" + "/".join(names[: count + 1]) for count in range(len(names)))
     code = (
@@ -277,7 +275,7 @@ def _verify(surveyor: Surveyor, plan: FilesystemPlan, tree: Tree, how: str, on_e
 
 @contextmanager
 def _reporting_state() -> Iterator[None]:
-    """Make whatever ends the work early say what the board has now."""
+    """Add what the board contains now to every error that ends the work early."""
     try:
         yield
     except KeyboardInterrupt:

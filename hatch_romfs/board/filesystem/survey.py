@@ -1,4 +1,4 @@
-"""What a folder of a board's filesystem has: asked for, checked, and returned as plain data."""
+"""What a folder of a board's filesystem contains: asked for, checked, and returned as plain data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Find locked packages of which the index has a newer version."""
+"""Find locked packages that have a newer version in the index."""
 
 from __future__ import annotations
 

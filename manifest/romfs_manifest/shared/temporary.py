@@ -1,7 +1,7 @@
 """Temporary folders, which the next process removes if the one that made them was killed.
 
-Each contains a file that is locked while its process runs. Only a folder with such a file, of the same user, and which
-nobody has locked, is a leftover: another user may have given the name of one to any folder that can be renamed.
+Each contains a file that is locked while its process runs. A folder is a leftover only if it belongs to the same user
+and contains such a file that no process has locked: another user may have renamed any folder so that it looks like one.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def _remove(path: Path, descriptor: int) -> None:
 
 
 def _remove_unlocked(path: Path) -> None:
-    """Remove a folder unless it is in use, or is none that ``TemporaryFolder`` has made. Raises OSError."""
+    """Remove a folder unless it is in use or was not made by ``TemporaryFolder``. Raises OSError."""
     folder = open_folder(path, follow=False)
     try:
         if os.fstat(folder).st_uid != os.geteuid():
@@ -97,7 +97,7 @@ def _remove_unlocked(path: Path) -> None:
         try:
             lock_unused(lock)
             _empty(folder)
-            os.unlink(LOCK, dir_fd=folder)  # last: without it, nobody would remove the rest
+            os.unlink(LOCK, dir_fd=folder)  # last: without it, the rest would never be removed
             path.rmdir()
         finally:
             os.close(lock)

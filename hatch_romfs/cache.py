@@ -1,7 +1,7 @@
-"""Data by a name that says all it depends on, in the user's cache folder: compiled modules, and images on boards.
+"""The user's cache: data under names that say all it depends on, for compiled modules and images on boards.
 
 An entry is a keyed hash of its name and its data, followed by the data. The key of these hashes is a file that only the
-user can read. So an entry that is damaged, was written by somebody else, or was stored under another name does not
+user can read. So an entry that is damaged, was written by another user, or was stored under another name does not
 match, and counts as missing. The folder can be removed at any time.
 """
 
@@ -23,7 +23,7 @@ _LIMIT = 32 << 20
 
 
 class Cache:
-    """A cache in ``folder``; if that does not exist, or is somebody else's, nothing is stored or read."""
+    """A cache in ``folder``; if that does not exist, or belongs to another user, nothing is stored or read."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
