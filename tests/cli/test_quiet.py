@@ -73,7 +73,6 @@ def run(tmp_path, monkeypatch, capfd, index, board):
     table = 'dependencies = ["a"]\n'
     make_project(tmp_path, {"project/pyproject.toml": f'[project]\nname = "p"\n[tool.romfs]\n{table}'})
     (tmp_path / "openmv.json").write_text(OPENMV)
-    (tmp_path / "report.jsonl").touch()
     (tmp_path / "manifest.py").write_text('module("app.py", base_path="app")\n')
     index.add("a")
     assert command._status(manifest.command, ["lock", "project", "--index", index.url]) == 0
