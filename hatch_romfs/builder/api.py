@@ -41,8 +41,8 @@ def build(  # noqa: PLR0913 - the options of a command
     becomes the root of the image. ``out`` is the image file, by default in ``dist`` for a project and beside the
     folder for a plain one, or inside it if it is the current folder. With ``out`` no bundle is written. ``overrides``
     are keys of ``[tool.romfs]``, in TOML's terms, that outrank the table.
-    ``image`` names one of several images. With ``emit`` the image is written as C source or as a file for a
-    partition, and ``source`` can also be an image file.
+    ``image`` is the name of the image to build if the project has several. With ``emit`` the image is written as C
+    source or as a file for a partition, and ``source`` can also be an image file.
 
     Raises SettingsError for wrong arguments and settings, and BuildError for content that cannot be built; the file
     at ``out`` then stays as it was.

@@ -27,7 +27,7 @@ def add_build_options(parser: Parser) -> None:
         metavar="IMAGE",
         help="the image file; by default in dist, or beside a plain folder",
     )
-    add("--image", metavar="NAME", help="build only this one of several images")
+    add("--image", metavar="NAME", help="build only this image of a project that has several")
     add("--format", choices=("micropython", "linux"), help="the format of the image")
     add("--mpy", action=argparse.BooleanOptionalAction, help="compile .py files, or keep them as they are")
     add(

@@ -64,7 +64,7 @@ def _check(options: argparse.Namespace) -> None:
 
 
 def _name(options: argparse.Namespace, source: Path) -> str | None:
-    """Return the name of one of several images, for a source that can have several."""
+    """Return the name of the chosen image, for a source that can have several."""
     name: str | None = options.image
     sources = [one for one in (options.a, options.b) if one is not None]
     return name if source.is_dir() or not any(one.is_dir() for one in sources) else None

@@ -116,6 +116,7 @@ def verify(options: argparse.Namespace, port: PortOptions, trace: Trace | None) 
             on_board=image.check_board,
             on_event=on_event,
             trace=trace,
+            name=str(options.verify),
         )
     if options.json:
         print_json({"board": board.machine, "folder": folder, "verified": True, "warnings": image.warnings})

@@ -331,7 +331,7 @@ class Settings(Model):
     filename: str = key(
         Text("the name of a file", check=filename_problem, pattern=FILENAME),
         "The name of the image file in the build's output folder. `{name}` and `{version}` are the project's, and"
-        " `{image}` is the name of one of several images, which default to `{name}-{image}.romfs`.",
+        " `{image}` is the name of the image, if there are several. These default to `{name}-{image}.romfs`.",
         default="{name}.romfs",
     )
     directory: str | None = key(

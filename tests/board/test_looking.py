@@ -113,6 +113,14 @@ def test_messages_name_the_project_and_not_its_temporary_image(verify, tmp_path,
         assert ran == (5, "", f"error: {root} is not a MicroPython image\nBoards do not mount Linux romfs.\n")
 
 
+def test_messages_about_files_name_the_project_too(tmp_path, romfs_flash):
+    text = "[project]\nname = 'app'\nversion = '1'\n[tool.romfs]\n"
+    root = make_project(tmp_path / "app", {"pyproject.toml": text, "src/app.py": "x = 1\n"})
+    ran = romfs_flash("--verify", root, "--to-filesystem", "--port", "sim:?size=64K")
+    assert ran.status == 6
+    assert f"1 of 1 files in / differ from {root} or are missing: app.mpy\n" in ran.err
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_verify_names_the_first_block_that_differs(family, image, tmp_path, romfs_flash):
     data = image.read_bytes()

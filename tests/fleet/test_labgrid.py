@@ -132,7 +132,7 @@ def lab(lab_python, tmp_path):
             for name, port in (("north", "rp2"), ("south", "stm32"))
         }
         lab = Lab(lab_python, tmp_path, stack)
-        ports = {name: Path(board.port).resolve() for name, board in boards.items()}  # ser2net locks names in /dev
+        ports = {name: Path(board.port).resolve() for name, board in boards.items()}  # labgrid wants names in /dev
         exported = "".join(EXPORTER.format(name=name, port=port) for name, port in ports.items())
         (tmp_path / "exporter.yaml").write_text(exported, encoding="utf-8")
         lab.start("labgrid-coordinator", "-l", lab.address)

@@ -14,6 +14,9 @@ from romfs_manifest.shared.suggest import closest
         ("--v", ["--version", "x"], None),
         ("", ["port"], None),
         ("zzz", ["port"], None),
+        ("--algin", ["--align", "--emit"], "--align"),
+        ("--base", ["--verbose"], None),  # dashes make no two options similar
+        ("--sbom", ["--symbol"], None),
     ],
 )
 def test_the_closest_word(word, known, expected):

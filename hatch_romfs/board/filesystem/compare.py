@@ -71,10 +71,11 @@ def verify_filesystem(  # noqa: PLR0913 - the options of a command
     on_board: OnBoard = ignore_board,
     on_event: Report = ignore_progress,
     trace: Trace | None = None,
+    name: str = "",
 ) -> tuple[Board, str]:
     """Compare a board's files with those of an image; raises VerifyError that names the first that differ.
 
-    Returns the board and its folder.
+    ``name`` is what messages call the image instead of its path. Returns the board and its folder.
     """
     options = PortOptions.of(port)
     check_folder(folder)
@@ -88,7 +89,7 @@ def verify_filesystem(  # noqa: PLR0913 - the options of a command
     if differing:
         raise VerifyError(
             f"{len(differing)} of {sum(isinstance(node, File) for node in tree.values())} files in {survey.folder}"
-            f" differ from {image} or are missing: {name_some(differing)}",
+            f" differ from {name or image} or are missing: {name_some(differing)}",
             hint="The same command with --to-filesystem, without --verify, writes them.",
         )
     return found.board, survey.folder
