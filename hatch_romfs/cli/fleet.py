@@ -97,7 +97,7 @@ def _image_job(options: Namespace, port: PortOptions, source: Path) -> Iterator[
         copy = folder / "image.romfs"
         with open_image(image.path) as opened:
             opened.check()
-            check_format(opened, image.path)
+            check_format(opened, source)
         shutil.copyfile(image.path, copy)
         if not options.force:
             check_content(copy, source)

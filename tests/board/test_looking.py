@@ -113,6 +113,13 @@ def test_messages_name_the_project_and_not_its_temporary_image(verify, tmp_path,
         assert ran == (5, "", f"error: {root} is not a MicroPython image\nBoards do not mount Linux romfs.\n")
 
 
+def test_messages_about_many_boards_name_the_project_too(tmp_path, romfs_flash):
+    text = "[project]\nname = 'app'\nversion = '1'\n[tool.romfs]\nformat = 'linux'\n"
+    root = make_project(tmp_path / "app", {"pyproject.toml": text, "src/app.py": "x = 1\n"})
+    ran = romfs_flash(root, "--port", "sim:?size=64K", "--port", "sim:?size=128K")
+    assert ran == (5, "", f"error: {root} is not a MicroPython image\nBoards do not mount Linux romfs.\n")
+
+
 def test_messages_about_files_name_the_project_too(tmp_path, romfs_flash):
     text = "[project]\nname = 'app'\nversion = '1'\n[tool.romfs]\n"
     root = make_project(tmp_path / "app", {"pyproject.toml": text, "src/app.py": "x = 1\n"})
