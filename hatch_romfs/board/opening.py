@@ -56,6 +56,19 @@ class OpenPort(Protocol):
         ...
 
 
+class PortSource(Protocol):
+    """A port that a caller brings instead of the name of one, such as the port that a browser's user chose."""
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        ...
+
+    def open(self, baudrate: int, /) -> OpenPort:
+        """Open it, also again after it was lost; raises OSError."""
+        ...
+
+
 def open_port(  # noqa: PLR0913 - the settings of a port
     name: str,
     *,

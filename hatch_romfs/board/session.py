@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from hatch_romfs.board.link import Link, ignore_message, open_link
+from hatch_romfs.board.opening import BUSY
 from hatch_romfs.board.ports import choose_port, follow
 from hatch_romfs.board.probe import Board, probe
 from hatch_romfs.board.repl import SHORT_BOOT, RawRepl
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from hatch_romfs.board.link import OnMessage, Trace
+    from hatch_romfs.board.opening import OpenPort, PortSource
 
     OnBoard = Callable[[Board], None]
 
@@ -71,6 +73,7 @@ del u
 class PortOptions:
     """How to reach a board: ``port`` as ``choose_port`` takes it, the speed in baud, DTR and RTS if they matter.
 
+    ``source`` is a port of the caller's, which takes the place of ``port``, ``dtr``, ``rts`` and ``wait``.
     ``wait`` is how many seconds to wait for a board that is not plugged in yet. ``origin`` says in messages where the
     name of the port comes from. ``on_message`` is called with the port that was chosen, and with what is waited for.
     ``boot`` says whether its ``boot.py`` may run to its end in the reset before a partition is changed, ``identify``
@@ -86,6 +89,7 @@ class PortOptions:
     on_message: OnMessage = field(default=ignore_message, compare=False, repr=False)
     boot: bool = True
     identify: bool = False
+    source: PortSource | None = None
 
     @classmethod
     def of(cls, port: str | PortOptions | None) -> PortOptions:
@@ -172,10 +176,25 @@ def connection(options: PortOptions, trace: Trace | None = None) -> Iterator[Lin
             if options.origin:
                 options.on_message(f"using port {options.port} (from {options.origin})")
             link = open_link(board.port, baudrate=options.baudrate, trace=trace, on_message=options.on_message)
+        elif options.source is not None:
+            link = _open_source(options.source, options, trace)
         else:
             link = _connect(options, trace)
         stack.callback(link.close)
         yield link
+
+
+def _open_source(source: PortSource, options: PortOptions, trace: Trace | None) -> Link:
+    """Open a port of the caller's; raises PortUnavailableError."""
+    name, baudrate = source.name, options.baudrate
+
+    def open_() -> OpenPort:
+        try:
+            return source.open(baudrate)
+        except OSError as error:
+            raise PortUnavailableError(f"cannot open {name}: {error}", hint=BUSY) from error
+
+    return Link(open_(), name, trace, baudrate=baudrate, open_again=open_, on_message=options.on_message)
 
 
 def _connect(options: PortOptions, trace: Trace | None) -> Link:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from hatch_romfs.board.filesystem.compare import list_filesystem, verify_filesystem
 from hatch_romfs.board.filesystem.deploy import erase_filesystem, write_filesystem
+from hatch_romfs.board.messages import list_paths
 from hatch_romfs.cli import show
 from hatch_romfs.cli.command import print_json, print_line, say, tell
-from hatch_romfs.cli.replacing import announce_files, list_paths
+from hatch_romfs.cli.replacing import announce_files
 from hatch_romfs.cli.source import check_content, open_source, source_path
 from hatch_romfs.cli.write import finish
 from hatch_romfs.tree import Directory, File, MemoryContent

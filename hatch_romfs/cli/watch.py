@@ -17,13 +17,14 @@ from hatch_romfs.board.autostart import write_main
 from hatch_romfs.board.filesystem.deploy import write_filesystem_on
 from hatch_romfs.board.filesystem.replacing import ignore_replacement
 from hatch_romfs.board.flash import flash_on
+from hatch_romfs.board.messages import describe_replacement
 from hatch_romfs.board.repl import ANSWER_TIMEOUT, REOPEN_TIMEOUT
 from hatch_romfs.board.session import POLL, connection, session_on
 from hatch_romfs.builder.api import build
 from hatch_romfs.cli.changes import Changes, watched_folders
 from hatch_romfs.cli.interrupts import DeferredInterrupts
 from hatch_romfs.cli.keys import LEAVE, keyboard
-from hatch_romfs.cli.replacing import describe, describe_files
+from hatch_romfs.cli.replacing import describe_files
 from hatch_romfs.cli.screen import Screen
 from hatch_romfs.cli.show import count, progress
 from hatch_romfs.cli.source import Source, check_content, check_folder
@@ -266,7 +267,7 @@ class _Loop:
 
     def check_replacement(self, found: Replacement) -> None:
         """Before the first write, refuse to replace another image on a terminal; elsewhere say what is lost."""
-        lines = describe(found, verbose=self.options.verbose)
+        lines = describe_replacement(found, verbose=self.options.verbose)
         if found.is_other and self.screen.is_terminal and not self.options.yes:
             raise RomfsError(lines, hint="--yes replaces it. --read OUT saves it.")
         for line in lines:

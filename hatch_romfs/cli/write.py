@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from hatch_romfs.board.autostart import write_main
 from hatch_romfs.board.flash import flash
+from hatch_romfs.board.messages import flash_summary
 from hatch_romfs.cli import replacing, show
 from hatch_romfs.cli.command import print_json, print_line, say, tell
 from hatch_romfs.cli.source import check_content, open_source, source_path
@@ -47,7 +48,7 @@ def write(options: argparse.Namespace, port: PortOptions, trace: Trace | None) -
             on_board=image.check_board,
             on_event=on_event,
             on_replace=on_replace,
-            on_flashed=lambda found, done: finish(options, found, summary(done), is_restarted=bool(done.mounted)),
+            on_flashed=lambda found, done: finish(options, found, flash_summary(done), is_restarted=bool(done.mounted)),
             trace=trace,
             name=str(source),
         )
@@ -99,14 +100,4 @@ def _show_result(options: argparse.Namespace, done: FlashResult, warnings: list[
     if options.dry_run or options.verbose:
         for step in done.plan.steps:
             show_line(str(step))
-    show_line(summary(done, dry_run=options.dry_run))
-
-
-def summary(done: FlashResult, *, dry_run: bool = False) -> str:
-    """Return the line that says what was done."""
-    where = f"partition {done.partition.number} of {done.board.machine}"
-    if dry_run:
-        return f"{where}: {done.plan.writes:,} of {done.size:,} bytes would be written"
-    mounted = ", mounted at /rom" if done.mounted else ""
-    copied = f" ({done.copied:,} copied on the board)" if done.copied else ""
-    return f"{where}: {done.size:,} bytes verified, {done.plan.writes:,} of them written{copied}{mounted}"
+    show_line(flash_summary(done, dry_run=options.dry_run))

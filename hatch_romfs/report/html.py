@@ -31,6 +31,11 @@ _MEMORIES: Final = ("", "flash", "RAM")
 
 def map_page(found: ImageMap, block: int | None = None) -> bytes:
     """Return the page of a map; ``block`` is the size of the erase blocks that it shows."""
+    return _page(f"{title(found)[0]}: map", map_data(found, block))
+
+
+def map_data(found: ImageMap, block: int | None = None) -> dict[str, Any]:
+    """Return what ``showMap`` of the page's script takes; ``block`` is the size of erase blocks in bytes."""
     name, subtitle = title(found)
     facts = [("bytes", f"{found.size:,}"), ("files", f"{found.files:,}")]
     if found.partition:
@@ -41,7 +46,7 @@ def map_page(found: ImageMap, block: int | None = None) -> bytes:
         facts.append((f"erase blocks of {block:,} bytes", f"{-(-found.size // block):,}"))
     image = _image_data(found)
     image["memories"] = [_MEMORIES.index(cell.memory) for cell in found.cells]
-    data = {
+    return {
         "page": "map",
         "name": name,
         "subtitle": subtitle,
@@ -52,7 +57,6 @@ def map_page(found: ImageMap, block: int | None = None) -> bytes:
         "block": block,
         "image": image,
     }
-    return _page(f"{name}: map", data)
 
 
 def diff_page(diff: ImageDiff) -> bytes:

@@ -15,13 +15,15 @@ import serial
 from serial.tools import list_ports
 from serial.tools.list_ports_common import ListPortInfo
 
-from hatch_romfs import LinkError
+from hatch_romfs import LinkError, flash
 from hatch_romfs.board import ports, session
 from hatch_romfs.board.link import open_link
 from hatch_romfs.board.ports import Port, choose_port, follow
 from hatch_romfs.board.repl import RawRepl
 from hatch_romfs.board.session import PortOptions
 from hatch_romfs.errors import PortUnavailableError, SettingsError
+from hatch_romfs.sim.board import SimOptions, SimulatedBoard
+from tests.board.boards import SIZE, held, image_bytes, put
 from tests.commands import unmeasured
 
 
@@ -372,3 +374,30 @@ def test_the_port_that_was_chosen_is_named(away, plugged_in):
     ]
     session._connect(PortOptions(str(name), on_message=said.append), None).close()
     assert len(said) == 3
+
+
+class OwnPort:
+    """A port that a script opens in its own way."""
+
+    name = "my port"
+
+    def __init__(self, path):
+        self.path = path
+        self.opened = []
+
+    def open(self, baudrate):
+        self.opened.append(baudrate)
+        return serial.serial_for_url(self.path, baudrate=baudrate, timeout=0.05)
+
+
+def test_a_script_can_bring_a_port_of_its_own(tmp_path):
+    image = put(tmp_path / "app.romfs", image_bytes(9000))
+    with SimulatedBoard(SimOptions(size=SIZE, vanish=300)) as board:
+        port = OwnPort(board.port)
+        result = flash(image, PortOptions(source=port, baudrate=230400))
+        assert held(board)[: result.size] == image.read_bytes()
+        assert len(port.opened) > 1, "it disappears at each reset, and is opened again"
+        assert set(port.opened) == {230400}
+        board.close()
+        with pytest.raises(PortUnavailableError, match="^cannot open my port: "):
+            flash(image, PortOptions(source=port))

@@ -57,5 +57,5 @@ def read_own(path: str | os.PathLike[str], limit: int, *, secret: bool = False) 
 
 
 def _check_owner(status: os.stat_result, path: str | os.PathLike[str]) -> None:
-    if os.name == "posix" and status.st_uid not in (os.geteuid(), 0):
+    if hasattr(os, "geteuid") and status.st_uid not in (os.geteuid(), 0):
         raise PermissionError(errno.EACCES, "it belongs to another user", str(path))
