@@ -135,6 +135,7 @@ def flash_on(  # noqa: PLR0913 - the options of a command
 
     Raises LinkError, BoardError before anything is erased, and VerifyError.
     """
+    checks.check_format(image, "the image")
     data = memoryview(image.view[: image.size])
     target = checks.choose_partition(found.board, partition)
     checks.check_writable(found.board, target)

@@ -326,11 +326,11 @@ class _Loop:
 
 
 def _overrides(source: Path) -> dict[str, Any]:
-    """Return the settings that outrank the project's: the stable layout where the table names none."""
+    """Return the settings that outrank the project's: the stable layout, unless a table names a layout or Linux."""
     document = load(source) or {}
     table = document["tool"]["romfs"] if has_table(document) else {}
     images = table.get("images", {}) if isinstance(table, dict) else {}
     tables = [table, *(images.values() if isinstance(images, dict) else ())]
-    if any(isinstance(one, dict) and "layout" in one for one in tables):
+    if any(isinstance(one, dict) and ("layout" in one or one.get("format") == "linux") for one in tables):
         return {}
     return {"layout": "stable"}

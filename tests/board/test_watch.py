@@ -322,6 +322,18 @@ def test_the_board_may_come_later(app, plug):
         assert image.name == "app"
 
 
+def test_a_linux_image_is_not_written(app, plug):
+    root = app(0)
+    (root / "pyproject.toml").write_text(f"{PYPROJECT}format = 'linux'\n")
+    before = plug.file.read_bytes()
+    with start_in_a_pipe(root, "--watch", "--port", plug.name) as process:
+        lines = read_up_to(process, "Boards do not mount Linux romfs.")
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=30)
+    assert lines[-2] == "error: the image is not a MicroPython image\n"
+    assert plug.file.read_bytes() == before
+
+
 @pytest.mark.parametrize("option", ["--json", "--dry-run", "--no-reset", "--monitor", "--run=app"])
 def test_options_that_mean_nothing_beside_watch(option, app, romfs_flash):
     ran = romfs_flash(app(0), "--watch", option, "--port", "sim:")
@@ -336,6 +348,7 @@ def test_options_that_mean_nothing_beside_watch(option, app, romfs_flash):
         ("layout = 'compact'", {}),
         ("[tool.romfs.images.a]\nlayout = 'compact'", {}),
         ("[tool.romfs.images.a]", {"layout": "stable"}),
+        ("format = 'linux'", {}),  # which has no layout, and gets an error of its own
     ],
 )
 def test_the_layout_is_stable_unless_the_table_names_one(table, expected, tmp_path, monkeypatch):
