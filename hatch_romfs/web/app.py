@@ -103,7 +103,7 @@ class Page:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_bytes(data.to_bytes())
             path = self._add(b"", name)
-            built = build(root, path, overrides={"mpy": False})
+            built = build(root, path, overrides={"mpy": False}, cache=False)
         with open_image(path) as opened:
             return {**self._document(opened), "warnings": list(built.warnings)}
 
