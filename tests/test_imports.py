@@ -28,6 +28,8 @@ PLANTED = [
     ("hatch_romfs.board.plan", "romfs_manifest"),
     ("hatch_romfs.settings.layers", "romfs_manifest"),
     ("hatch_romfs.cli.show", "build"),
+    ("hatch_romfs.cli.map", "hatch_romfs.web.page"),
+    ("hatch_romfs.web.page", "hatch_romfs.fleet.run"),
     ("hatch_romfs.builder.bundle", "bincopy"),
     ("romfs_manifest.mip.names", "hatch_romfs.errors"),
     ("romfs_manifest.mip.names", "serial"),

@@ -72,6 +72,11 @@ def on_image(words: str, data: bytes, status: int, message: str, hint: str = "")
     return Mistake({"a.romfs": data, "full/file": "1"}, f"romfs-image {words}", status, message, hint)
 
 
+def on_page(words: str, message: str, hint: str = "", *, status: int = 2) -> Mistake:
+    """Return a mistake about a page for a.romfs."""
+    return on_image(f"page a.romfs {words}", IMAGE, status, message, hint)
+
+
 def on_board(words: str, status: int, message: str, hint: str = "", data: bytes = IMAGE) -> Mistake:
     """Return a mistake about flashing a.romfs."""
     return Mistake({"a.romfs": data, "plain/main.py": ""}, f"romfs-flash {words}", status, message, hint)
@@ -87,6 +92,14 @@ def foreign_image(root: Path) -> None:
 
 SETTINGS = {
     "an unknown key": setting("shara = true", "shara: unknown key; did you mean 'share'?", "settings` describes every"),
+    "a link of the page": setting(
+        'page.links.Support = "javascript:x"',
+        'page.links."Support": must be a link such as',
+        "`romfs-image settings page`",
+    ),
+    "a mistyped key of the page": setting(
+        'page.markr = "x"', "page.markr: unknown key; did you mean 'maker'?", "`romfs-image settings page`"
+    ),
     "a number for a version": setting(
         "mpy.micropython = 1.22",
         'mpy.micropython: must be a MicroPython release such as "1.27", not a float: put it in quotes',
@@ -237,6 +250,22 @@ OUTPUTS = {
     "a mistyped option": option("--formt linux", "unrecognized arguments: --formt; did you mean '--format'?", "--help"),
     "an option that needs another": option("--symbol x", "--symbol needs --emit c"),
     "a missing folder": Mistake({}, "romfs-image build nowhere", 2, "nowhere is not a folder", "Name the folder"),
+    "another folder for a page": on_page("-o full", "full already exists and is not a page of this command", "another"),
+    "a file for a page": on_page("-o a.romfs", "a.romfs already exists and is not a folder", "Choose another folder."),
+    "a page below a file": on_page("-o a.romfs/x", "a.romfs is not a folder, so nothing", "choose another output."),
+    "a page here": on_page("-o .", ". contains the current folder, which cannot be replaced", "Choose another output."),
+    "no permission for a page": on_page("-o /proc/x", "cannot write /proc/x: ", status=1),
+    "a page nowhere": on_page("", "the following arguments are required: -o/--output", "--help"),
+    "a link of another kind": on_page(
+        "-o x --link A=javascript:alert(1)", "--link A: must be a link such as 'https://example.com'"
+    ),
+    "a link without a URL": on_page("-o x --link Support", "--link: 'Support' has no URL", "'Support=https://example"),
+    "a link without a text": on_page("-o x --link =https://a", "--link: must be one line of at most 100 characters"),
+    "a maker in Latin-1": on_page("-o x --maker \udcfc", "--maker: must be valid UTF-8"),
+    "a text in Latin-1": on_page("-o x --text \udcfc", "--text: must be valid UTF-8"),
+    "a maker without a name": on_page("-o x --maker=", "--maker: must be one line of at most 100 characters"),
+    "a bundle that is not one": on_page("-o x --bundle full", "--bundle: full has no pyodide.mjs", "npm pack pyodide@"),
+    "an image twice": on_page("a.romfs -o x", "a.romfs is the same image as a.romfs", "Name each image once."),
     "genromfs's alignment": Mistake({"d/a": "1"}, "genromfs -f out -d d -a 3", 2, "-a: '3' is not a power of two"),
 }  # fmt: skip
 IMAGES = {

@@ -59,6 +59,7 @@ OPTIONS = {
     "romfs-image map": "--image --sort --blocks --partition-size --html --markdown --budget --baseline --save-baseline"
     f" {COMMON}",
     "romfs-image diff": f"--image --port --partition --blocks --html --markdown {COMMON}",
+    "romfs-image page": f"-o --output --image --maker --text --link --bundle {COMMON}",
     "romfs-image run": f"-m -c {COMMON}",
     "romfs-image settings": COMMON,
     "romfs-image import-openmv": COMMON,
@@ -81,7 +82,7 @@ NESTED = "image.alignment image.layout image.metadata image.mpy image.share " + 
 SOURCE = f"path to include exclude image {NESTED}"
 TABLE = (
     "format sources lib lib-dir exclude alignment mpy manifest dependencies filename size metadata share linux images"
-    " inventory embed board partition directory backend layout base base-exclude sbom bundle"
+    " inventory embed board partition directory backend layout base base-exclude sbom bundle page"
 )
 INNER = {
     "sources": SOURCE,
@@ -89,6 +90,7 @@ INNER = {
     "manifest": "path variables libraries provided",
     "linux": "volume follow-symlinks executable devices fifos sockets",
     "bundle": "firmware filename address base-address partition-table add-partition erase-fs",
+    "page": "maker text links",
 }
 KEYS = {*TABLE.split(), *MPY.split(), *(f"{key}.{name}" for key, names in INNER.items() for name in names.split())}
 

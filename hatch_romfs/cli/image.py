@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from hatch_romfs.cli.build_options import add_build_options
 from hatch_romfs.cli.command import Parser, add_command, add_common_options, add_program_options, run
 from hatch_romfs.cli.firmware_options import add_bundle_options, add_reading_options
-from hatch_romfs.cli.report_options import add_diff_options, add_map_options
+from hatch_romfs.cli.report_options import add_diff_options, add_map_options, add_page_options
 
 if TYPE_CHECKING:
     import argparse
@@ -76,6 +76,7 @@ def parser() -> Parser:
     what.add_argument("-c", dest="code", metavar="CODE", help="run this code; without -m and -c, start a prompt")
     add_map_options(add("map", show_map, "show what fills an image: files, folders, modules, and padding", image=False))
     add_diff_options(add("diff", show_diff, "show what differs between two images", image=False))
+    add_page_options(add("page", page, "write a web page that flashes images, for users without Python", image=False))
     openmv = add("import-openmv", import_openmv, "print a romfs_config.json of OpenMV as [tool.romfs]", image=False)
     openmv.add_argument("file", type=Path, metavar="FILE", help="the file, in the folder of its board")
     add("scan", scan, "list the images inside a dump or another file: offset, size, format, and name")
@@ -160,6 +161,13 @@ def show_diff(options: argparse.Namespace) -> None:
     from hatch_romfs.cli.diff import run_diff
 
     run_diff(options)
+
+
+def page(options: argparse.Namespace) -> None:
+    """Write a web page that flashes images."""
+    from hatch_romfs.cli.page import run_page
+
+    run_page(options)
 
 
 def import_openmv(options: argparse.Namespace) -> None:

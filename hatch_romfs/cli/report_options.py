@@ -1,4 +1,4 @@
-"""The options of ``romfs-image map`` and ``romfs-image diff``."""
+"""The options of ``romfs-image map``, ``romfs-image diff``, and ``romfs-image page``."""
 
 from __future__ import annotations
 
@@ -43,6 +43,30 @@ def add_diff_options(parser: Parser) -> None:
     add("--blocks", type=_block, metavar="SIZE", help="the size of erase blocks; by default the board's, or 4 KiB")
     add("--html", type=Path, metavar="FILE", help="write a page that shows both side by side")
     add("--markdown", action="store_true", help="print Markdown, as for a comment on a pull request")
+
+
+def add_page_options(parser: Parser) -> None:
+    """Add the arguments and options of ``page``."""
+    parser.description = (
+        "Write a static web page with which users flash images from a browser, without installing anything. Without"
+        " IMAGE the page is a workbench: it inspects and flashes the images that its users have. The options outrank"
+        " [tool.romfs.page] of the project."
+    )
+    add = parser.add_argument
+    help_ = "an image file, a wheel that contains one, or a project or folder, which is built first"
+    add("images", type=Path, nargs="*", metavar="IMAGE", help=help_)
+    add("-o", "--output", type=Path, required=True, metavar="FOLDER", help="where to write the page")
+    add(
+        "--image",
+        metavar="NAME",
+        help="which image of a project or wheel that has several; by default all of a project",
+    )
+    add("--maker", metavar="NAME", help="who makes the app")
+    add("--text", metavar="TEXT", help="what to say about the app")
+    help_ = "a link, such as 'Support=https://example.com'; may be repeated"
+    add("--link", metavar="TEXT=URL", action="append", default=[], help=help_)
+    help_ = "copy Pyodide from this folder into the page, which then needs no other host"
+    add("--bundle", type=Path, metavar="PYODIDE_FOLDER", help=help_)
 
 
 def _block(text: str) -> int:

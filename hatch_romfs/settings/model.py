@@ -45,14 +45,18 @@ from hatch_romfs.settings.values import (
     MAX_VOLUME,
     PATTERN,
     RELEASE,
+    SHORT_TEXT,
     SIZE,
+    URL,
     WHEEL_PATH,
     Alignment,
     Device,
     arch_flags_problem,
     backend_problem,
+    encoding_problem,
     file_problem,
     filename_problem,
+    maker_problem,
     release_problem,
     variable_problem,
     volume_problem,
@@ -224,6 +228,34 @@ class Bundle(Model):
     )
 
 
+class Page(Model):
+    """What the web page says that `romfs-image page` writes."""
+
+    maker: str | None = key(
+        Text("one line", check=maker_problem, pattern=f"^{SHORT_TEXT}$"),
+        "Who makes the app, such as the name of a company.",
+        default=None,
+    )
+    text: str | None = key(
+        Text("a text", check=encoding_problem),
+        "What to say about the app, such as which board it is for.",
+        default=None,
+    )
+    links: dict[str, str] = key(
+        TableOf(URL, maker_problem, "texts"),
+        'Links by their texts, such as `Support = "https://example.com/support"`.',
+        default={},
+    )
+
+
+_SHARED = {
+    "images": "an image cannot have further images",
+    "backend": "belongs in [tool.romfs]: all images share one backend",
+    "page": "belongs in [tool.romfs]: all images share one page",
+}
+"""The keys that one of several images cannot have, and why."""
+
+
 class _Images:
     """A table of tables with the keys of Settings, which are read on their own: each is a layer above this table."""
 
@@ -240,23 +272,18 @@ class _Images:
                 problems.append(Problem(str(at), f"must be a table, not {type_name(table)}"))
                 images[name] = INVALID
                 continue
-            if "images" in table:
-                problems.append(Problem(str(at.key("images")), "an image cannot have further images"))
-            if "backend" in table:
-                problems.append(
-                    Problem(str(at.key("backend")), "belongs in [tool.romfs]: all images share one backend")
-                )
+            problems += [Problem(str(at.key(key)), why) for key, why in _SHARED.items() if key in table]
             if table.get("dependencies", []) != []:
                 problems.append(
                     Problem(str(at.key("dependencies")), "can only be [], for none: all images share one romfs.lock")
                 )
-            own = {name: value for name, value in table.items() if name not in ("backend", "images")}
+            own = {name: value for name, value in table.items() if name not in _SHARED}
             images[name] = Table(Settings).read(own, at, problems)
         return INVALID if INVALID in images.values() else images
 
     def schema(self) -> Schema:
         """Return the JSON schema."""
-        known = {name: entry for name, entry in Settings.keys.items() if name not in ("backend", "images")}
+        known = {name: entry for name, entry in Settings.keys.items() if name not in _SHARED}
         properties = {name: entry.value.schema() | {"description": entry.doc} for name, entry in known.items()}
         table = {"type": "object", "additionalProperties": False, "properties": properties}
         return {"type": "object", "propertyNames": {"pattern": f"^{IMAGE_NAME}$"}, "additionalProperties": table}
@@ -410,4 +437,7 @@ class Settings(Model):
         Table(Bundle, "a table with `firmware`"),
         "Firmware to put the image into: the build also writes one file with both, for factories.",
         default=None,
+    )
+    page: Page = key(
+        Table(Page), "What the web page says that `romfs-image page` writes for users without Python.", default={}
     )

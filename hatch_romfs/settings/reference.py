@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hatch_romfs.errors import SettingsError
 from hatch_romfs.settings.boards import boards
-from hatch_romfs.settings.model import Bundle, Linux, ManifestSource, Mpy, Nested, Settings, Source
+from hatch_romfs.settings.model import Bundle, Linux, ManifestSource, Mpy, Nested, Page, Settings, Source
 from hatch_romfs.settings.patterns import BUILT_IN, PROJECT_FILES
 from hatch_romfs.settings.table import Table
 from hatch_romfs.settings.types import Converted, Either, ListOf
@@ -160,6 +160,7 @@ def page() -> str:
         "## A manifest as a table\n\n" + _table(ManifestSource),
         "## `linux`\n\n" + _table(Linux),
         "## `bundle`\n\n" + _table(Bundle),
+        "## `page`\n\n" + _table(Page),
         _PATTERNS.format(built_in=_code(BUILT_IN), project_files=_code(PROJECT_FILES)),
         _BOARDS + _board_rows(),
     ]

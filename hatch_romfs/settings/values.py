@@ -40,6 +40,9 @@ _DEVICE = "[bc] [0-9]{1,5} [0-9]{1,5}"
 _UNITS = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20}
 _SHORT_UNITS = {"": 1, "b": 1, "k": 1 << 10, "kb": 1 << 10, "kib": 1 << 10, "m": 1 << 20, "mb": 1 << 20, "mib": 1 << 20}
 _SIZE = "([1-9][0-9]{0,9}) ?(B|KiB|MiB)"
+MAX_SHORT_TEXT = 100
+SHORT_TEXT = rf"[^\x00-\x1f\x7f]{{1,{MAX_SHORT_TEXT}}}"
+LINK = r"(https?://[^\x00-\x20\x7f/?#]|mailto:[^\x00-\x20\x7f])[^\x00-\x20\x7f]*"
 FILENAME = r'^[^/\\:*?"<>|]+$'
 _PLACEHOLDER = r"\{([^{}]*)\}"
 
@@ -81,6 +84,28 @@ def backend_problem(text: str) -> str | None:
     if re.fullmatch(BACKEND, text) and "\n" not in text:
         return None
     return f"must be a build backend such as 'flit_core.buildapi', not {text!r:.60}"
+
+
+def maker_problem(text: str) -> str | None:
+    """Return why a text cannot be the name of a maker, or of a link, or None."""
+    if not re.fullmatch(SHORT_TEXT, text):
+        return f"must be one line of at most {MAX_SHORT_TEXT} characters"
+    return encoding_problem(text)
+
+
+def encoding_problem(text: str) -> str | None:
+    """Return why a text cannot be part of a page, or None; bytes of a command line need not be UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return "must be valid UTF-8"
+    return None if text else "must not be empty"
+
+
+def _link_problem(url: str) -> str | None:
+    if re.fullmatch(LINK, url):
+        return encoding_problem(url)
+    return f"must be a link such as 'https://example.com' or 'mailto:me@example.com', not {url!r:.60}"
 
 
 def filename_problem(text: str) -> str | None:
@@ -190,3 +215,4 @@ DEVICE = Converted(
 )
 FILE_PATH = Text("a path inside the image", check=file_problem, pattern=r"^[^/\\][^\\]*$")
 WHEEL_PATH = Text("the path of a file in the wheel", check=file_problem, pattern=r"^[^/\\][^\\]*$")
+URL = Text("a link (https, http, or mailto)", check=_link_problem, pattern=f"^{LINK}$")

@@ -19,6 +19,7 @@ REPORTS = {
     "romfs-image bundle": "manifest.py app.romfs -o new --base-address 0 --address 0x10000 --size 64K",
     "romfs-image extract": "app.romfs -o new",
     "romfs-image verify": "app.romfs",
+    "romfs-image page": "app.romfs -o new",
     "romfs-manifest lock": "project --index INDEX --upgrade",
     "romfs-manifest check": "project",
     "romfs-manifest fetch": "project --index INDEX --cache file",

@@ -67,7 +67,7 @@ def test_every_key_is_described(judge):
             described(part, at)
 
     described(judge.schema, "tool.romfs")
-    assert len(judge.schema["properties"]) == 26
+    assert len(judge.schema["properties"]) == 27
 
 
 def test_defaults_are_allowed(judge):

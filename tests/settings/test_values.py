@@ -5,9 +5,9 @@ import datetime as dt
 import pytest
 
 from hatch_romfs.errors import SettingsError
-from hatch_romfs.settings.model import Bundle, Linux, ManifestSource, Mpy, Settings, Source
+from hatch_romfs.settings.model import Bundle, Linux, ManifestSource, Mpy, Page, Settings, Source
 from hatch_romfs.settings.values import ARCHS, Alignment, Device
-from tests.settings.support import problems_of, settings_of
+from tests.settings.support import problems_of, project_of, settings_of
 
 ROMFS = "tool.romfs"
 ARCH_TEXT = ", ".join(f'"{arch}"' for arch in ARCHS[:-1]) + f', or "{ARCHS[-1]}"'
@@ -45,6 +45,7 @@ def test_an_empty_table_means_the_defaults():
         base_exclude=(),
         sbom=False,
         bundle=None,
+        page=Page(maker=None, text=None, links={}),
     )
 
 
@@ -117,6 +118,13 @@ GOOD = [
         {"firmware": "a", "partition-table": "t.bin", "erase-fs": True},
         Bundle("a", partition_table="t.bin", erase_fs=True),
     ),
+    ("page", {}, Page()),
+    (
+        "page",
+        {"maker": "Müller & Söhne <GmbH>", "text": "One.\n\nTwo.", "links": {"a b": "https://ü.example/x?y#z"}},
+        Page("Müller & Söhne <GmbH>", "One.\n\nTwo.", {"a b": "https://ü.example/x?y#z"}),
+    ),
+    ("page", {"links": {"b": "mailto:a@b", "a": "http://c"}}, Page(links={"b": "mailto:a@b", "a": "http://c"})),
     # keys of rooms that are not built yet may say what is so anyway
     ("inventory", False, False),
     ("sbom", True, True),
@@ -149,6 +157,7 @@ WRONG_TYPES = [
     ("partition", True, "an integer from 0 to 255, not a boolean"),
     ("layout", True, '"compact" or "stable", not a boolean'),
     ("bundle", "a.uf2", "a table with `firmware`, not a string"),
+    ("page", "Acme", "a table, not a string"),
     ("share", "true", "true or false, not a string"),
     ("share", dt.date(2026, 1, 1), "true or false, not a date or time"),
     ("share", dt.datetime(2026, 1, 1, tzinfo=dt.timezone.utc), "true or false, not a date or time"),
@@ -380,6 +389,33 @@ def test_a_bundle_needs_firmware_and_for_an_address_a_size():
     ]
     assert settings_of({"bundle": wanted, "size": "128 KiB"}).bundle.address == 0x081E0000
     assert settings_of({"bundle": wanted, "board": "OPENMV4"}).bundle.address == 0x081E0000
+
+
+LINKS = ["javascript:alert(1)", "JAVASCRIPT:x", "data:text/html,x", "//host", "example.com", "https://", "https:///x",
+    "mailto:", "https://a b", "https://a\tb", " https://a", "https://a\n", "file:///etc", ""]  # fmt: skip
+
+
+@pytest.mark.parametrize("url", LINKS)
+def test_a_link_of_the_page_leads_to_the_web_or_to_mail(url):
+    (problem,) = problems_of({"page": {"links": {"Support": url}}})
+    assert problem.startswith("tool.romfs.page.links.\"Support\": must be a link such as 'https://example.com' or ")
+
+
+@pytest.mark.parametrize("name", ["", "a\nb", "a\0", "x" * 101, "\x1b[2J"])
+def test_the_maker_and_the_texts_of_links_are_one_line(name):
+    short = "must be one line of at most 100 characters"
+    assert problems_of({"page": {"maker": name}}) == [f"tool.romfs.page.maker: {short}"]
+    (problem,) = problems_of({"page": {"links": {name: "https://a"}}})
+    assert problem.endswith(short)
+    assert problems_of({"page": {"text": ""}}) == ["tool.romfs.page.text: must not be empty"]
+
+
+def test_all_images_share_one_page():
+    table = {"page": {"maker": "Acme"}, "images": {"a": {}, "b": {}}}
+    assert [image.page.maker for image in project_of(table).images.values()] == ["Acme", "Acme"]
+    assert problems_of({"images": {"a": {"page": {}}}}) == [
+        "tool.romfs.images.a.page: belongs in [tool.romfs]: all images share one page"
+    ]
 
 
 def test_a_bundle_is_refused_in_linux():
