@@ -1,11 +1,12 @@
-# Both targets do all their own set-up, in .venv: they need python3 and a package registry, nothing else.
+# All targets do their own set-up, in .venv: they need python3 and a package registry. What judges the web page comes
+# from npm: without npm, those tests are skipped.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
 .PHONY: test demo bench release release-tools clean
 
-test: $(VENV)/.ready
+test: $(VENV)/.ready $(VENV)/web/.ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -37,6 +38,12 @@ $(VENV)/.ready: pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check "uv>=0.5"
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode -e ".[sim,watch,completion,sbom,bundle]" --group test
 	touch $@
+
+# What tests/web/package-lock.json pins, in .venv/web/node_modules.
+$(VENV)/web/.ready: tests/web/package.json tests/web/package-lock.json | $(VENV)/.ready
+	if command -v npm >/dev/null; then \
+	  mkdir -p $(@D) && cp $^ tests/web/.npmrc $(@D) && npm ci --prefix $(@D) --loglevel=error && touch $@; \
+	fi
 
 clean:
 	rm -rf $(VENV) .venv-release dist .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -33,6 +33,14 @@ def command(name: str) -> str:
     return str(found)
 
 
+def npm_package(name: str) -> Path:
+    """Return the folder of a package that tests/web/package-lock.json pins; ``make test`` installs them."""
+    folder = Path(sys.prefix) / "web" / "node_modules" / name
+    if not folder.is_dir():
+        missing(f"npm's {name}")
+    return folder
+
+
 def micropython(code: str, *, heap: int = 64 << 20, cwd: Path | None = None, status: int = 0) -> str:
     """Run ``code`` in the real MicroPython and return what it printed."""
     if find_spec("micropython_module") is None:
