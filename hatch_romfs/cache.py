@@ -32,9 +32,12 @@ class Cache:
     @classmethod
     def of_user(cls, name: str = "mpy") -> Cache:
         """Return the cache of this name that all projects of the user share."""
-        from platformdirs import user_cache_path  # noqa: PLC0415 - not needed with --no-cache
-
-        folder = user_cache_path("hatch-romfs", appauthor=False) / name
+        try:
+            from platformdirs import user_cache_path  # noqa: PLC0415 - not needed with --no-cache
+        except ModuleNotFoundError:  # in a browser, whose files last as long as the page
+            folder = Path.home() / ".cache" / "hatch-romfs" / name
+        else:
+            folder = user_cache_path("hatch-romfs", appauthor=False) / name
         with contextlib.suppress(OSError):  # then it cannot be used
             create_private(folder)
         return cls(folder)
