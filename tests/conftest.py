@@ -1,6 +1,7 @@
 """Fixtures for many tests: an environment of their own, a wheel of this package, and projects to build."""
 
 import os
+import signal
 import subprocess
 from pathlib import Path
 
@@ -10,6 +11,9 @@ from tests import judges
 from tests.content import checked_build
 from tests.manifest.server import Index
 from tests.projects import copied, make_project
+
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # as a shell leaves it to what runs in the background
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 CACHES = {"UV_CACHE_DIR": "uv", "PIP_CACHE_DIR": "pip"}
 
