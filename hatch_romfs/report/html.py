@@ -10,6 +10,7 @@ import base64
 import hashlib
 import html
 import json
+import re
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 PAGE_START: Final = b"<!DOCTYPE html>\n<!-- hatch-romfs -->"
 """The first bytes of a page."""
 _SCRIPTS: Final = ("model.js", "treemap.js", "strip.js", "table.js", "map.js", "diff.js", "start.js")
+_MODULE_SYNTAX: Final = re.compile(r"^import .*\n|^export ", re.MULTILINE)
+"""What makes modules of the scripts, which become one script in a page of a single file."""
 _MEMORIES: Final = ("", "flash", "RAM")
 
 
@@ -109,7 +112,7 @@ class _Numbers(dict[str, int]):
 def _page(page_title: str, data: dict[str, Any]) -> bytes:
     folder = files("hatch_romfs.report") / "page"
     text = {name: (folder / name).read_text(encoding="utf-8") for name in ("page.html", "style.css", *_SCRIPTS)}
-    script = "".join(text[name] for name in _SCRIPTS)
+    script = '"use strict";\n' + "".join(_MODULE_SYNTAX.sub("", text[name]) for name in _SCRIPTS)
     # In a script element only "<" could end it, or begin a comment.
     payload = json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")
     values = {

@@ -1,4 +1,10 @@
-function showDiff(data) {
+import { ImageModel, bytes, color, make } from "./model.js";
+import { Strip } from "./strip.js";
+import { Table, controls, crumbs, facts, legend } from "./table.js";
+import { Treemap } from "./treemap.js";
+
+/** @param {any} data what differs between two images @param {Element} page the element to show it in */
+export function showDiff(data, page) {
   const status = new Map(data.changes.map((change) => [change.path, change.status]));
   const models = [data.before, data.after].map((image) => new ImageModel(image));
   const statusOf = (entry) => (entry?.path && !entry.isFolder ? status.get(entry.path) ?? "same" : "same");
@@ -50,7 +56,7 @@ function showDiff(data) {
     changes.show(rows);
   }
 
-  document.getElementById("page").append(
+  page.append(
     make("header", {}, [make("h1", { text: data.name }), make("p", { text: data.subtitle }), facts(data.facts)]),
     legend([...statuses, "same"], new Map(), 0), path,
     make("div", { class: "sides" }, views.map((view) => view.section)),

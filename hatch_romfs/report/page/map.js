@@ -1,4 +1,10 @@
-function showMap(data) {
+import { ImageModel, bytes, color, hex, isInside, make } from "./model.js";
+import { Strip } from "./strip.js";
+import { Table, controls, crumbs, facts, legend } from "./table.js";
+import { Treemap } from "./treemap.js";
+
+/** @param {any} data what fills an image @param {Element} page the element to show it in */
+export function showMap(data, page) {
   const model = new ImageModel(data.image);
   const colorOf = (_entry, kind) => color(kind === "free" ? "free" : model.group(kind));
   const groups = new Map();
@@ -69,7 +75,7 @@ function showMap(data) {
     (isFile ? sections : files).show(rows);
   }
 
-  document.getElementById("page").append(
+  page.append(
     make("header", {}, [make("h1", { text: data.name }), make("p", { text: data.subtitle }), facts(data.facts)]),
     meter, legend(names, groups, model.total), ...data.notes.map((text) => make("p", { text })),
     make("h2", { text: "Files by size" }), path, treemap.element,

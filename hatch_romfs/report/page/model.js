@@ -1,13 +1,20 @@
-"use strict";
 // Names come from images, which can be hostile: they only ever become text, never markup.
 
 const numbers = new Intl.NumberFormat("en-US");
-const bytes = (size) => numbers.format(size);
-const percent = (size, total) => `${(total ? (100 * size) / total : 0).toFixed(1)}\u00a0%`;
-const hex = (offset) => `0x${offset.toString(16)}`;
-const color = (name) => `var(--${name})`;
+/** @param {number} size */
+export const bytes = (size) => numbers.format(size);
+export const percent = (size, total) => `${(total ? (100 * size) / total : 0).toFixed(1)}\u00a0%`;
+export const hex = (offset) => `0x${offset.toString(16)}`;
+export const color = (name) => `var(--${name})`;
 
-function make(tag, options = {}, children = []) {
+/**
+ * Make an element: options are attributes, its text, styles, and listeners.
+ * @param {string} tag
+ * @param {Record<string, any>} [options]
+ * @param {(Node | string)[]} [children]
+ * @returns {any}
+ */
+export function make(tag, options = {}, children = []) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(options)) {
     if (name === "text") element.textContent = value;
@@ -40,7 +47,7 @@ class Entry {
 
 // The cells of an image, as arrays, and the tree of files that they belong to. `cells` has four numbers for each:
 // its size, and the places of its kind, its path, and its function in lists.
-class ImageModel {
+export class ImageModel {
   constructor(data) {
     this.data = data;
     this.size = data.size;
@@ -117,4 +124,4 @@ class ImageModel {
   }
 }
 
-const isInside = (path, scope) => scope === "" || path === scope || path.startsWith(`${scope}/`);
+export const isInside = (path, scope) => scope === "" || path === scope || path.startsWith(`${scope}/`);

@@ -1,8 +1,10 @@
+import { bytes, hex, isInside, make } from "./model.js";
+
 const ROW = 15;
 const ROW_GAP = 2;
 
 // The bytes of the partition in place, in as many rows as make small records visible.
-class Strip {
+export class Strip {
   constructor(model, { onScope, colorOf, label, block, changed }) {
     Object.assign(this, { model, onScope, colorOf, block, changed });
     this.canvas = make("canvas", { class: "strip", tabindex: 0, role: "application", "aria-label": label });

@@ -1,7 +1,9 @@
+import { bytes, color, make, percent } from "./model.js";
+
 const FIRST_ROWS = 250;
 
 // A table that sorts by a click on a heading. A column has a title, the value that it sorts by, and what it shows.
-class Table {
+export class Table {
   constructor(columns, { sort, descending, label }) {
     Object.assign(this, { columns, sort, descending, rows: [], limit: FIRST_ROWS });
     this.heads = columns.map((column, at) => make("th", { class: column.class ?? "", scope: "col" }, [
@@ -46,7 +48,7 @@ class Table {
   }
 }
 
-function controls(label, all, kinds, onChange) {
+export function controls(label, all, kinds, onChange) {
   const text = make("input", { type: "search", placeholder: "part of a path", "aria-label": label, oninput: onChange });
   const options = ["", ...kinds].map((kind) => make("option", { value: kind, text: kind || all }));
   const kind = make("select", { "aria-label": all, onchange: onChange }, options);
@@ -55,7 +57,7 @@ function controls(label, all, kinds, onChange) {
   return { element, count, text: () => text.value.toLowerCase(), kind: () => kind.value };
 }
 
-function crumbs(scope, root, onScope) {
+export function crumbs(scope, root, onScope) {
   const names = scope === "" ? [] : scope.split("/");
   const buttons = [["", root], ...names.map((name, at) => [names.slice(0, at + 1).join("/"), name])];
   return buttons.map(([path, name]) => make("button", {
@@ -63,13 +65,13 @@ function crumbs(scope, root, onScope) {
   }));
 }
 
-function facts(pairs) {
+export function facts(pairs) {
   return make("ul", { class: "facts" }, pairs.map(([label, value]) => make("li", {}, [
     make("b", { text: value }), make("span", { text: label }),
   ])));
 }
 
-function legend(names, sizes, total) {
+export function legend(names, sizes, total) {
   return make("ul", { class: "legend" }, names.map((name) => make("li", {}, [
     make("span", { class: "swatch", style: { background: color(name) } }),
     document.createTextNode(total ? `${name} ${bytes(sizes.get(name) ?? 0)} (${percent(sizes.get(name) ?? 0, total)})` : name),

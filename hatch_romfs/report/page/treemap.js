@@ -1,3 +1,5 @@
+import { bytes, color, make } from "./model.js";
+
 // Rectangles in proportion to sizes, as close to squares as they can be: rows are filled until they would get worse.
 function squarify(items, left, top, width, height) {
   const placed = [];
@@ -44,7 +46,7 @@ function squarify(items, left, top, width, height) {
 const SMALLEST_SIDE = 5;
 const HEADING = 18;
 
-class Treemap {
+export class Treemap {
   constructor(model, { onScope, colorOf, label }) {
     Object.assign(this, { model, onScope, colorOf });
     this.element = make("div", { class: "treemap", role: "group", "aria-label": label, onkeydown: (event) => this.key(event) });
@@ -107,10 +109,15 @@ class Treemap {
     const background = item.entry?.isFolder ? "" : this.colorOf(item.entry, item.kind ?? item.entry?.mainKind ?? "data");
     const style = { left: `${left}px`, top: `${top}px`, width: `${width}px`, height: `${height}px`, background };
     if (item.kind === "free") style.color = color("text");
-    const title = `${item.entry && !item.entry.isPart ? item.entry.path : name}: ${bytes(size)} bytes`;
-    const tile = make("button", { class: "tile", type: "button", tabindex: -1, title, "aria-label": title, style });
+    const path = item.entry && !item.entry.isPart ? item.entry.path : name;
+    // What can be said to open a tile is what it shows, so its label contains that.
+    const isFolder = Boolean(item.entry?.isFolder && item.name);
+    const shown = item.name ? path + (isFolder ? "/" : "") : `${path} ${name}`;
+    const label = `${shown} ${bytes(size)} bytes`;
+    const title = `${path}: ${bytes(size)} bytes`;
+    const tile = make("button", { class: "tile", type: "button", tabindex: -1, title, "aria-label": label, style });
     if (width > 34 && height > 15) tile.append(make("span", { text: name }));
-    if (width > 34 && height > 34 && !item.entry?.isFolder) tile.append(make("span", { text: bytes(size) }));
+    if (width > 34 && height > 34 && !item.entry?.isFolder) tile.append(" ", make("span", { text: bytes(size) }));
     if (item.entry && !item.entry.isPart) tile.addEventListener("click", () => this.onScope(item.entry.path));
     return tile;
   }
