@@ -31,7 +31,7 @@ def run_sync(promise: Any) -> Any:  # noqa: ANN401 - JavaScript's
     except JsException as error:
         if error.name == "AbortError":  # as a Ctrl-C would end it
             raise KeyboardInterrupt from None
-        raise OSError(str(error.message)) from None
+        raise OSError(str(error.message).rstrip(".")) from None
 
 
 class BrowserPort:

@@ -45,8 +45,8 @@ def new_page(browser, bridge):
     """
     contexts = []
 
-    def open_page(url):
-        context = browser.new_context(bypass_csp=True)
+    def open_page(url, **options):
+        context = browser.new_context(bypass_csp=True, **options)
         contexts.append(context)
         context.add_init_script(f"globalThis.serialBridge = {json.dumps(bridge.url)};\n{STAND_IN.read_text()}")
         page = context.new_page()

@@ -1,6 +1,8 @@
 // @ts-check
 // Python in the browser: Pyodide, and the code of romfs-flash.
 
+import { hasSuspension } from "./support.js";
+
 /** @typedef {import("./settings.js").Settings} Settings */
 
 /** An error with a message for people; status as on the command line, 130 if the user canceled. */
@@ -69,7 +71,8 @@ export class Python {
    * @returns {Promise<any>} a document, or a Uint8Array
    */
   async call(name, ...values) {
-    const result = await this.page.call.callPromising(name, ...values);
+    // Without suspension, what needs no board still works.
+    const result = hasSuspension ? await this.page.call.callPromising(name, ...values) : this.page.call(name, ...values);
     if (typeof result !== "string") {
       const data = result.toJs();
       result.destroy();

@@ -40,6 +40,7 @@ export class SerialLine {
   async open(baudRate) {
     this.throwIfCanceled();
     this.port = await this.current();
+    if (this.port.connected === false) throw fail("NetworkError", "It is not plugged in. Press Connect to choose it again.");
     try {
       await this.port.open({ baudRate, bufferSize: BUFFER });
     } catch (error) {

@@ -1,0 +1,44 @@
+// @ts-check
+// Step 3: write the image, or compare it with what is on the board.
+
+import { askToReplace, fullName, resultBox } from "./dom.js";
+import { make } from "./report/model.js";
+
+export class FlashStep {
+  /** @param {Element} body @param {import("./main.js").App} app */
+  constructor(body, app) {
+    this.app = app;
+    this.flash = make("button", { type: "button", class: "primary", text: "Flash", onclick: () => this.write() });
+    this.verify = make("button", { type: "button", text: "Compare only", onclick: () => this.compare() });
+    this.reason = make("p", { class: "reason" });
+    this.status = make("p", { role: "status" });
+    this.result = make("div");
+    body.replaceChildren(make("div", { class: "buttons" }, [this.flash, this.verify]), this.reason, this.status, this.result);
+  }
+
+  async write() {
+    const image = this.app.image.image;
+    const { partition } = this.app.board;
+    if (!image || !this.app.board.board) return;
+    await this.app.work("Preparing…", this.status, async (python, line, onProgress) => {
+      const ask = (/** @type {string} */ lines) => askToReplace(JSON.parse(lines));
+      const done = await python.call("flash", line, image.number, this.app.board.chosen, onProgress, ask, this.app.onMessage);
+      this.succeed(done.summary, `${fullName(image) || image.label} is on the board.`);
+      if (partition) this.app.board.setContent(image);
+    }, this.result, { isWriting: true });
+  }
+
+  async compare() {
+    const image = this.app.image.image;
+    if (!image || !this.app.board.board) return;
+    await this.app.work("Comparing…", this.status, async (python, line, onProgress) => {
+      const done = await python.call("verify", line, image.number, this.app.board.chosen, onProgress, this.app.onMessage);
+      this.succeed(done.summary, "The board holds this image.");
+    }, this.result);
+  }
+
+  /** @param {string} summary @param {string} title */
+  succeed(summary, title) {
+    this.result.replaceChildren(resultBox(title, summary));
+  }
+}
