@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zipfile
 import zlib
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from hatch_romfs.errors import ImageError, SettingsError
@@ -35,24 +36,36 @@ def is_wheel(path: Path) -> bool:
         return False
 
 
+def list_images(path: Path) -> list[str]:
+    """Return the names of the images in a wheel; raises ImageError if it is damaged."""
+    with _open_wheel(path) as wheel:
+        return [info.filename for info in image_entries(wheel)]
+
+
 def open_in_wheel(path: Path, name: str | None = None) -> Image:
     """Open the image in a wheel; if it contains several, ``name`` says which, as for ``installed_image``.
 
     Raises SettingsError if there is no such image or more than one, and ImageError if the wheel or the image is not
     valid.
     """
-    try:
-        with zipfile.ZipFile(path) as wheel:
-            found = select_image([info.filename for info in image_entries(wheel)], name, f"{path}")
-            data = read_entry(wheel, wheel.getinfo(found))
-    except _DAMAGED as error:
-        raise ImageError(f"{path}: the wheel is damaged: {error}", offset=0) from error
+    with _open_wheel(path) as wheel:
+        found = select_image([info.filename for info in image_entries(wheel)], name, f"{path}")
+        data = read_entry(wheel, wheel.getinfo(found))
     try:
         image = read_image(data)
     except ImageError as error:
         raise ImageError(f"{path}: {found}: {error.what}", offset=error.offset) from None
     image.origin = f"{found} in {path}"
     return image
+
+
+@contextmanager
+def _open_wheel(path: Path) -> Iterator[zipfile.ZipFile]:
+    try:
+        with zipfile.ZipFile(path) as wheel:
+            yield wheel
+    except _DAMAGED as error:
+        raise ImageError(f"{path}: the wheel is damaged: {error}", offset=0) from error
 
 
 def image_entries(wheel: zipfile.ZipFile) -> Iterator[zipfile.ZipInfo]:

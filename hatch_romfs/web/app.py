@@ -23,7 +23,7 @@ from hatch_romfs.builder.api import build
 from hatch_romfs.errors import INTERRUPTED, BoardError, RomfsError, one_line
 from hatch_romfs.formats import open_image
 from hatch_romfs.images.extract import extract
-from hatch_romfs.images.wheel import image_entries, is_wheel, open_in_wheel
+from hatch_romfs.images.wheel import is_wheel, list_images, open_in_wheel
 from hatch_romfs.paths import show_name
 from hatch_romfs.report.html import map_data
 from hatch_romfs.report.image_map import make_map
@@ -79,8 +79,7 @@ class Page:
         """
         path = self._add(data.to_bytes(), name)
         if is_wheel(path):
-            with zipfile.ZipFile(path) as wheel:
-                choices = [info.filename for info in image_entries(wheel)]
+            choices = list_images(path)
             if len(choices) > 1 and not image:
                 return {"choices": [one_line(choice) for choice in choices]}
             with open_in_wheel(path, image or None) as found:

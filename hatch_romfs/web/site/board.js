@@ -25,6 +25,8 @@ import { SerialLine } from "./serial.js";
  * @property {Partition[] | null} partitions
  */
 
+const UNKNOWN = "Unknown since the write did not complete. Flash again, or connect again to see.";
+
 export class BoardStep {
   /** @param {Element} body @param {import("./main.js").App} app */
   constructor(body, app) {
@@ -122,6 +124,20 @@ export class BoardStep {
       onchange: () => { this.chosen = partition.number; this.app.update(); },
     });
     return make("label", {}, [input, ` ${partition.number}`]);
+  }
+
+  /** Choose a partition. @param {number} number */
+  choose(number) {
+    this.chosen = number;
+    if (this.board) this.show();
+  }
+
+  /** Note that what the partition holds is not known any more. */
+  forgetContent() {
+    const { partition } = this;
+    if (!partition) return;
+    Object.assign(partition, { image_size: null, name: null, version: null, files: null, problem: UNKNOWN });
+    this.show();
   }
 
   /** Note that the partition holds an image now. @param {import("./image.js").OpenImage} image */

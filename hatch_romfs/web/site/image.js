@@ -123,6 +123,7 @@ export class ImageStep {
   /** @param {OpenImage} image */
   show(image) {
     this.image = image;
+    this.app.board.choose(image.partition);
     const map = make("div", { class: "map" });
     const inside = make("details", { ontoggle: () => this.fillMap(inside, map, image) }, [
       make("summary", { text: `Show what is inside: ${count(image.files.length, "file")}` }),

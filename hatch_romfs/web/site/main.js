@@ -13,6 +13,8 @@ import { findObstacle } from "./support.js";
 
 const NOTHING_MORE = "connect-src 'none'; script-src 'wasm-unsafe-eval'; img-src 'none'";
 
+const REFUSED = new Set([1, 2, 3, 5]); // statuses of errors after which the board is as it was
+
 /** @typedef {(phase: string, done: number, total: number, unit: string) => void} OnProgress */
 
 export class App {
@@ -101,6 +103,7 @@ export class App {
     } catch (error) {
       status.textContent = "";
       place.replaceChildren(errorBox(error));
+      if (isWriting && !REFUSED.has(/** @type {any} */ (error).status)) this.board.forgetContent();
     } finally {
       this.isBusy = this.isWriting = false;
       this.update();
