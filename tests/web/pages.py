@@ -9,11 +9,17 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from hatch_romfs import build
+from hatch_romfs.formats.micropython.layout import lay_out
+from hatch_romfs.formats.micropython.metadata import Metadata
+from hatch_romfs.formats.micropython.writer import image_chunks
 from hatch_romfs.web import pinned
 from tests.projects import make_project
+from tests.trees import tree
 
 PROJECT = '[project]\nname = "app"\nversion = "1.2"\n[tool.romfs]\nmpy = false\npartition = 1\n'
 PAGE = '[tool.romfs.page]\nmaker = "Acme"\ntext = "For the X1."\nlinks = { Support = "https://acme.example/s" }\n'
+CONNECT, FLASH = "#board button >> nth=0", "#flash button >> nth=0"
+"""Buttons of the page."""
 
 
 class Page(HTMLParser):
@@ -61,6 +67,11 @@ def make_image(path, text="x = 1\n"):
         return build(make_project(Path(folder) / "tree", {"main.py": text}), path, overrides={"mpy": False}).path
 
 
+def image_of(files, name="other", version="0.9"):
+    """Return an image with these files."""
+    return b"".join(image_chunks(lay_out(tree(files), metadata=Metadata(name, version))))
+
+
 def make_app(root):
     return make_project(root, {"pyproject.toml": PROJECT + PAGE, "src/app.py": "x = 1\n"})
 
@@ -88,3 +99,8 @@ def check_page(folder):
     for source in page.sources:
         assert source in files or source == "data:,"
     return page
+
+
+def wait_ready(page):
+    """Wait until Python is there."""
+    page.locator("#loading").wait_for(state="hidden")

@@ -3,8 +3,13 @@ import { Strip } from "./strip.js";
 import { Table, controls, crumbs, facts, legend } from "./table.js";
 import { Treemap } from "./treemap.js";
 
-/** @param {any} data what fills an image @param {Element} page the element to show it in */
-export function showMap(data, page) {
+/**
+ * @param {any} data what fills an image
+ * @param {Element} page the element to show it in
+ * @param {number} level of its first heading
+ */
+export function showMap(data, page, level = 1) {
+  const title = (text) => make(`h${level + 1}`, { text });
   const model = new ImageModel(data.image);
   const colorOf = (_entry, kind) => color(kind === "free" ? "free" : model.group(kind));
   const groups = new Map();
@@ -40,7 +45,7 @@ export function showMap(data, page) {
     { title: "Function", class: "wide", value: (row) => row.part, show: (row) => row.part },
     { title: "Memory", class: "minor", value: (row) => row.memory, show: (row) => row.memory },
   ], { sort: 0, descending: false, label: "Sections of the file" });
-  const heading = make("h2");
+  const heading = title("");
   const table = make("div");
   let scope = "";
 
@@ -76,10 +81,10 @@ export function showMap(data, page) {
   }
 
   page.append(
-    make("header", {}, [make("h1", { text: data.name }), make("p", { text: data.subtitle }), facts(data.facts)]),
+    make("header", {}, [make(`h${level}`, { text: data.name }), make("p", { text: data.subtitle }), facts(data.facts)]),
     meter, legend(names, groups, model.total), ...data.notes.map((text) => make("p", { text })),
-    make("h2", { text: "Files by size" }), path, treemap.element,
-    make("h2", { text: "The partition, byte by byte" }), strip.element,
+    title("Files by size"), path, treemap.element,
+    title("The partition, byte by byte"), strip.element,
     heading, filter.element, table,
   );
   go("");

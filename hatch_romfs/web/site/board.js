@@ -38,9 +38,12 @@ export class BoardStep {
     this.chosen = 0;
     this.connect = make("button", { type: "button", class: "primary", text: "Connect", onclick: () => this.choosePort() });
     this.readBack = make("button", { type: "button", text: "Save its image", onclick: () => this.read() });
+    this.intro = make("p", { text: "Plug in your board, press Connect, and choose it in the browser's list." });
     this.status = make("p", { role: "status" });
     this.details = make("div", { class: "details" });
-    body.replaceChildren(make("div", { class: "buttons" }, [this.connect, this.readBack]), this.status, this.details);
+    this.result = make("div"); // of reading
+    const buttons = make("div", { class: "buttons" }, [this.connect, this.readBack]);
+    body.replaceChildren(this.intro, buttons, this.status, this.details, this.result);
     if ("serial" in navigator) {
       navigator.serial.addEventListener("disconnect", (event) => this.noticeLoss(event.target));
     }
@@ -60,12 +63,24 @@ export class BoardStep {
       return; // otherwise the user closed the browser's dialog
     }
     this.line = new SerialLine(port);
-    this.board = null;
     this.chosen = this.app.image.image?.partition ?? 0;
-    this.details.replaceChildren();
+    await this.look();
+  }
+
+  /** Find out what the board is and what it holds. */
+  async look() {
+    this.board = null;
+    this.result.replaceChildren();
+    this.app.flash.result.replaceChildren(); // that of another board, maybe
     await this.app.work("Connecting…", this.status, async (python, line) => {
       this.board = await python.call("connect", line, this.app.onMessage);
-    }, this.details);
+      this.show();
+    }, this.details, { again: () => this.look() });
+  }
+
+  /** @param {number} number of the partition that an image is for */
+  choose(number) {
+    this.chosen = number;
     if (this.board) this.show();
   }
 
@@ -82,6 +97,7 @@ export class BoardStep {
     this.connect.classList.add("primary");
     this.status.textContent = reason;
     this.details.replaceChildren();
+    this.result.replaceChildren();
     this.app.update();
   }
 
@@ -94,7 +110,7 @@ export class BoardStep {
         ["Board", machine], ["MicroPython", version], ["Native code", arch ?? "none"], ["Free memory", sizeText(free)],
       ]),
       ...(partitions?.length ? [this.partitionTable(partitions)] : [make("p", {
-        class: "warning", text: partitions ? "Its firmware has no partition for ROMFS." : "Its firmware has no ROMFS.",
+        class: "warning", text: partitions ? "The firmware of this board has no partition for ROMFS." : "The firmware of this board has no ROMFS.",
       })]),
     );
     this.app.update();
@@ -103,14 +119,14 @@ export class BoardStep {
   /** @param {Partition[]} partitions */
   partitionTable(partitions) {
     const several = partitions.length > 1;
-    return make("div", { class: "table partitions", tabindex: 0, role: "region", "aria-label": "Partitions" }, [make("table", {}, [
+    return make("div", { class: "table partitions" }, [make("table", { "aria-label": "Partitions" }, [
       make("thead", {}, [make("tr", {}, [
         make("th", { scope: "col", text: "Partition" }),
         make("th", { scope: "col", class: "number", text: "Size" }),
         make("th", { scope: "col", text: "Content" }),
       ])]),
       make("tbody", {}, partitions.map((partition) => make("tr", {}, [
-        make("td", {}, several ? [this.option(partition)] : [`${partition.number}`]),
+        make("td", {}, [several ? this.option(partition) : make("span", { text: partition.number })]),
         make("td", { class: "number", text: sizeText(partition.size) }),
         make("td", {}, content(partition)),
       ]))),
@@ -120,16 +136,10 @@ export class BoardStep {
   /** @param {Partition} partition */
   option(partition) {
     const input = make("input", {
-      type: "radio", name: "partition", checked: partition.number === this.chosen,
+      type: "radio", name: "partition", checked: partition.number === this.chosen, "data-idle": true,
       onchange: () => { this.chosen = partition.number; this.app.update(); },
     });
-    return make("label", {}, [input, ` ${partition.number}`]);
-  }
-
-  /** Choose a partition. @param {number} number */
-  choose(number) {
-    this.chosen = number;
-    if (this.board) this.show();
+    return make("label", {}, [input, make("span", { text: partition.number })]);
   }
 
   /** Note that what the partition holds is not known any more. */
@@ -154,8 +164,9 @@ export class BoardStep {
     const name = fullName(partition).replaceAll(/[^\w.-]+/g, "-") || `partition${partition.number}`;
     await this.app.work("Reading…", this.status, async (python, line, onProgress) => {
       save(await python.call("read", line, partition.number, onProgress, this.app.onMessage), `${name}.romfs`);
-      this.status.textContent = `${name}.romfs was saved.`;
-    }, this.details.querySelector(".result") ?? this.details.appendChild(make("div")));
+      this.result.replaceChildren();
+      return `${name}.romfs was saved.`;
+    }, this.result, { again: () => this.read() });
   }
 }
 

@@ -3,6 +3,8 @@
 
 import { bytes, make } from "./report/model.js";
 
+const INTERRUPTED = 130; // the status of what the user canceled
+
 /** @param {string} id @returns {HTMLElement} */
 export function byId(id) {
   const found = document.getElementById(id);
@@ -10,11 +12,13 @@ export function byId(id) {
   return found;
 }
 
+const LONG = 20; // characters; a longer value has a line to itself
+
 /** A list of terms with their values; those without a value are left out. @param {[string, string | null][]} pairs */
 export function terms(pairs) {
   const shown = pairs.filter(([, value]) => value);
-  return make("dl", { class: "terms" }, shown.map(([term, value]) => make("div", { class: (value ?? "").length > 40 ? "wide" : "" }, [
-    make("dt", { text: term }), make("dd", { text: value }),
+  return make("dl", { class: "terms" }, shown.map(([term, value]) => make("div", { class: (value ?? "").length > LONG ? "wide" : "" }, [
+    make("dt", { text: term }), make("dd", { class: term === "SHA-256" ? "hash" : "", text: value }),
   ])));
 }
 
@@ -33,14 +37,20 @@ export function fullName({ name, version }) {
   return [name, version].filter(Boolean).join(" ");
 }
 
-/** What went wrong, and what to do about it. @param {unknown} error */
-export function errorBox(error) {
-  const { message, hint, status } = /** @type {import("./python.js").PageError} */ (error);
+/**
+ * What went wrong, and what to do about it.
+ * @param {unknown} error
+ * @param {(() => void) | null} [again] what to do if the user tries again
+ */
+export function errorBox(error, again = null) {
+  const { message, hint, status, isDeclined } = /** @type {import("./python.js").PageError & {isDeclined?: boolean}} */ (error);
   const isExpected = status !== undefined;
+  const isChoice = isDeclined || status === INTERRUPTED; // of the user: not a failure
   const text = isExpected ? message : `This page has a fault: ${message ?? error}`;
-  return make("div", { class: status === 130 ? "result" : "result failed", role: "alert" }, [
+  return make("div", { class: isChoice ? "result" : "result failed", role: "alert" }, [
     make("p", { class: "message", text }),
     ...(hint ? [make("p", { class: "hint", text: hint })] : []),
+    ...(again && !isChoice ? [make("button", { type: "button", text: "Try again", onclick: again })] : []),
   ]);
 }
 
@@ -53,7 +63,7 @@ export function resultBox(title, summary) {
 
 /** A list of files, with the size of each. @param {{path: string, size: number}[]} files */
 export function fileList(files) {
-  return make("ul", { class: "files" }, files.map(({ path, size }) => make("li", {}, [
+  return make("ul", { class: "files", tabindex: 0, "aria-label": "Files" }, files.map(({ path, size }) => make("li", {}, [
     make("span", { text: path }), make("span", { class: "number", text: bytes(size) }),
   ])));
 }
@@ -65,10 +75,16 @@ export function save(data, name) {
   setTimeout(() => URL.revokeObjectURL(url), 60000);
 }
 
-/** Ask whether to replace what is on the board. @param {string[]} lines */
-export async function askToReplace(lines) {
+/**
+ * Ask whether to replace what is on the board.
+ * @param {string[]} lines what disappears: a sentence, and files
+ */
+export async function askToReplace([sentence, ...files]) {
   const dialog = /** @type {HTMLDialogElement} */ (byId("question"));
-  dialog.querySelector("ul")?.replaceChildren(...lines.map((text) => make("li", { text })));
+  const list = /** @type {HTMLElement} */ (dialog.querySelector("ul"));
+  byId("question-text").textContent = sentence.replace("partition", "Partition");
+  list.replaceChildren(...files.map((path) => make("li", { text: path.trim() })));
+  list.hidden = !files.length;
   dialog.returnValue = "no";
   dialog.showModal();
   await new Promise((resolve) => dialog.addEventListener("close", resolve, { once: true }));

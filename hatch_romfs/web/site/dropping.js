@@ -21,11 +21,16 @@ export async function collectEntries(entries) {
   return readAll(found);
 }
 
+/** @param {FileSystemFileEntry} entry @returns {Promise<File>} */
+export function readFile(entry) {
+  return new Promise((resolve, reject) => entry.file(resolve, reject));
+}
+
 /** @param {FileSystemEntry} entry @param {string} path @param {[string, File][]} found */
 async function walk(entry, path, found) {
   const here = path + entry.name;
   if (entry.isFile) {
-    found.push([here, await new Promise((resolve, reject) => /** @type {FileSystemFileEntry} */ (entry).file(resolve, reject))]);
+    found.push([here, await readFile(/** @type {FileSystemFileEntry} */ (entry))]);
     return;
   }
   for (const inner of await list(/** @type {FileSystemDirectoryEntry} */ (entry))) await walk(inner, `${here}/`, found);

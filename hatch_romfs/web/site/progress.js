@@ -8,6 +8,7 @@ export class ProgressView {
   constructor(title, status, onCancel) {
     this.status = status;
     this.phase = "";
+    this.amount = "";
     this.start = performance.now();
     this.bar = make("progress", { "aria-label": "Progress" });
     this.line = make("p", { class: "progress-line", "aria-hidden": "true" });
@@ -18,6 +19,8 @@ export class ProgressView {
     } });
     this.element = make("div", { class: "progress" }, [this.bar, this.line, this.cancel]);
     this.status.textContent = title;
+    this.timer = setInterval(() => this.showTime(), 1000); // a board may be silent for a while
+    this.showTime();
   }
 
   /** @param {string} phase @param {number} done @param {number} total @param {string} unit */
@@ -28,7 +31,17 @@ export class ProgressView {
     }
     this.bar.max = total || 1;
     this.bar.value = done;
+    this.amount = unit === "bytes" ? `${bytes(done)} of ${bytes(total)} bytes` : "";
+    this.showTime();
+  }
+
+  showTime() {
     const seconds = Math.floor((performance.now() - this.start) / 1000);
-    this.line.textContent = `${bytes(done)} of ${bytes(total)} ${unit}, ${seconds} s`;
+    this.line.textContent = [this.amount, `${seconds} s`].filter(Boolean).join(", ");
+  }
+
+  end() {
+    clearInterval(this.timer);
+    this.element.remove();
   }
 }
