@@ -7,7 +7,7 @@ import pytest
 from hatch_romfs import build
 from tests.board.boards import put
 from tests.projects import make_project
-from tests.web.pages import image_of
+from tests.web.pages import image_of, wait_ready
 
 pytestmark = pytest.mark.xdist_group("web")
 
@@ -48,27 +48,40 @@ def test_the_workbench_opens_images_wheels_and_folders(workbench, app, new_page,
     check_access(page)
 
 
-def drop(page, *paths):
-    """Drop files and folders on the page, as from a file manager."""
+def drop_in_zone(page, *paths):
+    """Drop files and folders on the workbench, which shows where they would go."""
+    hover(page, "dragEnter", "dragOver", paths=paths)
+    page.locator(".drop.over").wait_for()
+    hover(page, "drop", paths=paths)
+    assert page.locator(".drop.over").count() == 0
+
+
+def hover(page, *kinds, paths):
+    """Send the browser events of files that are dragged from a file manager."""
     session = page.context.new_cdp_session(page)
     data = {"items": [], "files": [str(path) for path in paths], "dragOperationsMask": 1}
-    for kind in ("dragEnter", "dragOver", "drop"):
+    for kind in kinds:
         session.send("Input.dispatchDragEvent", {"type": kind, "x": 100, "y": 100, "data": data})
-        if kind == "dragOver":
-            page.locator(".drop.over").wait_for()
-    assert page.locator(".drop.over").count() == 0
+
+
+def test_a_file_that_is_dropped_on_a_page_with_images_does_not_replace_it(maker_site, new_page, tmp_path):
+    page = new_page(maker_site[1])
+    wait_ready(page)
+    page.evaluate("addEventListener('drop', (event) => { globalThis.isKept = event.defaultPrevented; })")
+    hover(page, "dragEnter", "dragOver", "drop", paths=[put(tmp_path / "other.html", b"<p>another page</p>")])
+    assert page.evaluate("isKept")
 
 
 def test_images_and_folders_can_be_dropped_on_the_workbench(workbench, app, new_page, tmp_path):
     page = new_page(workbench[1])
     page.locator(".drop").wait_for()
-    drop(page, app)
+    drop_in_zone(page, app)
     page.locator("#image .terms:has-text('app.romfs')").wait_for()
     # Browsers give a folder's entries a hundred at a time.
     root = make_project(tmp_path / "many", {f"data/{number}/x": f"{number}\n" for number in range(250)})
-    drop(page, root)
+    drop_in_zone(page, root)
     page.locator("#image .terms:has-text('many.romfs')").wait_for()
     native = build(root, tmp_path / "native.romfs", overrides={"mpy": False})
     assert native.sha256 in page.inner_text("#image"), "the same bytes as on the command line"
-    drop(page, root / "data" / "7", root / "data" / "8")
+    drop_in_zone(page, root / "data" / "7", root / "data" / "8")
     page.locator("#image summary:has-text('2 files')").wait_for()

@@ -85,10 +85,7 @@ export class ImageStep {
       input.addEventListener("click", () => { input.value = ""; }); // so that the same one can be chosen again
     }
     this.choice.replaceChildren(zone, file, folder);
-    document.addEventListener("dragover", (event) => {
-      event.preventDefault();
-      zone.classList.toggle("over", !this.app.isBusy);
-    });
+    document.addEventListener("dragover", () => zone.classList.toggle("over", !this.app.isBusy));
     document.addEventListener("dragleave", (event) => {
       if (!event.relatedTarget) zone.classList.remove("over"); // it left the page
     });
@@ -100,7 +97,6 @@ export class ImageStep {
 
   /** @param {DragEvent} event */
   drop(event) {
-    event.preventDefault();
     const items = [...event.dataTransfer?.items ?? []].map((item) => item.webkitGetAsEntry()).filter((entry) => entry !== null);
     if (items.length === 1 && items[0].isFile) {
       this.openFile(readFile(/** @type {FileSystemFileEntry} */ (items[0])));

@@ -12,7 +12,7 @@ import { readSettings } from "./settings.js";
 import { findObstacle } from "./support.js";
 
 const NOTHING_MORE = "connect-src 'none'; script-src 'wasm-unsafe-eval'; img-src 'none'";
-const REFUSED = new Set([1, 2, 3, 5]); // statuses of errors after which the board is as it was
+const BEFORE_CHANGES = new Set(["", "comparing"]); // phases in which the board is as it was
 const WORKBENCH = "Look into an image, flash it to a MicroPython board, or save what a board holds.";
 
 /**
@@ -42,6 +42,8 @@ export class App {
     window.addEventListener("beforeunload", (event) => {
       if (this.isWriting) event.preventDefault();
     });
+    // A file that is dropped would otherwise take the place of the page.
+    for (const type of ["dragover", "drop"]) document.addEventListener(type, (event) => event.preventDefault());
     this.showMaker();
     this.update();
   }
@@ -109,7 +111,7 @@ export class App {
       end = await action(this.python, line, (...event) => progress.show(...event));
     } catch (error) {
       place.replaceChildren(errorBox(error, again));
-      if (isWriting && !REFUSED.has(/** @type {any} */ (error).status)) this.board.forgetContent();
+      if (isWriting && !BEFORE_CHANGES.has(progress.phase)) this.board.forgetContent();
     } finally {
       progress.end();
       status.textContent = end ?? "";
