@@ -5,15 +5,9 @@ import os
 import signal
 import subprocess
 from contextlib import ExitStack
-from pathlib import Path
 
 import pytest
 
-from hatch_romfs.events import Progress
-from hatch_romfs.fleet import crew
-from hatch_romfs.fleet.messages import ImageFile, Job
-from hatch_romfs.fleet.run import run_jobs
-from hatch_romfs.fleet.schedule import Limits
 from tests.board.boards import ARMV7EMSP, coded, firmware, image_bytes, mpy, options, put
 from tests.board.faulty import Faults, FaultyBoard, Kill
 from tests.fleet.support import (
@@ -99,33 +93,6 @@ def test_an_interrupt_ends_every_worker_in_good_order(boards, image, tmp_path, n
         assert out.count("failed: interrupted: partition 0 holds") == 2
     assert [line["reason"].split(":")[0] for line in lines(report)] == ["interrupted"] * 2
     assert romfs_flash(image, *ports(*several)).returncode == 0  # the boards were left at work
-
-
-@needs_proc
-def test_a_worker_that_hangs_is_killed_after_an_interrupt_and_is_in_the_report(boards, image, tmp_path, monkeypatch):
-    monkeypatch.setattr(crew, "GRACE", 1.0)
-    slow = boards("rp2", erase=300)
-    file = ImageFile(str(image), "app", None, "ab" * 32, len(IMAGE))
-    job = Job(slow.port, file, report=str(tmp_path / "report.jsonl"))
-    stopped: set[int] = set()
-    events = []
-
-    def interrupt(_number, event):
-        events.append(event)
-        if isinstance(event, Progress) and not stopped:
-            running = children(os.getpid())
-            stopped.update(pid for pid in running if b"fleet.worker" in Path(f"/proc/{pid}/cmdline").read_bytes())
-            for pid in stopped:
-                os.kill(pid, signal.SIGSTOP)
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        run_jobs([job], Limits(), interrupt)
-    assert stopped
-    assert all(map(is_gone, stopped))
-    assert events[-1].reason == "the process of this board was killed by signal 9"
-    (line,) = lines(tmp_path / "report.jsonl")
-    assert (line["result"], line["unique_id"]) == ("failed", events[-1].entry["unique_id"])
 
 
 def test_a_worker_that_crashes_is_the_failure_of_one_board(boards, image, tmp_path):
