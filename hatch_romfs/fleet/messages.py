@@ -68,7 +68,7 @@ class Message(NamedTuple):
 
 
 class Alive(NamedTuple):
-    """A sign of life, from a process that waits for its board and has nothing else to report."""
+    """A sign of life, of a process that has just been started or that waits for its board."""
 
 
 class Finished(NamedTuple):

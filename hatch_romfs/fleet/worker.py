@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import _thread
 import os
+import re
 import signal
 import threading
 import time
@@ -129,7 +130,9 @@ class _Task:
 
     def fail(self, message: str, hint: str, status: int) -> Finished:
         """Return a failure, which is added to the report too if an image was to be written."""
-        reason = " ".join(message.split("\n"))
+        names = "|".join(re.escape(name) for name in {self._job.port, self._found.port if self._found else ""} if name)
+        # The port is named beside the reason already, wherever that is shown.
+        reason = re.sub(rf"(^|: )(?:{names}): ", r"\1", " ".join(message.split("\n")))
         if self._entry is not None:  # the board was verified before that
             return Finished("verified", entry=to_document(self._entry))
         if self._job.image is None:

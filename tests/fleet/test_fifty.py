@@ -109,6 +109,7 @@ def test_forty_three_boards_are_verified_and_seven_fail_with_a_reason(fifty, tmp
     for reason, port in faulty.items():
         assert found[port]["result"] == "failed"
         assert reason in found[port]["reason"]
+        assert f"{port}: " not in found[port]["reason"]  # the line names it already
 
 
 @needs_proc
