@@ -75,9 +75,8 @@ def flash_many(options: Namespace, port: PortOptions) -> None:
         if options.all or filters.machines or asks:
             targets, boards = _identify(options, targets, filters)
         if not targets:
-            raise LinkError(
-                "no board was found", hint="'romfs-flash --list-ports' shows every port; are the filters right?"
-            )
+            advice = "are the filters right?" if filters != Filters() else "are the boards plugged in?"
+            raise LinkError("no board was found", hint=f"'romfs-flash --list-ports' shows every port; {advice}")
         if asks:
             _confirm(targets, boards)
         _write(options, targets, boards)
