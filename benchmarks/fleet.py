@@ -8,8 +8,6 @@ longest of them if that is more.
 from __future__ import annotations
 
 import json
-import os
-import pty
 import random
 import subprocess
 import sys
@@ -17,17 +15,12 @@ import sysconfig
 import tempfile
 import threading
 import time
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from hatch_romfs.settings.values import ARCHS
-from hatch_romfs.sim.board import SimOptions
 from tests.board.boards import ARMV7EMSP, coded, mpy
-from tests.board.faulty import NO_FAULTS, Faults, FaultyBoard, Stuck
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from tests.fleet.support import faulty_boards
 
 GOOD: Final = 43
 PORTS: Final = ("rp2", "stm32", "esp8266", "alif", "nrf", "esp32", "samd")
@@ -39,28 +32,6 @@ MOST_TIME: Final = 1.3
 """Parts of the ideal schedule's time, at most."""
 MOST_MEMORY: Final = 40
 """MiB for each board, at most."""
-
-
-@contextmanager
-def faulty_boards() -> Iterator[list[str]]:
-    """Yield the ports of seven boards that cannot be written, each for a reason of its own."""
-    with ExitStack() as stack:
-
-        def port(kind: str = "rp2", faults: Faults = NO_FAULTS, size: int = SIZE) -> str:
-            return stack.enter_context(FaultyBoard(SimOptions(port=kind, size=size), faults)).port
-
-        master, slave = pty.openpty()
-        stack.callback(os.close, master)
-        stack.callback(os.close, slave)
-        yield [
-            port(faults=Faults(stuck=Stuck(9000, 0x55))),  # worn
-            port("stm32", Faults(cut_after=12_000)),
-            port("none"),
-            port(size=8192),
-            port("qemu"),
-            port(faults=Faults(mpy=6 | 3 << 8 | ARMV7EMSP << 10)),  # the wrong processor
-            os.ttyname(slave),  # dead
-        ]
 
 
 def flash(image: Path, ports: list[str]) -> tuple[float, dict[str, int], int]:
@@ -97,7 +68,8 @@ def watch_memory(process: subprocess.Popen[str], peaks: list[int]) -> None:
 
 def main() -> None:
     """Print the table."""
-    with tempfile.TemporaryDirectory() as folder, faulty_boards() as faulty:
+    with tempfile.TemporaryDirectory() as folder, faulty_boards(X64, ARMV7EMSP, SIZE) as reasons:
+        faulty = list(reasons.values())
         data = random.Random(1).randbytes(DATA)  # noqa: S311 - any bytes
         image = Path(folder) / "app.romfs"
         image.write_bytes(coded({"app.mpy": mpy(arch=X64), "data.bin": data}))

@@ -5,6 +5,7 @@ Libraries raise only these on purpose. Only ``cli`` and ``plugins`` turn them in
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 if TYPE_CHECKING:
@@ -75,6 +76,12 @@ class SettingsError(RomfsError):
         problems = (problems,) if isinstance(problems, str) else problems
         self.problems = tuple(problem for problem in problems if isinstance(problem, Problem))
         super().__init__(list(map(str, problems)), hint=hint)
+
+
+def unreadable(path: str | os.PathLike[str], error: OSError, expected: str) -> SettingsError:
+    """Return the error of a file that cannot be read; ``expected`` is what to name if ``path`` is a folder."""
+    hint = f"{path} is a folder. Name {expected}." if os.path.isdir(path) else None  # noqa: PTH112 - needs no import
+    return SettingsError(f"cannot read {path}: {error.strerror or error}", hint=hint)
 
 
 class ImageError(RomfsError):

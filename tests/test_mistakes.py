@@ -315,7 +315,41 @@ BOARDS = {
     "nothing to back up": on_board("--read b --port sim:", 5, "partition 0 holds no image", "--whole reads it"),
     "a package that is not there": on_board("--installed no-such", 2, "no-such is not installed here", "pip install"),
 }  # fmt: skip
-MISTAKES = SETTINGS | SOURCES | MANIFESTS | OUTPUTS | IMAGES | BOARDS
+FLEET = "[boards.a]\nport = 'COM1'\n"
+FLEETS = {
+    "a missing image for many boards": on_board("none --all", 2, "cannot read none: No such file or directory"),
+    "no boards": on_board("a.romfs --all --filter id:no-such", 4, "no board was found", "are the filters right?"),
+    "a missing fleet": on_board("--fleet none", 2, "none does not exist", "--fleet FILE"),
+    "a folder as a fleet": on_board("--fleet plain", 2, "cannot read plain: ", "plain is a folder. Name a TOML file."),
+    "a wrong key of a fleet": Mistake(
+        {"f": FLEET.replace("port", "prot")}, "romfs-flash --fleet f", 2, 'boards."a".prot: unknown key', "Fix f."
+    ),
+    "a port twice": Mistake(
+        {"f": FLEET + FLEET.replace("a]", "b]")}, "romfs-flash --fleet f", 2, 'boards."b".port: is also that', "Fix f."
+    ),
+    "no canary": on_board("a.romfs --all --canary 0", 2, "argument --canary: must be a number from 1 to 9999, not '0'"),
+    "no jobs": on_board("a.romfs --all --jobs 0", 2, "argument --jobs: must be a number from 1 to 9999, not '0'"),
+    "a report in a missing folder": on_board(
+        "a.romfs --all --report no/r", 2, "--report no/r: the folder no does not exist", "Name a file in a folder"
+    ),
+    "a folder as a report": on_board("a.romfs --all --report plain", 2, "--report plain: is a folder", "Name a file"),
+    "another file as a report": on_board("--summary plain/main.py", 2, "plain/main.py:1: not a line of a report",
+        "Name another file.")._replace(files={"plain/main.py": "x = 1\n"}),
+    "a folder to summarize": on_board("--summary plain", 2, "cannot read plain: ", "Name a file that --report has"),
+}  # fmt: skip
+FOLDERS = {
+    f"a folder for {words}": on_image(words, IMAGE, 2, "cannot read full: ", f"full is a folder. Name {expected}")
+    for words, expected in {
+        "info full": "an image file.",
+        "tree full": "an image file.",
+        "bundle full a.romfs -o out": "a file with firmware or an image",
+        "bundle a.romfs full -o out": "an image file.",
+        "verify a.romfs --inventory full": "an inventory, such as",
+        "verify a.romfs --against full": "an image file.",
+        "import-openmv full": "its romfs_config.json",
+    }.items()
+}
+MISTAKES = SETTINGS | SOURCES | MANIFESTS | OUTPUTS | IMAGES | BOARDS | FLEETS | FOLDERS
 
 
 def snapshot(root):
@@ -355,4 +389,6 @@ def test_a_mistake_is_one_message_and_leaves_nothing(what, tmp_path, monkeypatch
 
 
 def test_there_are_forty_mistakes_and_more():
-    assert len(MISTAKES) == sum(map(len, (SETTINGS, SOURCES, MANIFESTS, OUTPUTS, IMAGES, BOARDS))) >= 40
+    assert (
+        len(MISTAKES) == sum(map(len, (SETTINGS, SOURCES, MANIFESTS, OUTPUTS, IMAGES, BOARDS, FLEETS, FOLDERS))) >= 40
+    )

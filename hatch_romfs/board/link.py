@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     Trace = Callable[[str, bytes], None]
     OnMessage = Callable[[str], None]
+    OnActivity = Callable[[], None]
 
 SLICE = 0.05
 """Seconds that one read of the port waits at most."""
@@ -39,10 +40,15 @@ def ignore_message(_text: str) -> None:
     """Default for messages: do nothing."""
 
 
+def ignore_activity() -> None:
+    """Do nothing: the default for callers that do not watch whether a link is alive."""
+
+
 class Link:
     """An open port: ``sent`` and ``received`` count its bytes; ``trace`` gets all of them, for ``-vv``.
 
     ``open_again`` opens the port again after it was lost. ``on_message`` is called with what is being waited for.
+    ``on_activity`` is called at each piece that is sent, and many times a second while something is waited for.
     """
 
     def __init__(  # noqa: PLR0913 - what a port is and who watches it
@@ -61,6 +67,7 @@ class Link:
         self.received = 0
         self.bytes_per_second = baudrate / 10
         self.on_message = on_message
+        self.on_activity: OnActivity = ignore_activity
         self._trace = trace
         self._open_again = open_again
         self._waiting = bytearray()
@@ -76,6 +83,7 @@ class Link:
                 piece = data[start : start + PIECE]
                 self.port.write(piece)
                 self.sent += len(piece)
+                self.on_activity()
                 if self._trace:
                     self._trace(">", piece)
 
@@ -174,6 +182,7 @@ class Link:
             data = self.port.read(1)
             if data:
                 data += self.port.read(self.port.in_waiting)
+        self.on_activity()
         self.received += len(data)
         self._waiting += data
         if data and self._trace:

@@ -20,6 +20,12 @@ _ADAPTERS = {
 }
 """USB vendors of serial adapters. One can be part of a board, as on many with an ESP32, or be a cable to anything."""
 
+_BOARD_VENDORS = frozenset({0xF055, 0x2E8A, 0x37C5, 0x2341, 0x303A, 0x239A, 0x1B4F, 0x2886, 0x1FFB})
+"""USB vendors of boards: MicroPython, Raspberry Pi, OpenMV, Arduino, Espressif, Adafruit, SparkFun, Seeed, Pololu.
+
+These are the values of ``MICROPY_HW_USB_VID`` in MicroPython's repository, without those that unrelated vendors share.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Port:
@@ -40,6 +46,11 @@ class Port:
         by_id = f", --port {_BY_ID}{self.serial_number}" if self.serial_number else ""
         kind = " (USB serial adapter)" if self.adapter else ""
         return f"--port {self.name}{by_id}  {self.description}{kind}"
+
+
+def is_known_board(port: Port) -> bool:
+    """Tell whether the USB vendor of a port makes MicroPython boards, so that one is expected to answer there."""
+    return bool(port.usb_id) and int(port.usb_id[:4], 16) in _BOARD_VENDORS
 
 
 def list_ports() -> list[Port]:

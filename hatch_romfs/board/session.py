@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from hatch_romfs.board.link import Link, ignore_message, open_link
+from hatch_romfs.board.link import Link, ignore_activity, ignore_message, open_link
 from hatch_romfs.board.opening import BUSY
 from hatch_romfs.board.ports import choose_port, follow
 from hatch_romfs.board.probe import Board, probe
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from hatch_romfs.board.link import OnMessage, Trace
+    from hatch_romfs.board.link import OnActivity, OnMessage, Trace
     from hatch_romfs.board.opening import OpenPort, PortSource
 
     OnBoard = Callable[[Board], None]
@@ -77,7 +77,8 @@ class PortOptions:
     ``wait`` is how many seconds to wait for a board that is not plugged in yet. ``origin`` says in messages where the
     name of the port comes from. ``on_message`` is called with the port that was chosen, and with what is waited for.
     ``boot`` says whether its ``boot.py`` may run to its end in the reset before a partition is changed, ``identify``
-    whether the board is asked for its unique ID.
+    whether the board is asked for its unique ID. ``on_activity`` is called many times a second while the board is
+    worked with or waited for: where it is not called, this program hangs, and not the board.
     """
 
     port: str | None = None
@@ -90,6 +91,7 @@ class PortOptions:
     boot: bool = True
     identify: bool = False
     source: PortSource | None = None
+    on_activity: OnActivity = field(default=ignore_activity, compare=False, repr=False)
 
     @classmethod
     def of(cls, port: str | PortOptions | None) -> PortOptions:
@@ -181,6 +183,7 @@ def connection(options: PortOptions, trace: Trace | None = None) -> Iterator[Lin
         else:
             link = _connect(options, trace)
         stack.callback(link.close)
+        link.on_activity = options.on_activity
         yield link
 
 
@@ -210,6 +213,7 @@ def _connect(options: PortOptions, trace: Trace | None) -> Link:
             if error.message != reason:
                 reason = error.message
                 options.on_message(f"waiting for the board: {reason}")
+        options.on_activity()
         time.sleep(POLL)
 
 

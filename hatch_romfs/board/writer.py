@@ -35,6 +35,7 @@ class Writer(BlockWriter):
             self._done, self._total = 0, plan.writes
             self._copies = plan.copies
             self._prepared = False
+            self.on_progress(Progress("writing", 0, plan.writes))  # the first erase can take many seconds
             try:
                 with self._locating_errors():
                     for step in plan.steps:

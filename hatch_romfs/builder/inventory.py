@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from hatch_romfs.collect.manifest import LOCK
 from hatch_romfs.compile.mpy_cross import release
-from hatch_romfs.errors import SettingsError, VerifyError
+from hatch_romfs.errors import SettingsError, VerifyError, unreadable
 from hatch_romfs.formats.image import image_content
 from hatch_romfs.tree import MemoryContent, files
 
@@ -136,7 +136,7 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
         if document["hatch-romfs-inventory"] == 1 and len(entries) == len(document["files"]):
             return {**document["image"]}, entries
     except OSError as error:
-        raise SettingsError(f"cannot read {path}: {error.strerror}") from error
+        raise unreadable(path, error, "an inventory, such as dist/app.romfs.json") from error
     except (ValueError, TypeError, KeyError, RecursionError):
         pass
     raise SettingsError(f"{path} is not an inventory of an image", hint="A build with `inventory = true` writes one.")

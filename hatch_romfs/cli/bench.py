@@ -17,7 +17,7 @@ from hatch_romfs.cli.show import count
 from hatch_romfs.fleet.bench import Bench, identity
 from hatch_romfs.fleet.choice import port_matches
 from hatch_romfs.fleet.crew import Crew
-from hatch_romfs.fleet.messages import Finished, Found
+from hatch_romfs.fleet.messages import Alive, Finished, Found
 from hatch_romfs.fleet.run import record_crash
 from hatch_romfs.fleet.schedule import JOBS
 
@@ -89,14 +89,14 @@ class _Watch:
             try:
                 while not expected or len(self.verified) < expected or self._running:
                     if not expected or len(self.verified) < expected:
-                        self._look(crew)
+                        self._look(crew, view)
                     self._receive(crew, view)
             except KeyboardInterrupt:
                 self.is_busy = bool(self._running)
                 crew.stop(lambda: self._receive(crew, view))
                 raise
 
-    def _look(self, crew: Crew) -> None:
+    def _look(self, crew: Crew, view: View) -> None:
         """Start a worker for each new board, as many as may run at once."""
         busy = [identity(port) for port, _ in self._running.values()]
         ports = [port for port in list_ports() if port.usb and port_matches(port, self._filters)]
@@ -108,6 +108,7 @@ class _Watch:
             job = replace(self._job, port=port.name, done=tuple(sorted(self._done)))
             self._running[number] = (port, job)
             crew.start(number, job)
+            view.on_event(number, Alive())
 
     def _receive(self, crew: Crew, view: View) -> None:
         received = crew.receive(POLL)

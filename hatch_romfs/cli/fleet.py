@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from hatch_romfs.board.checks import check_format
-from hatch_romfs.board.ports import choose_port, find_port, list_ports
+from hatch_romfs.board.ports import Port, choose_port, find_port, list_ports
 from hatch_romfs.cli import fleet_view, show
 from hatch_romfs.cli.asking import ask, can_ask
 from hatch_romfs.cli.command import print_json, tell, warn
@@ -18,7 +18,15 @@ from hatch_romfs.cli.fleet_text import count_results
 from hatch_romfs.cli.source import check_content, open_source, source_path
 from hatch_romfs.errors import LinkError, RomfsError
 from hatch_romfs.events import Progress
-from hatch_romfs.fleet.choice import Filters, machine_matches, parse_filters, port_matches, repeated_boards
+from hatch_romfs.fleet.choice import (
+    Filters,
+    is_expected,
+    machine_matches,
+    parse_filters,
+    port_matches,
+    repeated_boards,
+    second_ports,
+)
 from hatch_romfs.fleet.file import read_fleet
 from hatch_romfs.fleet.messages import Finished, Found, ImageFile, Job
 from hatch_romfs.fleet.report import check_report, done, read_report
@@ -36,10 +44,11 @@ if TYPE_CHECKING:
 
 
 class Target(NamedTuple):
-    """A board to write: its name in the output, and what to do with it."""
+    """A board to write: its name in the output, what to do with it, and what the system says of its port."""
 
     label: str
     job: Job
+    port: Port
 
 
 def flash_many(options: Namespace, port: PortOptions) -> None:
@@ -57,16 +66,17 @@ def flash_many(options: Namespace, port: PortOptions) -> None:
 
                 watch_ports(options, job, filters)
                 return
-            targets = [Target(name, replace(job, port=name)) for name in _port_names(options, port, filters)]
+            targets = [
+                Target(found.name, replace(job, port=found.name), found) for found in _ports(options, port, filters)
+            ]
         is_many = options.all or options.fleet or len(targets) > 1
         asks = bool(is_many) and can_ask() and not (options.yes or options.json)
         boards: list[Found | None] = [None] * len(targets)
         if options.all or filters.machines or asks:
             targets, boards = _identify(options, targets, filters)
         if not targets:
-            raise LinkError(
-                "no board was found", hint="'romfs-flash --list-ports' shows every port; are the filters right?"
-            )
+            advice = "are the filters right?" if filters != Filters() else "are the boards plugged in?"
+            raise LinkError("no board was found", hint=f"'romfs-flash --list-ports' shows every port; {advice}")
         if asks:
             _confirm(targets, boards)
         _write(options, targets, boards)
@@ -133,41 +143,48 @@ def _fleet_targets(options: Namespace, port: PortOptions, filters: Filters, stac
     jobs: dict[tuple[Path, str | None, int | None], Job] = {}
     targets = []
     for board in read_fleet(options.fleet):
-        if not port_matches(find_port(board.port), filters):
+        found = find_port(board.port)
+        if not port_matches(found, filters):
             continue
         what = (board.source, board.image, board.partition)
         if what not in jobs:
             own = Namespace(**vars(options) | {"image": board.image, "partition": board.partition})
             jobs[what] = stack.enter_context(_image_job(own, port, board.source))
-        targets.append(Target(board.name, replace(jobs[what], port=board.port)))
+        targets.append(Target(board.name, replace(jobs[what], port=board.port), found))
     return targets
 
 
-def _port_names(options: Namespace, port: PortOptions, filters: Filters) -> list[str]:
+def _ports(options: Namespace, port: PortOptions, filters: Filters) -> list[Port]:
     """Return the chosen ports: those that are named, or all USB ports that pass the filters."""
     if options.all:
-        return [found.name for found in list_ports() if found.usb and port_matches(found, filters)]
+        return [found for found in list_ports() if found.usb and port_matches(found, filters)]
     if options.ports:
-        return list(dict.fromkeys(options.ports))
-    return [choose_port(port.port, port.origin).name]
+        return [Port(name) for name in dict.fromkeys(options.ports)]
+    return [choose_port(port.port, port.origin)]
 
 
 def _identify(
     options: Namespace, targets: Sequence[Target], filters: Filters
 ) -> tuple[list[Target], list[Found | None]]:
-    """Ask each board what it is, and return the chosen ones: with ``--all``, those that answer."""
+    """Ask each board what it is, and return the chosen ones.
+
+    A board that does not answer is one of them, and will be tried once more: it has failed unless it is verified.
+    """
     boards, silent = _ask_boards(options, targets)
-    repeated = repeated_boards(sorted(boards.items()))
+    same = repeated_boards(sorted(boards.items()))
+    if options.all:
+        same |= second_ports([target.port for target in targets], boards)
     chosen = []
     found: list[Found | None] = []
     for number, target in enumerate(targets):
         board = boards.get(number)
-        if number in repeated:
-            tell(f"{target.label} is left out: {targets[repeated[number]].label} is the same board")
-        elif board is None and (options.all or filters.machines):
-            warn(f"{target.label} is left out: {silent[number]}")
+        if number in same:
+            tell(f"{target.label} is left out: {targets[same[number]].label} is the same board")
+        elif board is None and options.all and not is_expected(target.port, filters):
+            advice = f"if a board is there, --filter {target.port.usb_id} says so"
+            warn(f"{target.label} is left out: {silent[number]}; {advice}")
         elif board is None or machine_matches(board.machine, filters.machines):
-            chosen.append(target)
+            chosen.append(target._replace(job=replace(target.job, machines=filters.machines)))
             found.append(board)
     return chosen, found
 

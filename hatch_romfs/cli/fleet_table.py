@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 from rich.cells import cell_len
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
 from hatch_romfs.cli.command import say
-from hatch_romfs.cli.fleet_text import describe
+from hatch_romfs.cli.fleet_text import describe, wrap
 from hatch_romfs.errors import one_line
 from hatch_romfs.events import Progress
 from hatch_romfs.fleet.messages import Finished, Found, Message
@@ -149,27 +149,28 @@ class LiveTable:
     def __rich__(self) -> ConsoleRenderable:
         """Return the table as it is now: as many rows as there is room for, and a summary."""
         chosen = choose_rows(self.rows, self._console.height - _OTHER_LINES)
-        whole = Table.grid()
-        whole.add_row(render(chosen, self._console.width))
-        whole.add_row(summary(self.rows))
-        return whole
+        # The last line is not padded: a terminal prints ^C behind it, which must not begin another line.
+        return Group(render(chosen, self._console.width), summary(self.rows))
 
 
 def print_boards(labels: Sequence[str], boards: Sequence[Found | None], images: Sequence[str]) -> None:
     """Print the boards that were found on standard error, and which image each will get if they differ."""
     console = Console(stderr=True, highlight=False)
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    longest = max((len(one_line(label)) for label in labels), default=0)
-    table.add_column("port", no_wrap=True, overflow="ellipsis", min_width=min(longest, console.width // 2))
-    for heading in (*(("image",) if images else ()), "board", "MicroPython", "ID"):
-        table.add_column(heading, no_wrap=True, overflow="ellipsis")
+    headings = ("port", *(("image",) if images else ()), "firmware", "ID", "board")
+    rows = [headings]
     for number, (label, board) in enumerate(zip(labels, boards, strict=True)):
-        known = ("does not answer", "", "")
+        known = ("", "", "does not answer")
         if board is not None:
             by_id = f"id:{board.serial_number}" if board.serial_number else board.unique_id or ""
-            known = (board.machine, board.version, by_id)
-        texts = (label, *images[number : number + 1], *known)
-        table.add_row(*(Text(one_line(text)) for text in texts))
+            known = (board.version, by_id, board.machine)
+        rows.append(tuple(map(one_line, (label, *images[number : number + 1], *known))))
+    table = Table(box=None, padding=(0, _GAP, 0, 0), header_style="dim", width=console.width)
+    for column in list(zip(*rows, strict=True))[:-1]:
+        width = min(max(map(cell_len, column)), console.width // 3)
+        table.add_column(column[0], no_wrap=True, overflow="ellipsis", width=width)
+    table.add_column(headings[-1], no_wrap=True, overflow="ellipsis", ratio=1)  # what the others leave
+    for row in rows[1:]:
+        table.add_row(*map(Text, row))
     console.print(table)
 
 
@@ -195,11 +196,11 @@ class BenchTable(LiveTable):
     def __rich__(self) -> ConsoleRenderable:
         """Return the boards that are being written, and how many ended in which way."""
         running = [row for row in self.rows if row.state == "running"]
-        whole = Table.grid()
-        if running:
-            whole.add_row(render(choose_rows(running, self._console.height - _OTHER_LINES), self._console.width))
-        whole.add_row(summary(self.rows) if self.rows else Text("waiting for a board", "dim"))
-        return whole
+        last = summary(self.rows) if self.rows else Text("waiting for a board", "dim")
+        if not running:
+            return last
+        chosen = choose_rows(running, self._console.height - _OTHER_LINES)
+        return Group(render(chosen, self._console.width), last)
 
 
 @contextmanager
@@ -230,5 +231,6 @@ def live_table(labels: Sequence[str], machines: Sequence[str]) -> Iterator[LiveT
             Console(highlight=False).print(render(table.rows, console.width))
         for row in table.rows:
             if not is_terminal or (row.state == "failed" and is_cut(row, table.rows, console.width)):
-                say(f"{row.label}: {row.text or row.state}")
+                for line in wrap(f"{row.label}: {row.text or row.state}", sys.stdout):
+                    say(line)
         sys.stdout.flush()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import textwrap
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -9,6 +11,7 @@ from hatch_romfs.cli.show import count
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import TextIO
 
     from hatch_romfs.fleet.messages import Finished, Found
 
@@ -37,6 +40,19 @@ def board_line(label: str, board: Found) -> str:
     if board.unique_id:
         known.append(f"unique ID {board.unique_id}")
     return f"{label}  {', '.join(known)}"
+
+
+def wrap(text: str, stream: TextIO) -> list[str]:
+    """Return the lines of a text: broken between words if ``stream`` is a terminal, all but the first indented."""
+    if not stream.isatty():
+        return [text]
+    return textwrap.wrap(
+        text,
+        shutil.get_terminal_size().columns,
+        subsequent_indent="  ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def count_results(results: Sequence[Finished | None]) -> dict[str, int]:

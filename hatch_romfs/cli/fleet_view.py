@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
 from hatch_romfs.cli.command import is_quiet, say, show_error, tell, warn
-from hatch_romfs.cli.fleet_text import board_line, count_results, describe
+from hatch_romfs.cli.fleet_text import board_line, count_results, describe, wrap
 from hatch_romfs.cli.show import count
 from hatch_romfs.errors import one_line
 from hatch_romfs.fleet.messages import Finished, Found, Message
@@ -79,4 +79,5 @@ def show_summary(labels: Sequence[str], results: Sequence[Finished | None]) -> N
         if result is not None and result.hint:
             hints.setdefault(result.hint, []).append(label)
     for hint, affected in hints.items():
-        tell(f"{', '.join(affected)}: {' '.join(hint.split(chr(10)))}")
+        for line in wrap(f"{', '.join(affected)}: {' '.join(hint.split(chr(10)))}", sys.stderr):
+            tell(line)

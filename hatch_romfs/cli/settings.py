@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hatch_romfs.cli.command import print_json, print_line, warn
-from hatch_romfs.errors import SettingsError
+from hatch_romfs.errors import unreadable
 from hatch_romfs.settings.boards import boards
 from hatch_romfs.settings.openmv import MAX_BYTES, import_config
 from hatch_romfs.settings.reference import all_keys, describe, page
@@ -35,7 +35,7 @@ def import_openmv(options: argparse.Namespace) -> None:
         data = read_regular(options.file, MAX_BYTES)
         board = options.file.resolve().parent.name
     except OSError as error:
-        raise SettingsError(f"cannot read {options.file}: {error.strerror}") from error
+        raise unreadable(options.file, error, "its romfs_config.json") from error
     imported = import_config(data, str(options.file), board)
     if options.json:
         table = loads(imported.toml)["tool"]["romfs"]

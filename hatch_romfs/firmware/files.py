@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from hatch_romfs.errors import ImageError, SettingsError
+from hatch_romfs.errors import ImageError, SettingsError, unreadable
 from hatch_romfs.firmware import binary_info, dfu, esp32, partition_table, uf2
 from hatch_romfs.firmware.esp32 import Esp32File
 from hatch_romfs.firmware.model import Firmware, Partition
@@ -86,7 +86,7 @@ def _read(path: Path) -> bytes:
     except ImageError as error:
         raise ImageError(f"{path}: {error.what}", offset=error.offset) from None
     except OSError as error:
-        raise SettingsError(f"cannot read {path}: {error.strerror}") from error
+        raise unreadable(path, error, "a file with firmware or an image") from error
 
 
 def _kind(head: bytes) -> str | None:
@@ -135,7 +135,7 @@ def _parse_esp32(data: bytes, table: Path | None) -> Esp32File | None:
     try:
         return esp32.with_table(data, read_regular(table, MAX_TABLE))
     except OSError as error:
-        raise SettingsError(f"cannot read {table}: {error.strerror}") from error
+        raise unreadable(table, error, "a partition table, such as partition-table.bin") from error
     except ImageError as error:
         raise ImageError(f"{table}: {error.what}", offset=error.offset) from None
 

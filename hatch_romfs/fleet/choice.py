@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
+from hatch_romfs.board.ports import is_known_board
 from hatch_romfs.errors import SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from hatch_romfs.board.ports import Port
     from hatch_romfs.fleet.messages import Found
@@ -46,6 +47,14 @@ def port_matches(port: Port, filters: Filters) -> bool:
     )
 
 
+def is_expected(port: Port, filters: Filters) -> bool:
+    """Tell whether a port that does not answer counts as a board: its vendor makes boards, or a filter names it.
+
+    Other USB ports may belong to a modem, or to a serial adapter with anything behind it.
+    """
+    return bool(filters.usb_ids or filters.serial_numbers) or is_known_board(port)
+
+
 def machine_matches(machine: str, parts: Sequence[str]) -> bool:
     """Tell whether the machine name that a board reports contains all of ``parts``, which are in lower case."""
     return all(part in machine.casefold() for part in parts)
@@ -67,3 +76,18 @@ def repeated_boards(boards: Iterable[tuple[int, Found]]) -> dict[int, int]:
         else:
             first[identity] = number
     return repeated
+
+
+def second_ports(ports: Sequence[Port], answered: Collection[int]) -> dict[int, int]:
+    """Return the numbers of silent ports of boards that have another port, each with the number of that one.
+
+    It is a port at which the board has answered, or else its first. Adapters do not count: many have the same number.
+    """
+    first: dict[str, int] = {}
+    by_answer = sorted(range(len(ports)), key=lambda number: (number not in answered, number))
+    owners = {
+        number: first.setdefault(serial_number, number)
+        for number in by_answer
+        if (serial_number := ports[number].serial_number) and not ports[number].adapter
+    }
+    return {number: owner for number, owner in owners.items() if number not in answered and owner != number}

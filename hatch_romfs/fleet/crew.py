@@ -11,7 +11,8 @@ import time
 from contextlib import suppress
 from typing import IO, TYPE_CHECKING, Final, cast
 
-from hatch_romfs.fleet.messages import Finished, decode_event, encode_job
+from hatch_romfs.errors import LinkError
+from hatch_romfs.fleet.messages import Alive, Finished, decode_event, encode_job
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,6 +26,14 @@ GRACE: Final = 20.0
 """Seconds that workers have to end after an interrupt: a board may take some of them to answer."""
 POLL: Final = 0.2
 """Seconds of a single wait: on Windows, a Ctrl-C does not interrupt a wait."""
+SILENCE: Final = 120.0
+"""Seconds without a sign of life after which a worker is killed.
+
+Workers give one each second while they wait for a board, however long that takes. Only a driver or a system that hangs
+keeps them from it, or the lock of a report, which is waited for up to 60 seconds.
+"""
+_LONGEST_LOOK: Final = 1.0
+"""Seconds between two looks at the workers that count at most: this process may have been stopped, as by Ctrl-Z."""
 _KEPT: Final = 300
 """How many of the last characters that a crashed process printed are shown."""
 # The working folder may contain modules that have the same names as ours.
@@ -39,6 +48,7 @@ class Crew:
     def __init__(self) -> None:
         self._workers: dict[int, _Worker] = {}
         self._inbox: queue.SimpleQueue[tuple[int, Event]] = queue.SimpleQueue()
+        self._looked = time.monotonic()
 
     @property
     def running(self) -> int:
@@ -53,9 +63,12 @@ class Crew:
         """Return the next event and the number of its worker; None if there is none in ``timeout`` seconds."""
         deadline = None if timeout is None else time.monotonic() + timeout
         while deadline is None or time.monotonic() < deadline:
+            self._kill_silent_workers()
             wait = POLL if deadline is None else max(0.0, min(POLL, deadline - time.monotonic()))
             with suppress(queue.Empty):
                 number, event = self._inbox.get(timeout=wait)
+                if number not in self._workers:  # it was killed at the moment in which it finished
+                    continue
                 if isinstance(event, Finished):
                     self._workers.pop(number).bury()
                 return number, event
@@ -69,6 +82,15 @@ class Crew:
             deadline = time.monotonic() + GRACE
             while self._workers and time.monotonic() < deadline:
                 receive()
+
+    def _kill_silent_workers(self) -> None:
+        """Kill each worker that has given no sign of life for too long; that is the end of its board's work."""
+        now = time.monotonic()
+        passed, self._looked = min(now - self._looked, _LONGEST_LOOK), now
+        for number, worker in self._workers.items():
+            if worker.is_silent(passed):
+                self._inbox.put((number, _hung()))
+                worker.kill()
 
     def __enter__(self) -> Self:
         return self
@@ -90,6 +112,7 @@ class _Worker:
 
     def __init__(self, number: int, job: Job, inbox: queue.SimpleQueue[tuple[int, Event]]) -> None:
         self._number, self._inbox = number, inbox
+        self._silence = 0.0
         self._process = subprocess.Popen(  # noqa: S603 - this Python
             [sys.executable, "-c", _START],
             stdin=subprocess.PIPE,
@@ -104,6 +127,11 @@ class _Worker:
         with suppress(OSError):  # a process that is gone already: its end is an event
             self._stdin.write(encode_job(job))
             self._stdin.flush()
+
+    def is_silent(self, passed: float) -> bool:
+        """Tell whether the last sign of life is too long ago, once; ``passed`` seconds more than at the last call."""
+        before, self._silence = self._silence, self._silence + passed
+        return before <= SILENCE < self._silence
 
     def interrupt(self) -> None:
         """Close its standard input."""
@@ -127,14 +155,27 @@ class _Worker:
         with self._stdout:
             for line in self._stdout:
                 event = decode_event(line)
+                self._silence = 0.0
                 if isinstance(event, Finished):
                     finished = event
+                elif isinstance(event, Alive):
+                    pass
                 elif event is not None:
                     self._inbox.put((self._number, event))
                 else:
                     rest = line.decode(errors="replace").strip() or rest
         status = self._process.wait()
         self._inbox.put((self._number, finished or _crashed(status, rest)))
+
+
+def _hung() -> Finished:
+    """Return the end of a process that gave no sign of life."""
+    return Finished(
+        "failed",
+        LinkError.status,
+        f"the process of this board gave no sign of life for {SILENCE:.0f} seconds and was killed",
+        "Unplug the board, plug it in again, and run the same command again.",
+    )
 
 
 def _crashed(status: int, rest: str) -> Finished:

@@ -71,7 +71,7 @@ def read_fleet(path: Path) -> list[Assignment]:
     """Return what a fleet file says about each of its boards, in order. Raises SettingsError with every mistake."""
     document = load_toml(path)
     if document is None:
-        raise SettingsError(f"{path} does not exist")
+        raise SettingsError(f"{path} does not exist", hint="Name the file that describes the fleet: --fleet FILE.")
     problems: list[Problem] = []
     fleet = read(Table(Fleet), document, Place(), problems)
     if not problems:

@@ -67,6 +67,10 @@ class Message(NamedTuple):
     is_warning: bool = False
 
 
+class Alive(NamedTuple):
+    """A sign of life, of a process that has just been started or that waits for its board."""
+
+
 class Finished(NamedTuple):
     """How it ended.
 
@@ -82,9 +86,9 @@ class Finished(NamedTuple):
     entry: dict[str, Any] | None = None
 
 
-Event: TypeAlias = "Found | Progress | Message | Finished"
-_KINDS: Final[dict[str, type[Found | Progress | Message | Finished]]] = {
-    kind.__name__: kind for kind in (Found, Progress, Message, Finished)
+Event: TypeAlias = "Found | Progress | Message | Alive | Finished"
+_KINDS: Final[dict[str, type[Found | Progress | Message | Alive | Finished]]] = {
+    kind.__name__: kind for kind in (Found, Progress, Message, Alive, Finished)
 }
 
 

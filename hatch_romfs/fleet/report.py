@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from hatch_romfs.errors import BuildError, SettingsError
+from hatch_romfs.errors import BuildError, SettingsError, unreadable
 from romfs_manifest.shared.opening import read_regular
 
 if TYPE_CHECKING:
@@ -79,8 +79,8 @@ def check_report(path: Path) -> None:
     Raises SettingsError, also for a file that is anything else.
     """
     if path.is_dir() or not path.absolute().parent.is_dir():
-        problem = "is a folder" if path.is_dir() else "cannot be created: there is no such folder"
-        raise SettingsError(f"--report {path}: {problem}")
+        problem = "is a folder" if path.is_dir() else f"the folder {path.parent} does not exist"
+        raise SettingsError(f"--report {path}: {problem}", hint="Name a file in a folder that exists.")
     if path.exists():
         read_report(path)
     try:
@@ -113,7 +113,7 @@ def read_report(path: Path) -> list[Entry]:
     try:
         data = read_regular(path, LARGEST)
     except OSError as error:
-        raise SettingsError(f"cannot read {path}: {error.strerror or error}") from error
+        raise unreadable(path, error, "a file that --report has written") from error
     *lines, rest = data.split(b"\n")
     if rest and not _is_torn(rest):
         lines.append(rest)
@@ -122,7 +122,8 @@ def read_report(path: Path) -> list[Entry]:
         entry = decode(line)
         if entry is None:
             raise SettingsError(
-                f"{path}:{number}: not a line of a report", hint="A report is a file that --report has written."
+                f"{path}:{number}: not a line of a report",
+                hint="A report is a file that --report has written. Name another file.",
             )
         entries.append(entry)
     return entries

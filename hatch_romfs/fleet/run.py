@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from hatch_romfs.errors import RomfsError
 from hatch_romfs.fleet.crew import POLL, Crew
-from hatch_romfs.fleet.messages import Finished, Found
+from hatch_romfs.fleet.messages import Alive, Finished, Found
 from hatch_romfs.fleet.outcome import failed_entry
 from hatch_romfs.fleet.report import append, to_document
 from hatch_romfs.fleet.schedule import Tally, may_start
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 def run_jobs(jobs: Sequence[Job], limits: Limits, on_event: OnEvent) -> list[Finished | None]:
     """Do every job in a process of its own and return the results, None for jobs that were not started.
 
-    ``on_event`` is called with the number of a job and its events. After a Ctrl-C, the workers are stopped, their
-    last events are passed on, and KeyboardInterrupt is raised.
+    ``on_event`` is called with the number of a job and its events; the first one says that it was started. After a
+    Ctrl-C, the workers are stopped, their last events are passed on, and KeyboardInterrupt is raised.
     """
     results: list[Finished | None] = [None] * len(jobs)
     boards: dict[int, Found] = {}
@@ -49,6 +49,7 @@ def run_jobs(jobs: Sequence[Job], limits: Limits, on_event: OnEvent) -> list[Fin
                 free = may_start(Tally(started, crew.running, failed), limits)
                 for number in range(started, min(len(jobs), started + free)):
                     crew.start(number, jobs[number])
+                    on_event(number, Alive())
                     started += 1
                 if not crew.running:
                     return results

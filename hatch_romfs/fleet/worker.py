@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import _thread
 import os
+import re
 import signal
 import threading
 import time
@@ -21,7 +22,7 @@ from hatch_romfs.board.ports import find_port
 from hatch_romfs.board.session import PortOptions, session
 from hatch_romfs.errors import RomfsError
 from hatch_romfs.fleet.choice import machine_matches
-from hatch_romfs.fleet.messages import Finished, Found, Job, Message, decode_job, encode_event
+from hatch_romfs.fleet.messages import Alive, Finished, Found, Job, Message, decode_job, encode_event
 from hatch_romfs.fleet.outcome import failed_entry, verified_entry
 from hatch_romfs.fleet.report import append, to_document
 
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
 
 INTERVAL: Final = 0.1
 """Seconds between two events of the same phase."""
+ALIVE: Final = 1.0
+"""Seconds between two signs of life."""
 INTERRUPTED: Final = 130
 _STDIN, _STDOUT = 0, 1
 _RECORDING: Final = threading.Lock()
@@ -94,6 +97,7 @@ class _Task:
         self._found: Found | None = None
         self._entry: Entry | None = None
         self._sent: tuple[str, float] = ("", 0.0)
+        self._alive_at = 0.0
 
     def identify(self) -> Finished:
         """Ask the board what it is."""
@@ -126,7 +130,9 @@ class _Task:
 
     def fail(self, message: str, hint: str, status: int) -> Finished:
         """Return a failure, which is added to the report too if an image was to be written."""
-        reason = " ".join(message.split("\n"))
+        names = "|".join(re.escape(name) for name in {self._job.port, self._found.port if self._found else ""} if name)
+        # The port is named beside the reason already, wherever that is shown.
+        reason = re.sub(rf"(^|: )(?:{names}): ", r"\1", " ".join(message.split("\n")))
         if self._entry is not None:  # the board was verified before that
             return Finished("verified", entry=to_document(self._entry))
         if self._job.image is None:
@@ -150,6 +156,7 @@ class _Task:
             on_message=lambda text: self._send(Message(text)),
             boot=job.boot,
             identify=True,
+            on_activity=self._on_activity,
         )
 
     def _on_board(self, board: Board) -> None:
@@ -171,6 +178,12 @@ class _Task:
         if event.phase != phase or event.done >= event.total or time.monotonic() >= at + INTERVAL:
             self._sent = (event.phase, time.monotonic())
             self._send(event)
+
+    def _on_activity(self) -> None:
+        """Give a sign of life, unless there was one a moment ago."""
+        if time.monotonic() >= self._alive_at + ALIVE:
+            self._alive_at = time.monotonic()
+            self._send(Alive())
 
     @property
     def _seconds(self) -> float:

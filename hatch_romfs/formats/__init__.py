@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from hatch_romfs.errors import ImageError, SettingsError
+from hatch_romfs.errors import ImageError, unreadable
 
 if TYPE_CHECKING:
     import os
@@ -28,7 +28,7 @@ def open_image(path: str | os.PathLike[str], *, offset: int | None = None) -> Ro
     try:
         view = FileView(path, offset or 0)
     except OSError as error:
-        raise SettingsError(f"cannot read {path}: {error.strerror}") from error
+        raise unreadable(path, error, "an image file") from error
     try:
         if offset is not None:
             view.limit(_stated_size(view))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from hatch_romfs.errors import ImageError, SettingsError
+from hatch_romfs.errors import ImageError, unreadable
 from hatch_romfs.formats import MAGICS, open_image
 from hatch_romfs.formats.file_view import FileView
 from hatch_romfs.tree import CHUNK
@@ -46,7 +46,7 @@ def _candidates(path: Path) -> Iterator[int]:
     try:
         view = FileView(path)
     except OSError as error:
-        raise SettingsError(f"cannot read {path}: {error.strerror}") from error
+        raise unreadable(path, error, "a file, such as a dump of the flash") from error
     try:
         for start in range(0, len(view), CHUNK):
             part = bytes(view[start : start + CHUNK + _OVERLAP])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from hatch_romfs.errors import Problem, SettingsError
+from hatch_romfs.errors import Problem, SettingsError, unreadable
 from hatch_romfs.paths import show_name
 from hatch_romfs.report.image_map import own_sizes
 from hatch_romfs.settings.patterns import compile_patterns, pattern_problem
@@ -115,7 +115,7 @@ def _read(path: Path) -> bytes:
         with open(open_regular(path), "rb") as file:  # noqa: PTH123 - a descriptor
             data = file.read(_LARGEST_FILE + 1)
     except OSError as error:
-        raise SettingsError(f"cannot read {path}: {error.strerror}") from error
+        raise unreadable(path, error, "a file") from error
     if len(data) > _LARGEST_FILE:
         raise SettingsError(f"{path} is larger than {_LARGEST_FILE:,} bytes")
     return data

@@ -7,7 +7,7 @@ from codecs import BOM_UTF8
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from hatch_romfs.errors import Problem, SettingsError
+from hatch_romfs.errors import Problem, SettingsError, unreadable
 from hatch_romfs.settings.layers import Options, read_images, read_options, resolve
 from hatch_romfs.settings.model import Settings
 from hatch_romfs.settings.types import type_name
@@ -49,7 +49,7 @@ def load_toml(path: Path) -> dict[str, Any] | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise SettingsError(f"cannot read {path}: {error.strerror}") from error
+        raise unreadable(path, error, "a TOML file") from error
     from romfs_manifest.shared.toml import loads  # noqa: PLC0415 - a plain folder needs none
 
     if text.startswith(BOM_UTF8):

@@ -159,7 +159,7 @@ def test_events_tell_what_is_done_and_how_much(family, image):
     assert all(0 <= part <= whole for _, part, whole in seen)
     written = [event[1:] for event in seen if event[0] == "writing"]
     assert [part for part, _ in written] == sorted({part for part, _ in written})
-    assert written[-1] == (14_000, 14_000)
+    assert (written[0], written[-1]) == ((0, 14_000), (14_000, 14_000))
     assert len(written) > 3
     assert ("verifying", 13_997, 13_997) in seen  # all but the magic, before the commit
     assert seen[-3:] == [("verifying", 4096, 4096), ("resetting", 0, 1), ("resetting", 1, 1)]

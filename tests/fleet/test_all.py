@@ -10,7 +10,7 @@ import pytest
 from serial.tools import list_ports
 from serial.tools.list_ports_common import ListPortInfo
 
-from hatch_romfs.cli import bench, command
+from hatch_romfs.cli import bench, command, fleet
 from hatch_romfs.cli import flash as cli
 from hatch_romfs.fleet import bench as plugged
 from tests import judges
@@ -69,13 +69,14 @@ def boards(ports):
 
 def test_all_boards_that_answer_are_written(boards, ports, romfs_flash, image):
     several = [boards("E1"), boards("E2", machine="OpenMV N6")]
-    ports.append(usb("/dev/nothing", "GPS"))
+    ports.append(usb("/dev/nothing", "GPS", (0x1546, 0x01A8)))
     serial = ListPortInfo("/dev/ttyS0")
     ports.append(serial)
     done = romfs_flash(image, "--all", "-v")
     assert done.status == 0, done.err
     assert done.out.endswith("2 boards: 2 verified\n")
     assert "warning: /dev/nothing is left out: cannot open /dev/nothing: no such port" in done.err
+    assert "; if a board is there, --filter 1546:01a8 says so\n" in done.err
     assert "/dev/ttyS0" not in done.err
     assert f"{several[1].port}  OpenMV N6, MicroPython" in done.err
     assert all(held(board).startswith(IMAGE) for board in several)
@@ -89,6 +90,40 @@ def test_only_boards_that_match_the_filters_are_written(boards, romfs_flash, ima
     assert (done.status, done.out[-20:]) == (0, "1 board: 1 verified\n"), done.err
     assert one.operations == []
     assert held(other).startswith(IMAGE)
+
+
+@pytest.mark.parametrize(
+    ("usb_id", "filters"), [((0x2E8A, 5), ()), ((0x10C4, 0xEA60), ("10c4:ea60",)), ((0x2E8A, 5), ("simulated",))]
+)
+def test_a_board_that_does_not_answer_has_failed(boards, ports, romfs_flash, image, usb_id, filters):  # noqa: PLR0917 - fixtures
+    good = boards("E1", usb_id)
+    ports.append(usb("/dev/nothing", "E2", usb_id))
+    report = image.parent / "report.jsonl"
+    chosen = [word for text in filters for word in ("--filter", text)]
+    done = romfs_flash(image, "--all", *chosen, "--report", report)
+    assert done.status == 4
+    assert done.out.endswith("2 boards: 1 verified, 1 failed\n")
+    assert "/dev/nothing: failed: cannot open /dev/nothing: no such port" in done.out
+    assert held(good).startswith(IMAGE)
+    found = {line["port"]: line["result"] for line in lines(report)}
+    assert found == {good.port: "verified", "/dev/nothing": "failed"}
+
+
+def test_a_silent_second_port_of_a_board_is_left_out(boards, ports, romfs_flash, image):
+    board = boards("E1")
+    ports.insert(0, usb("/dev/a-data-port", "E1"))
+    done = romfs_flash(image, "--all")
+    assert (done.status, done.out[-20:]) == (0, "1 board: 1 verified\n"), done.err
+    assert f"/dev/a-data-port is left out: {board.port} is the same board" in done.err
+
+
+def test_a_board_that_answers_too_late_to_be_filtered_is_filtered_when_it_does(boards, romfs_flash, image, monkeypatch):
+    late = boards("E1", machine="OpenMV N6")
+    asked = fleet._ask_boards
+    monkeypatch.setattr(fleet, "_ask_boards", lambda *arguments: ({}, dict.fromkeys(asked(*arguments)[0], "silent")))
+    done = romfs_flash(image, "--all", "--filter", "Pico")
+    assert "is another board" in done.out
+    assert held(late).count(0xFF) == len(held(late))
 
 
 def test_quiet_shows_only_failures(boards, romfs_flash, image):

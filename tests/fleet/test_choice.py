@@ -5,7 +5,14 @@ import pytest
 from hatch_romfs import SettingsError
 from hatch_romfs.board.ports import Port
 from hatch_romfs.fleet.bench import UNPLUGGED, Bench
-from hatch_romfs.fleet.choice import machine_matches, parse_filters, port_matches, repeated_boards
+from hatch_romfs.fleet.choice import (
+    is_expected,
+    machine_matches,
+    parse_filters,
+    port_matches,
+    repeated_boards,
+    second_ports,
+)
 from hatch_romfs.fleet.messages import Found
 
 PICO = Port("/dev/ttyACM0", "Board in FS mode", "E6614C", usb=True, usb_id="2e8a:0005")
@@ -46,6 +53,22 @@ def test_two_ports_of_one_board_are_recognized():
     assert repeated_boards(enumerate(boards)) == {1: 0, 3: 2}
     unknown = [Found("COM1", None, None, "", ""), Found("COM2", None, None, "", "")]
     assert repeated_boards(enumerate(unknown)) == {}
+
+
+def test_a_silent_port_beside_one_of_the_same_board_is_that_board():
+    adapter = Port("COM9", "", "0001", usb=True, usb_id="10c4:ea60", adapter="Silicon Labs")
+    ports = [PICO, PICO, OTHER, OTHER, ANONYMOUS, ANONYMOUS, adapter, adapter]
+    assert second_ports(ports, {1, 6}) == {0: 1, 3: 2}
+    assert second_ports(ports, {0, 1, 2, 3}) == {}
+
+
+def test_a_silent_port_counts_as_a_board_if_its_vendor_makes_boards_or_a_filter_names_it():
+    modem = Port("/dev/ttyACM2", "", "IMEI", usb=True, usb_id="12d1:1506")
+    ports = [PICO, OTHER, ANONYMOUS, modem, Port("/dev/ttyS0")]
+    assert [is_expected(port, parse_filters([])) for port in ports] == [True, True, False, False, False]
+    assert [is_expected(port, parse_filters(["Pico"])) for port in ports] == [True, True, False, False, False]
+    assert is_expected(ANONYMOUS, parse_filters(["10c4:ea60"]))
+    assert is_expected(modem, parse_filters(["id:IM"]))
 
 
 def test_a_bench_leaves_boards_alone_that_were_there():

@@ -2,23 +2,25 @@
 
 import json
 import os
-import pty
 import signal
 import subprocess
-import time
 from contextlib import ExitStack
-from pathlib import Path
 
 import pytest
 
-from hatch_romfs.events import Progress
-from hatch_romfs.fleet import crew
-from hatch_romfs.fleet.messages import ImageFile, Job
-from hatch_romfs.fleet.run import run_jobs
-from hatch_romfs.fleet.schedule import Limits
-from tests.board.boards import ARMV7EMSP, coded, firmware, held, image_bytes, mpy, options, put
-from tests.board.faulty import Faults, FaultyBoard, Kill, Stuck
-from tests.fleet.support import command, lines, romfs_flash
+from tests.board.boards import ARMV7EMSP, coded, firmware, image_bytes, mpy, options, put
+from tests.board.faulty import Faults, FaultyBoard, Kill
+from tests.fleet.support import (
+    changes,
+    children,
+    command,
+    is_gone,
+    lines,
+    needs_proc,
+    port_options,
+    romfs_flash,
+    wait_until,
+)
 
 IMAGE = coded({"app.mpy": mpy(arch=ARMV7EMSP), "data.bin": bytes(range(256)) * 50})
 """An image with native code, so that a board can have the wrong processor."""
@@ -37,50 +39,8 @@ def image(tmp_path):
     return put(tmp_path / "app.romfs", IMAGE)
 
 
-@pytest.fixture
-def dead():
-    """Return the name of a port at which nobody answers."""
-    master, slave = pty.openpty()
-    yield os.ttyname(slave)
-    os.close(master)
-    os.close(slave)
-
-
 def ports(*boards):
-    return [word for board in boards for word in ("--port", board if isinstance(board, str) else board.port)]
-
-
-def test_seven_of_twelve_boards_fail_and_five_are_verified(boards, image, dead, tmp_path):
-    mpy_of = GOOD.mpy
-    good = [boards(port) for port in ("rp2", "stm32", "esp8266", "alif", "nrf")]
-    faulty = {
-        "does not keep what is written": boards(faults=Faults(mpy=mpy_of, stuck=Stuck(5000, 0x55))),
-        "the link was lost": boards("stm32", Faults(mpy=mpy_of, cut_after=4000)),
-        "has ROMFS, but no partition for it": boards("none"),
-        "more than partition 0 holds": boards(size=8192),
-        "app.mpy is armv7emsp code": boards(faults=firmware(3)),
-        "is read-only": boards("qemu"),
-        "could not enter the raw REPL": dead,
-    }
-    report = tmp_path / "report.jsonl"
-    done = romfs_flash(image, *ports(*good, *faulty.values()), "--report", report, "--jobs", 12)
-    assert done.returncode == 6  # the highest: a block does not keep what is written
-    assert done.stdout.splitlines()[-1] == "12 boards: 5 verified, 7 failed"
-    for board in good:
-        assert held(board).startswith(IMAGE)
-        assert board.violations == ()
-    found = {line["port"]: line for line in lines(report)}
-    assert len(found) == 12
-    for board in good:
-        line = found[board.port]
-        assert (line["result"], line["reason"], line["bytes"]) == ("verified", "", len(IMAGE))
-        assert line["blocks"] == 4
-        assert line["seconds"] > 0
-        assert len(line["unique_id"]) == 16
-    for reason, board in faulty.items():
-        line = found[board if board is dead else board.port]
-        assert line["result"] == "failed"
-        assert reason in line["reason"]
+    return port_options(board.port for board in boards)
 
 
 def test_a_second_run_skips_the_boards_that_are_done(boards, image, tmp_path):
@@ -114,57 +74,6 @@ def test_canaries_come_first_and_failures_stop_the_rest(boards, image):
     assert good.operations == []
 
 
-def wait_until(condition, seconds=60):
-    deadline = time.monotonic() + seconds
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert condition()
-
-
-def children(pid):
-    """Return the processes that a process has started."""
-    found = set()
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = path.read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        if int(fields[1]) == pid and fields[0] != "Z":
-            found.add(int(path.parent.name))
-    return found
-
-
-def is_gone(pid):
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except OSError:
-        return True
-
-
-needs_proc = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are counted in /proc")
-
-
-@needs_proc
-def test_a_killed_run_leaves_no_process_and_is_continued_without_doing_anything_twice(boards, image, tmp_path):
-    report = tmp_path / "report.jsonl"
-    several = [boards("rp2", erase=30) for _ in range(6)]
-    arguments = [image, *ports(*several), "--report", report, "--jobs", 2]
-    with subprocess.Popen(command(*arguments), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        wait_until(lambda: report.exists() and len(report.read_text().splitlines()) >= 2)
-        workers = children(process.pid)
-        process.kill()
-    wait_until(lambda: all(map(is_gone, workers)))
-    verified = {line["port"] for line in lines(report) if line["result"] == "verified"}
-    assert 2 <= len(verified) < 6
-    operations = {board.port: len(board.operations) for board in several}
-    again = romfs_flash(*arguments)
-    assert again.returncode == 0, again.stdout
-    for board in several:
-        assert held(board).startswith(IMAGE)
-        assert (len(board.operations) == operations[board.port]) == (board.port in verified)
-    assert sum(line["result"] == "verified" for line in lines(report)) == 6
-
-
 @needs_proc
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_ends_every_worker_in_good_order(boards, image, tmp_path, number):
@@ -172,7 +81,7 @@ def test_an_interrupt_ends_every_worker_in_good_order(boards, image, tmp_path, n
     several = [boards(port, erase=300) for port in ("rp2", "stm32")]
     arguments = command(image, *ports(*several), "--report", report)
     with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        wait_until(lambda: all(board.operations for board in several))
+        wait_until(lambda: all(map(changes, several)))
         workers = children(process.pid)
         process.send_signal(number)
         out, err = process.communicate(timeout=60)
@@ -186,39 +95,12 @@ def test_an_interrupt_ends_every_worker_in_good_order(boards, image, tmp_path, n
     assert romfs_flash(image, *ports(*several)).returncode == 0  # the boards were left at work
 
 
-@needs_proc
-def test_a_worker_that_hangs_is_killed_after_an_interrupt_and_is_in_the_report(boards, image, tmp_path, monkeypatch):
-    monkeypatch.setattr(crew, "GRACE", 1.0)
-    slow = boards("rp2", erase=300)
-    file = ImageFile(str(image), "app", None, "ab" * 32, len(IMAGE))
-    job = Job(slow.port, file, report=str(tmp_path / "report.jsonl"))
-    stopped: set[int] = set()
-    events = []
-
-    def interrupt(_number, event):
-        events.append(event)
-        if isinstance(event, Progress) and not stopped:
-            running = children(os.getpid())
-            stopped.update(pid for pid in running if b"fleet.worker" in Path(f"/proc/{pid}/cmdline").read_bytes())
-            for pid in stopped:
-                os.kill(pid, signal.SIGSTOP)
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        run_jobs([job], Limits(), interrupt)
-    assert stopped
-    assert all(map(is_gone, stopped))
-    assert events[-1].reason == "the process of this board was killed by signal 9"
-    (line,) = lines(tmp_path / "report.jsonl")
-    assert (line["result"], line["unique_id"]) == ("failed", events[-1].entry["unique_id"])
-
-
 def test_a_worker_that_crashes_is_the_failure_of_one_board(boards, image, tmp_path):
     report = tmp_path / "report.jsonl"
     slow, good = boards("rp2", erase=300), boards()
     arguments = command(image, *ports(slow, good), "--report", report)
     with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as process:
-        wait_until(lambda: slow.operations and len(children(process.pid)) == 1)
+        wait_until(lambda: changes(slow) and len(children(process.pid)) == 1)
         os.kill(children(process.pid).pop(), signal.SIGKILL)
         out = process.communicate(timeout=60)[0]
     assert process.returncode == 1

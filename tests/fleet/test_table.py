@@ -5,9 +5,10 @@ import io
 import pytest
 from rich.console import Console
 
-from hatch_romfs.cli.fleet_table import BenchTable, LiveTable, Row, choose_rows, is_cut, render
+from hatch_romfs.cli.fleet_table import BenchTable, LiveTable, Row, choose_rows, is_cut, print_boards, render
+from hatch_romfs.cli.fleet_text import wrap
 from hatch_romfs.events import Progress
-from hatch_romfs.fleet.messages import Finished, Found, Message
+from hatch_romfs.fleet.messages import Alive, Finished, Found, Message
 from hatch_romfs.fleet.report import to_document
 from tests.fleet.support import ENTRY
 
@@ -62,6 +63,32 @@ def test_a_text_that_is_cut_off_is_known(columns):
     assert [is_cut(row, some, columns) for row in some[1:]] == [line.rstrip().endswith("…") for line in lines[1:]]
 
 
+def test_reasons_are_broken_between_words_on_a_terminal_only(monkeypatch):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    monkeypatch.setenv("COLUMNS", "40")
+    path = f"/dev/serial/by-id/{'x' * 40}"
+    text = f"/dev/ttyACM0: failed: block 3 at 0x3000 does not keep what is written to it, see {path}"
+    lines = wrap(text, Terminal())
+    assert [len(line) <= 40 for line in lines] == [True, True, True, False]
+    assert lines[1].startswith("  ")
+    assert " ".join(line.strip() for line in lines) == text
+    assert wrap(text, io.StringIO()) == [text]
+
+
+def test_a_board_that_was_started_is_connecting():
+    table = LiveTable(["COM1", "COM2"], console(80))
+    table.on_event(0, Alive())
+    lines = shown(table, 80)
+    assert [line.split() for line in lines] == [
+        ["COM1", "connecting"],
+        ["COM2", "waiting"],
+        ["1", "running,", "1", "waiting"],
+    ]
+
+
 def test_where_there_is_no_room_for_all_the_most_important_rows_are_shown():
     many = rows(30)
     chosen = choose_rows(many, 20)
@@ -79,7 +106,26 @@ def test_the_table_is_no_higher_than_the_terminal(lines):
     screen.print(table)
     found = screen.file.getvalue().splitlines()
     assert len(found) < lines
-    assert found[-1].strip() == "1 failed, 29 waiting"
+    assert found[-1] == "1 failed, 29 waiting"  # a terminal can print ^C behind it in the same line
+
+
+@pytest.mark.parametrize("columns", [80, 160])
+def test_the_question_shows_boards_with_their_whole_ids(columns, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    machine = "Arduino Portenta H7 with STM32H747 and a long name that goes on and on"
+    boards = [
+        Found("", "E6614C311B7E6F35", None, machine, "1.29.0-preview"),
+        Found("", None, "ab" * 8, "N6", "1"),
+        None,
+    ]
+    print_boards(["/dev/ttyACM0", "/dev/ttyACM10", "/dev/ttyACM2"], boards, ())
+    heading, one, other, silent = capsys.readouterr().err.splitlines()
+    assert heading.split() == ["port", "firmware", "ID", "board"]
+    assert "  1.29.0-preview  id:E6614C311B7E6F35  Arduino Portenta H7" in one
+    assert one.rstrip().endswith(machine if columns > 120 else "…")
+    assert len(one) <= columns
+    assert other.split() == ["/dev/ttyACM10", "1", "ab" * 8, "N6"]
+    assert silent.split() == ["/dev/ttyACM2", "does", "not", "answer"]
 
 
 def test_a_hostile_name_stays_in_its_row():

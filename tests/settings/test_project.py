@@ -186,8 +186,9 @@ def test_a_file_that_cannot_be_read(tmp_path):
     with pytest.raises(SettingsError) as caught:
         load(tmp_path)
     # Windows says that it may not
-    assert str(caught.value).startswith(f"cannot read {tmp_path / 'pyproject.toml'}: ")
-    assert str(caught.value).endswith(("Is a directory", "Permission denied"))
+    assert caught.value.message.startswith(f"cannot read {tmp_path / 'pyproject.toml'}: ")
+    assert caught.value.message.endswith(("Is a directory", "Permission denied"))
+    assert caught.value.hint == f"{tmp_path / 'pyproject.toml'} is a folder. Name a TOML file."
 
 
 def test_overrides_are_read_like_the_table():
