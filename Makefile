@@ -1,5 +1,5 @@
 # All targets do their own set-up, in .venv: they need python3 and a package registry. What judges the web page comes
-# from npm: without npm, those tests are skipped.
+# from npm: without it, those tests are skipped, and so is their measurement.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -16,13 +16,14 @@ test: $(VENV)/.ready $(VENV)/web/.ready
 demo: $(VENV)/.ready
 	$(BIN)/python examples/demo.py
 
-bench: $(VENV)/.ready
+bench: $(VENV)/.ready $(VENV)/web/.ready
 	$(BIN)/python -m benchmarks.build
 	$(BIN)/python -m benchmarks.linux
 	$(BIN)/python -m benchmarks.flash
 	$(BIN)/python -m benchmarks.layout
 	$(BIN)/python -m benchmarks.fleet
 	$(BIN)/python -m benchmarks.changes
+	$(BIN)/python -m benchmarks.web
 
 # The sdist and the wheel, in dist: the same bytes from the same commit, with tools that are pinned by their hashes.
 release:

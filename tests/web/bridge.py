@@ -8,21 +8,17 @@ line. How it behaves is taken from Chromium: blink's modules/serial and services
 from __future__ import annotations
 
 import json
-import os
-import select
-import socket
-import termios
 import threading
 import time
-from collections import deque
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
-import serial
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.server import ServerConnection, serve
+
+from tests.web.line import Line
 
 if TYPE_CHECKING:
     from hatch_romfs.sim.board import SimulatedBoard
@@ -43,7 +39,6 @@ class Plug:
         self.seen: Path | None = None
         self.token = ""
         self.sent = self.received = 0
-        self.opened = 0
         self.signals: list[dict[str, bool]] = []
         """What a page has set with setSignals()."""
 
@@ -70,7 +65,7 @@ class Bridge:
         """What the pages' dialogs were limited to."""
         self._allowed: set[object] = set()  # tokens, and devices that the browser knows again
         self._documents: set[ServerConnection] = set()
-        self._lines: set[_Line] = set()
+        self._lines: set[Line] = set()
         self._tokens = 0
         self._lock = threading.RLock()
         self._server = serve(self._serve, "127.0.0.1", 0, compression=None, ping_interval=None, max_size=None)
@@ -94,10 +89,21 @@ class Bridge:
             self._look()
         return plug
 
+    def remove(self, plug: Plug) -> None:
+        """Unplug a board that will not come back."""
+        plug.unplug()
+        with self._lock:
+            self._look()
+            self.plugs.remove(plug)
+
     def allow(self, plug: Plug) -> None:
         """Give pages the permission that the user's choice gives."""
         with self._lock:
             self._allowed |= {plug.token, _identity(plug)}
+
+    def wait_closed(self) -> None:
+        """Wait until no page has a port open."""
+        wait_until(lambda: not self._lines)
 
     def close(self) -> None:
         self._closing.set()
@@ -152,7 +158,7 @@ class Bridge:
                 self._serve_document(connection)
             else:
                 query = {name: int(values[0]) for name, values in parse_qs(address.query).items()}
-                self._serve_line(connection, address.path.removeprefix("/"), query["baudRate"], query["bufferSize"])
+                self._serve_line(connection, address.path.removeprefix("/"), query["baudRate"])
 
     def _serve_document(self, connection: ServerConnection) -> None:
         with self._lock:
@@ -189,13 +195,13 @@ class Bridge:
                     if line.plug is plug:
                         line.stop()
 
-    def _serve_line(self, connection: ServerConnection, token: str, baudrate: int, buffer: int) -> None:
+    def _serve_line(self, connection: ServerConnection, token: str, baudrate: int) -> None:
         with self._lock:
             plug = next((plug for plug in self.plugs if plug.token == token and self._may_see(plug)), None)
             try:
                 if plug is None:
                     raise OSError("no such device")  # noqa: TRY301 - the same refusal
-                line = _Line(plug, connection, baudrate, buffer)
+                line = Line(plug, connection, baudrate)
             except OSError:  # it went, or another program has it
                 connection.send(json.dumps({"opened": False}))
                 return
@@ -206,129 +212,6 @@ class Bridge:
         finally:
             with self._lock:
                 self._lines.discard(line)
-
-
-class _Line:
-    """An open port of a page: what ``SerialPortImpl`` of Chromium's device service is."""
-
-    def __init__(self, plug: Plug, connection: ServerConnection, baudrate: int, buffer: int) -> None:
-        self.plug = plug
-        plug.opened += 1
-        self._port = serial.Serial(str(plug.path), baudrate, timeout=0, exclusive=True)
-        self._connection = connection
-        self._buffer = buffer
-        self._room = 0  # bytes that the page's pipe can take
-        self._out: deque[bytes] = deque()
-        self._done = False
-        self._lost = False
-        self._wake, self._waker = socket.socketpair()
-        self._lock = threading.Lock()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-
-    def serve(self) -> None:
-        """Do what the page says until it closes the port, or is gone."""
-        self._thread.start()
-        try:
-            for message in self._connection:
-                asked = None if isinstance(message, bytes) else json.loads(message)
-                if asked == {"close": True}:
-                    break
-                with self._lock:
-                    if asked is None:
-                        self._out.append(message)
-                    else:
-                        self._obey(asked)
-                self._waker.send(b".")
-        except ConnectionClosed:
-            pass
-        finally:
-            self._close()
-        self._tell(closed=True)
-
-    def _close(self) -> None:
-        """Close the port; what is still on its way in either direction is dropped."""
-        self.stop()
-        self._thread.join()
-        with suppress(OSError, termios.error):
-            self._port.reset_output_buffer()
-            self._port.reset_input_buffer()
-        self._port.close()
-        self._wake.close()
-        self._waker.close()
-
-    def _obey(self, message: dict[str, Any]) -> None:
-        match message:
-            case {"room": int(count)}:
-                self._room += count
-            case {"flush": "receive"}:
-                self._room = 0
-                with suppress(OSError, termios.error):
-                    self._port.reset_input_buffer()
-                self._tell(flushed="receive")
-            case {"flush": "transmit"}:
-                self._out.clear()
-                self._tell(flushed="transmit")
-            case {"signals": dict(signals)}:
-                self.plug.signals.append(signals)
-
-    def stop(self) -> None:
-        """End it, as when the page is gone."""
-        self._done = True
-        with suppress(OSError):
-            self._waker.send(b".")
-
-    def lose(self) -> None:
-        """Take the device away."""
-        self._lost = True
-        with suppress(OSError):
-            self._waker.send(b".")
-
-    def _run(self) -> None:
-        with suppress(ConnectionClosed):
-            while not self._done and not self._lost:
-                self._turn()
-            if self._lost:
-                self._tell(lost=True)
-
-    def _turn(self) -> None:
-        port = self._port.fd
-        reads = [self._wake, port] if self._room else [self._wake]
-        writes = [port] if self._out else []
-        can_read, can_write, _ = select.select(reads, writes, [], 1.0)
-        if self._wake in can_read:
-            self._wake.recv(4096)
-        try:
-            if port in can_read:
-                self._receive()
-            if port in can_write:
-                self._send()
-        except BlockingIOError:
-            return
-        except OSError:  # the other end of the pseudo-terminal is closed
-            self._lost = True
-
-    def _receive(self) -> None:
-        data = os.read(self._port.fd, min(self._room, 4096))
-        if not data:
-            self._lost = True
-            return
-        self._room -= len(data)
-        self.plug.received += len(data)
-        self._connection.send(data)
-
-    def _send(self) -> None:
-        with self._lock:
-            if not self._out:
-                return
-            data = self._out.popleft()
-            count = os.write(self._port.fd, data)
-            if count < len(data):
-                self._out.appendleft(data[count:])
-        self.plug.sent += count
-        self._tell(taken=count)
-
-    def _tell(self, **what: object) -> None:
-        self._connection.send(json.dumps(what))
 
 
 def _identity(plug: Plug) -> object:

@@ -70,7 +70,7 @@
       }
       this.#opening = true;
       try {
-        const socket = new WebSocket(`${url}/${this.#token}?baudRate=${baudRate}&bufferSize=${bufferSize}`);
+        const socket = new WebSocket(`${url}/${this.#token}?baudRate=${baudRate}`);
         socket.binaryType = "arraybuffer";
         const opened = await new Promise((resolve) => {
           socket.onmessage = ({ data }) => resolve(JSON.parse(data).opened);
