@@ -25,11 +25,17 @@ class _Handler(SimpleHTTPRequestHandler):
         """Keep the output of tests to themselves."""
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_: object) -> None:
+        """Browsers that close a page do not wait for what they asked for."""
+
+
 @contextmanager
 def served(folder: Path) -> Iterator[str]:
     """Serve a folder, and yield the address of its index."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(_Handler, directory=folder))
-    server.daemon_threads = True
+    server = _Server(("127.0.0.1", 0), functools.partial(_Handler, directory=folder))
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()
     try:
