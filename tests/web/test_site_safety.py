@@ -84,20 +84,15 @@ def test_a_file_that_was_changed_is_not_used(what, make_site, app, browser):
 
 
 def test_the_scripts_of_the_page_have_sound_types(maker_site):
-    declarations = judges.REPO / "hatch_romfs" / "web" / "serial.d.ts"
-    language = "--target es2022 --module es2022 --moduleResolution bundler --lib es2022,dom,dom.iterable --types "
+    types = judges.npm_package("@types/w3c-web-serial")
     tsc = judges.npm_package("typescript") / "bin" / "tsc"
+    options = (
+        "--ignoreConfig --noEmit --allowJs --strict --target es2022 --module es2022 --moduleResolution bundler"
+        " --lib es2022,dom,dom.iterable"
+    )
+    typing = ("--typeRoots", types.parent, "--types", types.name)
     done = subprocess.run(
-        [
-            judges.command("node"),
-            tsc,
-            "--noEmit",
-            "--allowJs",
-            "--strict",
-            *language.split(" "),
-            declarations,
-            maker_site[0] / "main.js",
-        ],
+        [judges.command("node"), tsc, *options.split(), *typing, maker_site[0] / "main.js"],
         capture_output=True,
         text=True,
         check=False,
