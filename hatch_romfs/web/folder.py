@@ -105,11 +105,19 @@ def _swap(temporary: Path, target: Path, out: Path) -> None:
                 _check_content(old, out)
             (temporary / "new").rename(target)
         except BaseException as error:
-            with contextlib.suppress(OSError):
-                old.rename(target)
+            _put_back(old, target, keep=isinstance(error, SettingsError))
             if not isinstance(error, OSError) or error.errno not in _TAKEN or attempt == _ATTEMPTS - 1:
                 raise
         else:
+            return
+
+
+def _put_back(old: Path, target: Path, *, keep: bool) -> None:
+    """Move a folder back to its place. If that was taken meanwhile, with ``keep`` the folder goes beside it."""
+    beside = [target.with_name(f"{target.name}.{number}") for number in range(1, _ATTEMPTS)] if keep else []
+    for place in (target, *beside):
+        with contextlib.suppress(OSError):
+            old.rename(place)
             return
 
 

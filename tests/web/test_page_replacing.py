@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from hatch_romfs.errors import BuildError, SettingsError
+from hatch_romfs.web import folder
 from hatch_romfs.web.folder import check_page_folder, replace_page
 from hatch_romfs.web.marker import add_marker
 from tests import judges
@@ -101,6 +102,22 @@ def test_a_folder_that_appears_meanwhile_is_not_replaced(tmp_path):
     with pytest.raises(SettingsError, match="site already exists and is not a page of this command"):
         replace_page(out, Late({"index.html": add_marker(b"", ["index.html"])}))
     assert content(tmp_path) == {"site/precious": b"1"}
+
+
+def test_a_folder_whose_place_is_taken_meanwhile_is_kept_beside_it(tmp_path, monkeypatch):
+    """Another program makes a folder in the instant in which ours has moved one away, and finds that it is no page."""
+    out = tmp_path / "site"
+    make_project(out, {"precious": "1"})
+    check = folder._check_content
+
+    def late(moved, shown):
+        make_project(out, {"of somebody": "2"})
+        check(moved, shown)
+
+    monkeypatch.setattr(folder, "_check_content", late)
+    with pytest.raises(SettingsError, match="site already exists and is not a page of this command"):
+        replace_page(out, {"index.html": add_marker(b"", ["index.html"])})
+    assert content(tmp_path) == {"site/of somebody": b"2", "site.1/precious": b"1"}
 
 
 def test_a_page_inside_a_folder_that_is_packed_is_refused(tmp_path):
