@@ -9,8 +9,8 @@ import pexpect
 import pytest
 
 from hatch_romfs import flash, write_filesystem
+from hatch_romfs.board.messages import describe_replacement
 from hatch_romfs.board.replacing import Replacement
-from hatch_romfs.cli.replacing import describe
 from hatch_romfs.errors import RomfsError
 from hatch_romfs.formats.micropython.layout import lay_out
 from hatch_romfs.formats.micropython.metadata import Metadata
@@ -120,7 +120,7 @@ def test_names_on_a_board_cannot_imitate_lines_of_ours():
     found = Replacement(0, "a\nerror: b", "\x1b[2J", "app", ("x\ny",))
     from hatch_romfs.errors import one_line
 
-    assert all(one_line(line).isprintable() for line in describe(found))
+    assert all(one_line(line).isprintable() for line in describe_replacement(found))
 
 
 def test_it_costs_nothing_if_nothing_changes_and_little_for_an_edit(tmp_path):
