@@ -100,7 +100,8 @@ def test_a_ctrl_c_is_seen_behind_a_full_ring():
         host.until(b"go\n")
         host.serial.write(b"x" * 2000 + b"\x03")
         assert b"KeyboardInterrupt" in host.until(b"\x04>")
-        assert 1700 < board.relay.up.dropped <= 1744
+        # A busy system is still moving bytes to the other end of the terminal, where they count: 256 more at most.
+        assert 2000 - 2 * 256 <= board.relay.up.dropped <= 2000 - 256
 
 
 def test_a_ctrl_c_between_allocations_leaves_the_heap_usable():
