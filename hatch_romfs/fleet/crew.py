@@ -11,8 +11,11 @@ import time
 from contextlib import suppress
 from typing import IO, TYPE_CHECKING, Final, cast
 
+from hatch_romfs.board.link import WRITE_TIMEOUT
+from hatch_romfs.board.repl import REOPEN_TIMEOUT
 from hatch_romfs.errors import LinkError
 from hatch_romfs.fleet.messages import Alive, Finished, decode_event, encode_job
+from hatch_romfs.fleet.report import LOCK_TIMEOUT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,11 +29,11 @@ GRACE: Final = 20.0
 """Seconds that workers have to end after an interrupt: a board may take some of them to answer."""
 POLL: Final = 0.2
 """Seconds of a single wait: on Windows, a Ctrl-C does not interrupt a wait."""
-SILENCE: Final = 120.0
-"""Seconds without a sign of life after which a worker is killed.
+SILENCE: Final = 2 * max(LOCK_TIMEOUT, REOPEN_TIMEOUT, WRITE_TIMEOUT)
+"""Seconds without a sign of life after which a worker is killed: twice the longest of its waits that give none.
 
-Workers give one each second while they wait for a board, however long that takes. Only a driver or a system that hangs
-keeps them from it, or the lock of a report, which is waited for up to 60 seconds.
+Workers give one each second while they wait for a board, however long that takes. They give none while they wait for
+the lock of a report, for a port that was lost, or for a port to take a piece.
 """
 _LONGEST_LOOK: Final = 1.0
 """Seconds between two looks at the workers that count at most: this process may have been stopped, as by Ctrl-Z."""

@@ -27,7 +27,7 @@ LARGEST: Final = 256 << 20
 """Bytes of the largest report."""
 _LONGEST_TEXT: Final = 2000
 """Characters of a text that comes from a board."""
-_LOCK_TIMEOUT: Final = 60.0
+LOCK_TIMEOUT: Final = 60.0
 """Seconds to wait for a lock: its owners need it for milliseconds."""
 _POLL: Final = 0.01
 _BEGINNING: Final = b'{"time": '
@@ -224,6 +224,11 @@ def _locked(path: Path) -> Iterator[int]:
         os.close(file)
 
 
+def _still_locked(error: OSError) -> OSError:
+    """Return the error of a lock that did not become free; what the system says of it is of no help."""
+    return OSError(error.errno, "another program keeps it locked; end that program")
+
+
 if os.name == "nt":
     _PLACE: Final = (1 << 31) - 2
     """The byte that is locked: behind the end, because locks of Windows prevent reading."""
@@ -231,14 +236,14 @@ if os.name == "nt":
     def _lock(file: int) -> None:
         import msvcrt  # noqa: PLC0415 - only there on Windows
 
-        deadline = time.monotonic() + _LOCK_TIMEOUT
+        deadline = time.monotonic() + LOCK_TIMEOUT
         while True:
             os.lseek(file, _PLACE, os.SEEK_SET)
             try:
                 msvcrt.locking(file, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
-            except OSError:
+            except OSError as error:
                 if time.monotonic() > deadline:
-                    raise
+                    raise _still_locked(error) from error
                 time.sleep(_POLL)
             else:
                 return
@@ -254,13 +259,13 @@ else:
     def _lock(file: int) -> None:
         import fcntl  # noqa: PLC0415 - not on Windows
 
-        deadline = time.monotonic() + _LOCK_TIMEOUT
+        deadline = time.monotonic() + LOCK_TIMEOUT
         while True:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:  # noqa: PERF203 - a retry
+            except BlockingIOError as error:  # noqa: PERF203 - a retry
                 if time.monotonic() > deadline:
-                    raise
+                    raise _still_locked(error) from error
                 time.sleep(_POLL)
             else:
                 return

@@ -96,6 +96,7 @@ class _Task:
         self._started = time.monotonic()
         self._found: Found | None = None
         self._entry: Entry | None = None
+        self._report_is_lost = False
         self._sent: tuple[str, float] = ("", 0.0)
         self._alive_at = 0.0
 
@@ -190,8 +191,14 @@ class _Task:
         return time.monotonic() - self._started
 
     def _append(self, entry: Entry) -> None:
-        if self._job.report is not None:
+        """Add an entry to the report, if there is one; one that could not be written is not tried again."""
+        if self._job.report is None or self._report_is_lost:
+            return
+        try:
             append(Path(self._job.report), entry)
+        except RomfsError:
+            self._report_is_lost = True
+            raise
 
 
 def _send(event: Event) -> None:

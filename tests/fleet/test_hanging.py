@@ -1,5 +1,6 @@
 """Processes of boards that hang: each is killed and reported, and those that only wait for their board are not."""
 
+import fcntl
 import os
 import signal
 import time
@@ -9,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from hatch_romfs.events import Progress
-from hatch_romfs.fleet import crew
-from hatch_romfs.fleet.messages import ImageFile, Job
+from hatch_romfs.fleet import crew, report, worker
+from hatch_romfs.fleet.messages import Event, Finished, ImageFile, Job
 from hatch_romfs.fleet.run import run_jobs
 from hatch_romfs.fleet.schedule import Limits
 from tests.board.boards import held, image_bytes, options, put
@@ -104,3 +105,29 @@ def test_time_in_which_the_command_itself_is_stopped_does_not_count(board, job, 
     (result,) = run_jobs([job(only)], Limits(), stop_both)
     assert stopped
     assert result.result == "verified"
+
+
+def test_a_report_that_stays_locked_is_waited_for_once_and_is_the_reason(board, job, tmp_path, monkeypatch):
+    monkeypatch.setattr(report, "LOCK_TIMEOUT", 0.2)
+    attempts: list[str] = []
+    events: list[Event] = []
+
+    def append(path, entry):
+        attempts.append(entry.result)
+        report.append(path, entry)
+
+    monkeypatch.setattr(worker, "append", append)
+    only = board(0)
+    path = tmp_path / "report.jsonl"
+    with path.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        worker.do(job(only), events.append)
+        assert path.read_bytes() == b""
+    assert attempts == ["verified"]
+    assert isinstance(events[-1], Finished)
+    assert events[-1][:4] == (
+        "failed",
+        1,
+        f"{path}: the line cannot be written: another program keeps it locked; end that program",
+        "",
+    )
