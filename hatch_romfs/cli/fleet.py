@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from argparse import Namespace
@@ -16,7 +17,7 @@ from hatch_romfs.cli.asking import ask, can_ask
 from hatch_romfs.cli.command import print_json, tell, warn
 from hatch_romfs.cli.fleet_text import count_results
 from hatch_romfs.cli.source import check_content, open_source, source_path
-from hatch_romfs.errors import LinkError, RomfsError
+from hatch_romfs.errors import LinkError, RomfsError, SettingsError
 from hatch_romfs.events import Progress
 from hatch_romfs.fleet.choice import (
     Filters,
@@ -66,9 +67,9 @@ def flash_many(options: Namespace, port: PortOptions) -> None:
 
                 watch_ports(options, job, filters)
                 return
-            targets = [
-                Target(found.name, replace(job, port=found.name), found) for found in _ports(options, port, filters)
-            ]
+            targets = [Target(name, replace(job, port=name), found) for name, found in _ports(options, port, filters)]
+        if not options.all:
+            _check_distinct(targets)
         is_many = options.all or options.fleet or len(targets) > 1
         asks = bool(is_many) and can_ask() and not (options.yes or options.json)
         boards: list[Found | None] = [None] * len(targets)
@@ -154,13 +155,27 @@ def _fleet_targets(options: Namespace, port: PortOptions, filters: Filters, stac
     return targets
 
 
-def _ports(options: Namespace, port: PortOptions, filters: Filters) -> list[Port]:
-    """Return the chosen ports: those that are named, or all USB ports that pass the filters."""
+def _ports(options: Namespace, port: PortOptions, filters: Filters) -> list[tuple[str, Port]]:
+    """Return the chosen ports and their names: those that are named, or all USB ports that pass the filters."""
     if options.all:
-        return [found for found in list_ports() if found.usb and port_matches(found, filters)]
+        return [(found.name, found) for found in list_ports() if found.usb and port_matches(found, filters)]
     if options.ports:
-        return [Port(name) for name in dict.fromkeys(options.ports)]
-    return [choose_port(port.port, port.origin)]
+        return [(name, find_port(name)) for name in options.ports]
+    found = choose_port(port.port, port.origin)
+    return [(found.name, found)]
+
+
+def _check_distinct(targets: Sequence[Target]) -> None:
+    """Raise SettingsError if a board is meant twice: whoever mistyped a name would believe that another is written."""
+    owners: dict[str, str] = {}
+    for target in targets:
+        port = os.path.realpath(target.port.name)  # a name in /dev/serial/by-id is a link
+        other = owners.get(port)
+        if other is not None:
+            is_repeated = other == target.label
+            problem = f"{other} is named twice" if is_repeated else f"{other} and {target.label} are the same port"
+            raise SettingsError(problem, hint="Name each board once.")
+        owners[port] = target.label
 
 
 def _identify(

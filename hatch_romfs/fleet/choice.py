@@ -29,12 +29,17 @@ def parse_filters(texts: Sequence[str]) -> Filters:
     """Read filters: ``VID:PID``, ``id:SERIAL``, or a part of a machine name. Raises SettingsError."""
     usb_ids, serial_numbers, machines = [], [], []
     for text in texts:
-        if text in ("", _BY_ID):
-            raise SettingsError(f"--filter {text}: is empty", hint="Use VID:PID, id:SERIAL, or a part of the name.")
+        if text.strip() in ("", _BY_ID):
+            raise SettingsError(f"--filter '{text}' is empty", hint="Use VID:PID, id:SERIAL, or a part of the name.")
         if text.startswith(_BY_ID):
             serial_numbers.append(text[len(_BY_ID) :])
         elif re.fullmatch("[0-9a-fA-F]{4}:[0-9a-fA-F]{4}", text):
             usb_ids.append(text.lower())
+        elif re.fullmatch("(0x)?[0-9a-fA-F]+:(0x)?[0-9a-fA-F]+", text):  # it would be part of no name
+            raise SettingsError(
+                f"--filter {text}: VID:PID are four hexadecimal digits each, such as 2e8a:0005",
+                hint="'romfs-flash --list-ports' shows them.",
+            )
         else:
             machines.append(text.casefold())
     return Filters(tuple(usb_ids), tuple(serial_numbers), tuple(machines))

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from hatch_romfs.errors import Problem, SettingsError
 from hatch_romfs.settings.project import load_toml
 from hatch_romfs.settings.table import Model, Table, key
-from hatch_romfs.settings.types import Int, Place, TableOf, Text, read
+from hatch_romfs.settings.types import INVALID, Int, Place, TableOf, Text, read
 from hatch_romfs.settings.values import IMAGE_NAME as IMAGE_NAMES
 from hatch_romfs.settings.values import MAX_PARTITION
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from hatch_romfs.settings.types import Problems
 
 _NAME = "[A-Za-z0-9][A-Za-z0-9._-]{0,49}"
 
@@ -46,11 +48,28 @@ class FleetBoard(Model):
     partition: int | None = key(_PARTITION, "The partition; by default that of the fleet.", default=None)
 
 
+class _BoardTable(Table[FleetBoard]):
+    """The table of a board, which needs exactly one way to reach it."""
+
+    def read(self, raw: dict[str, object], place: Place, problems: Problems) -> FleetBoard:
+        """Read the keys, and report a board that cannot be reached, or in two ways."""
+        before = len(problems)
+        board = super().read(raw, place, problems)
+        if board is not INVALID:
+            is_mistyped = len(problems) > before
+            ways = sum(way is not None for way in (board.port, board.serial_number))
+            if ways > 1:
+                problems.append(Problem(board.place, "has both `port` and `serial-number`"))
+            elif not ways and not is_mistyped:
+                problems.append(Problem(board.place, "needs `port` or `serial-number`"))
+        return board
+
+
 class Fleet(Model):
     """The file of a fleet: defaults, and its boards by name."""
 
     boards: dict[str, FleetBoard] = key(
-        TableOf(Table(FleetBoard), _name_problem, "boards by name"), "The boards of the fleet, by name."
+        TableOf(_BoardTable(FleetBoard), _name_problem, "boards by name"), "The boards of the fleet, by name."
     )
     source: str = key(_SOURCE, "A project or an image file, relative to this file.", default=".")
     image: str | None = key(_IMAGE, "Which image of a project that has several.", default=None)
@@ -75,7 +94,7 @@ def read_fleet(path: Path) -> list[Assignment]:
     problems: list[Problem] = []
     fleet = read(Table(Fleet), document, Place(), problems)
     if not problems:
-        problems = _conflicts(fleet)
+        problems = [*_conflicts(fleet), *_missing_sources(path.parent, fleet)]
     if problems:
         raise SettingsError(problems, hint=f"Fix {path}.")
     return [_assign(path.parent, fleet, name, board) for name, board in fleet.boards.items()]
@@ -93,18 +112,25 @@ def fleet_schema() -> dict[str, Any]:
 
 
 def _conflicts(fleet: Fleet) -> list[Problem]:
-    """Return what is wrong among the boards: each needs one way to reach it, which no other board has."""
+    """Return what is wrong among the boards: each needs a port that no other board has."""
     problems = [] if fleet.boards else [Problem("boards", "contains no boards")]
     owners: dict[str, str] = {}
     for name, board in fleet.boards.items():
-        if (board.port is None) == (board.serial_number is None):
-            how = "needs `port` or `serial-number`" if board.port is None else "has both `port` and `serial-number`"
-            problems.append(Problem(board.place, how))
-            continue
         attribute = "port" if board.serial_number is None else "serial_number"
         if (other := owners.setdefault(_port(board), name)) != name:
             problems.append(Problem(board.where(attribute), f"is also that of {fleet.boards[other].place}"))
     return problems
+
+
+def _missing_sources(folder: Path, fleet: Fleet) -> list[Problem]:
+    """Return the sources that do not exist; that of the fleet counts only if a board needs it."""
+    own = [(board.where("source"), board.source) for board in fleet.boards.values() if board.source is not None]
+    shared = [(fleet.where("source"), fleet.source)] if len(own) < len(fleet.boards) else []
+    return [
+        Problem(where, f"{folder / source} does not exist")
+        for where, source in (*shared, *own)
+        if not (folder / source).exists()
+    ]
 
 
 def _port(board: FleetBoard) -> str:

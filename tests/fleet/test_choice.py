@@ -42,9 +42,15 @@ def test_a_machine_matches_by_a_part_of_its_name():
     assert not machine_matches("Raspberry Pi Pico 2 with RP2350", machines)
 
 
-@pytest.mark.parametrize("text", ["", "id:"])
+@pytest.mark.parametrize("text", ["", " ", "id:", "id: "])
 def test_an_empty_filter_is_an_error(text):
-    with pytest.raises(SettingsError, match="is empty"):
+    with pytest.raises(SettingsError, match=f"--filter '{text}' is empty"):
+        parse_filters([text])
+
+
+@pytest.mark.parametrize("text", ["2e8a:5", "0x2e8a:0x0005", "02E8A:0005"])
+def test_usb_ids_with_missing_digits_are_an_error_and_no_name(text):
+    with pytest.raises(SettingsError, match=f"--filter {text}: VID:PID are four hexadecimal digits each"):
         parse_filters([text])
 
 

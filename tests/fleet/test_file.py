@@ -40,6 +40,8 @@ def read(tmp_path, text):
 
 
 def test_boards_have_the_defaults_of_the_fleet(tmp_path):
+    (tmp_path / "greenhouse").mkdir()
+    (tmp_path / "spare.romfs").touch()
     assert [tuple(board) for board in read(tmp_path, FLEET)] == [
         ("north", "socket://10.0.0.5:3333", tmp_path / "greenhouse", "app", 1),
         ("south", "id:E6614C", tmp_path / "greenhouse", "assets", 0),
@@ -56,14 +58,19 @@ port = "COM5"
 serial-numbr = "E6"
 [boards."c d"]
 port = ""
+[boards.e]
+port = "COM5"
+serial-number = "E6"
 """
     with pytest.raises(SettingsError) as caught:
         read(tmp_path, wrong)
     lines_ = caught.value.message.splitlines()
     assert [line.partition(":")[0] for line in lines_] == [
         "partition",
+        'boards."a"',
         'boards."b".serial-numbr',
         'boards."c d".port',
+        'boards."e"',
         'boards."c d"',
     ]
     assert "did you mean" in caught.value.message
@@ -83,6 +90,16 @@ port = ""
 def test_a_board_needs_one_way_to_reach_it(tmp_path, text, problem):
     with pytest.raises(SettingsError, match=problem):
         read(tmp_path, text)
+
+
+def test_sources_that_do_not_exist(tmp_path):
+    text = 'source = "nowhere"\n[boards.a]\nport = "COM1"\nsource = "a.romfs"\n'
+    with pytest.raises(SettingsError) as caught:
+        read(tmp_path, text)
+    assert caught.value.message == f'boards."a".source: {tmp_path / "a.romfs"} does not exist'
+    with pytest.raises(SettingsError) as caught:
+        read(tmp_path, text + '[boards.b]\nport = "COM2"\n')
+    assert caught.value.message.startswith(f"source: {tmp_path / 'nowhere'} does not exist\nboards")
 
 
 def test_a_file_that_does_not_exist(tmp_path):
@@ -121,3 +138,22 @@ def test_each_board_of_a_fleet_gets_its_image(tmp_path):
     done = romfs_flash("--fleet", tmp_path / "fleet.toml", "--partition", 1)
     assert done.returncode == 2
     assert "--partition cannot be used with --fleet" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (["--port", "sim:a", "--port", "sim:b", "--port", "sim:a"], "sim:a is named twice"),
+        (["--port", "port", "--port", "link"], "port and link are the same port"),
+        (["--fleet", "fleet.toml"], "a and b are the same port"),
+    ],
+)
+def test_a_board_that_is_named_twice(tmp_path, arguments, problem):
+    put(tmp_path / "app.romfs", image_bytes(3000))
+    (tmp_path / "port").touch()
+    (tmp_path / "link").symlink_to("port")
+    boards = '[boards.a]\nport = "port"\n[boards.b]\nport = "link"\n'
+    (tmp_path / "fleet.toml").write_text(f'source = "app.romfs"\n{boards}', encoding="utf-8")
+    done = romfs_flash(*([] if "--fleet" in arguments else ["app.romfs"]), *arguments, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"error: {problem}\nName each board once.\n"
