@@ -195,5 +195,5 @@ def list_ports(options: argparse.Namespace) -> None:
     if not ports:
         say("no serial ports found")
     for port in ports:
-        serial_number = f"  id:{port.serial_number}" if port.serial_number else ""
-        print_line(f"{port.name}  {port.description}{serial_number}")
+        serial_number = f"id:{port.serial_number}" if port.serial_number else ""
+        print_line("  ".join(filter(None, (port.name, port.description, port.usb_id, serial_number))))

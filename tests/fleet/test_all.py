@@ -82,6 +82,14 @@ def test_all_boards_that_answer_are_written(boards, ports, romfs_flash, image):
     assert all(held(board).startswith(IMAGE) for board in several)
 
 
+def test_the_list_of_ports_shows_what_filters_take(boards, ports, romfs_flash):
+    board = boards("E1", (0x2E8A, 5))
+    ports.append(ListPortInfo("/dev/ttyS0"))
+    done = romfs_flash("--list-ports")
+    assert (done.status, done.err) == (0, "")
+    assert done.out == f"/dev/ttyS0  n/a\n{board.port}  Board in FS mode  2e8a:0005  id:E1\n"
+
+
 @pytest.mark.parametrize("chosen", [("id:E2",), ("37c5:1206",), ("openmv",), ("37C5:1206", "OpenMV")])
 def test_only_boards_that_match_the_filters_are_written(boards, romfs_flash, image, chosen):
     one, other = boards("E1"), boards("E2", (0x37C5, 0x1206), machine="OpenMV N6")
