@@ -224,13 +224,25 @@ def _ask_boards(options: Namespace, targets: Sequence[Target]) -> tuple[dict[int
 
 
 def _write(options: Namespace, targets: Sequence[Target], boards: Sequence[Found | None]) -> None:
-    """Write to the boards, show the results, and exit unless all of them are verified."""
+    """Write to the boards, show the results, also after a Ctrl-C, and exit unless all boards are verified."""
     limits = Limits(options.jobs or JOBS, options.canary or 0, options.stop_after or 0)
     jobs = [target.job for target in targets]
     labels = [target.label for target in targets]
     machines = [board.machine if board else "" for board in boards]
-    with fleet_view.view(labels, machines, json=options.json, verbose=options.verbose) as screen:
-        results = run_jobs(jobs, limits, screen.on_event)
+    results: list[Finished | None] = [None] * len(targets)
+
+    def on_event(number: int, event: Event) -> None:
+        if isinstance(event, Finished):
+            results[number] = event
+        screen.on_event(number, event)
+
+    try:
+        with fleet_view.view(labels, machines, json=options.json, verbose=options.verbose) as screen:
+            run_jobs(jobs, limits, on_event)
+    except KeyboardInterrupt:
+        if not options.json:
+            fleet_view.show_summary(labels, results)
+        raise
     if options.json:
         print_json(_document(targets, results))
     else:

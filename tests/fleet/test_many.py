@@ -78,8 +78,8 @@ def test_canaries_come_first_and_failures_stop_the_rest(boards, image):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_ends_every_worker_in_good_order(boards, image, tmp_path, number):
     report = tmp_path / "report.jsonl"
-    several = [boards(port, erase=300) for port in ("rp2", "stm32")]
-    arguments = command(image, *ports(*several), "--report", report)
+    several, waiting = [boards(port, erase=300) for port in ("rp2", "stm32")], boards()
+    arguments = command(image, *ports(*several, waiting), "--report", report, "--jobs", 2)
     with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         wait_until(lambda: all(map(changes, several)))
         workers = children(process.pid)
@@ -91,7 +91,9 @@ def test_an_interrupt_ends_every_worker_in_good_order(boards, image, tmp_path, n
     if number == signal.SIGINT:
         assert err.endswith("interrupted\n")
         assert out.count("failed: interrupted: partition 0 holds") == 2
+        assert out.splitlines()[-1] == "3 boards: 0 verified, 2 failed, 1 not started"
     assert [line["reason"].split(":")[0] for line in lines(report)] == ["interrupted"] * 2
+    assert waiting.operations == []
     assert romfs_flash(image, *ports(*several)).returncode == 0  # the boards were left at work
 
 
