@@ -144,7 +144,7 @@ class LiveTable:
         """Show an event of a board."""
         self.rows[number].update(event)
         if isinstance(event, Message) and event.is_warning:
-            self._console.print(Text(one_line(f"{self.rows[number].label}: {event.text}"), "yellow"), soft_wrap=True)
+            self._console.print(Text(one_line(f"{self.rows[number].label}: {event.text}"), "yellow"))
 
     def __rich__(self) -> ConsoleRenderable:
         """Return the table as it is now: as many rows as there is room for, and a summary."""
@@ -175,7 +175,7 @@ def print_boards(labels: Sequence[str], boards: Sequence[Found | None], images: 
 
 
 class BenchTable(LiveTable):
-    """The boards that are being written now; the result of each is printed above them, with a bell."""
+    """The boards that are being written now; above them, the result of each is printed, with a bell and advice."""
 
     def __init__(self, labels: Sequence[str], console: Console) -> None:
         super().__init__((), console)
@@ -189,7 +189,9 @@ class BenchTable(LiveTable):
         if isinstance(event, Finished):
             row = self.rows[number]
             known = "  ".join(filter(None, (row.label, row.machine, row.text)))
-            self._console.print(Text(one_line(f" {known} "), RESULT_STYLES.get(row.state, "dim")), soft_wrap=True)
+            self._console.print(Text(one_line(f" {known} "), RESULT_STYLES.get(row.state, "dim")))
+            if event.hint:
+                self._console.print(Text(one_line(" ".join(event.hint.split("\n"))), "dim"))
             if row.state in RESULT_STYLES:
                 self._console.bell()
 

@@ -153,3 +153,17 @@ def test_a_bench_shows_each_result_with_a_bell():
     assert "42m" in green
     assert "41m" in red
     assert shown(table, 80)[-1].strip() == "1 failed, 1 verified"
+
+
+def test_a_bench_breaks_results_between_words_and_says_what_to_do():
+    screen = console(40)
+    table = BenchTable(["/dev/ttyACM0"], screen)
+    table.on_event(0, Message("the board may not be a PICO, but it is a PICO2", is_warning=True))
+    table.on_event(0, FAILED)
+    lines = screen.file.getvalue().replace("\a", "").splitlines()
+    assert all(len(line) <= 40 for line in lines)
+    words = " ".join(line.strip() for line in lines)
+    assert words == (
+        "/dev/ttyACM0: the board may not be a PICO, but it is a PICO2 "
+        f"/dev/ttyACM0  failed: {FAILED.reason} {FAILED.hint}"
+    )
