@@ -334,7 +334,8 @@ FLEETS = {
     ),
     "a folder as a report": on_board("a.romfs --all --report plain", 2, "--report plain: is a folder", "Name a file"),
     "another file as a report": on_board("--summary plain/main.py", 2, "plain/main.py:1: not a line of a report",
-        "Name another file.")._replace(files={"plain/main.py": "x = 1\n"}),
+        "Remove this line if --report has written the file, or else name another file.",
+        )._replace(files={"plain/main.py": "x = 1\n"}),
     "a folder to summarize": on_board("--summary plain", 2, "cannot read plain: ", "Name a file that --report has"),
 }  # fmt: skip
 FOLDERS = {

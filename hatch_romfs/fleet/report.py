@@ -123,7 +123,7 @@ def read_report(path: Path) -> list[Entry]:
         if entry is None:
             raise SettingsError(
                 f"{path}:{number}: not a line of a report",
-                hint="A report is a file that --report has written. Name another file.",
+                hint="Remove this line if --report has written the file, or else name another file.",
             )
         entries.append(entry)
     return entries
