@@ -9,7 +9,8 @@ import sys
 import threading
 import time
 from contextlib import suppress
-from typing import IO, TYPE_CHECKING, Final, cast
+from io import BufferedReader
+from typing import TYPE_CHECKING, Final, cast
 
 from hatch_romfs.board.link import WRITE_TIMEOUT
 from hatch_romfs.board.repl import REOPEN_TIMEOUT
@@ -19,6 +20,7 @@ from hatch_romfs.fleet.report import LOCK_TIMEOUT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from io import RawIOBase
     from types import TracebackType
 
     from typing_extensions import Self
@@ -111,25 +113,25 @@ class Crew:
 
 
 class _Worker:
-    """A process, and the thread that reads its events."""
+    """A process, and the thread that hands over its job and reads its events."""
 
     def __init__(self, number: int, job: Job, inbox: queue.SimpleQueue[tuple[int, Event]]) -> None:
         self._number, self._inbox = number, inbox
         self._silence = 0.0
+        self._has_job = False
         self._process = subprocess.Popen(  # noqa: S603 - this Python
             [sys.executable, "-c", _START],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
+            bufsize=0,  # a thread that is blocked for good must not hold the lock of a buffer when Python ends
             start_new_session=os.name != "nt",  # a Ctrl-C is for the command, which then interrupts each worker once
             creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),  # the same, on Windows
         )
-        self._stdin, self._stdout = cast("IO[bytes]", self._process.stdin), cast("IO[bytes]", self._process.stdout)
-        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._stdin = cast("RawIOBase", self._process.stdin)
+        self._stdout = BufferedReader(cast("RawIOBase", self._process.stdout))
+        self._thread = threading.Thread(target=self._work, args=(encode_job(job),), daemon=True)
         self._thread.start()
-        with suppress(OSError):  # a process that is gone already: its end is an event
-            self._stdin.write(encode_job(job))
-            self._stdin.flush()
 
     def is_silent(self, passed: float) -> bool:
         """Tell whether the last sign of life is too long ago, once; ``passed`` seconds more than at the last call."""
@@ -137,7 +139,10 @@ class _Worker:
         return before <= SILENCE < self._silence
 
     def interrupt(self) -> None:
-        """Close its standard input."""
+        """Close its standard input; a process that has not taken its job has nothing to leave in good order."""
+        if not self._has_job:
+            self.kill()
+            return
         with suppress(OSError):
             self._stdin.close()
 
@@ -146,14 +151,22 @@ class _Worker:
         self._process.kill()
 
     def bury(self) -> None:
-        """Wait for its end, and close its pipes; a process in a driver that hangs does not even end when killed."""
+        """Wait for its end; a process in a driver that hangs does not even end when killed."""
         self.interrupt()
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(GRACE)
             self._thread.join(GRACE)
 
-    def _read(self) -> None:
-        """Pass events on, the last of them when the process has ended."""
+    def _work(self, job: bytes) -> None:
+        """Hand over the job, and pass events on, the last of them when the process has ended.
+
+        A process that does not take its job blocks this thread only, and that until it is killed.
+        """
+        with suppress(OSError):  # a process that is gone already: its end is an event
+            left = memoryview(job)
+            while left:
+                left = left[self._stdin.write(left) :]
+            self._has_job = True
         finished, rest = None, ""
         with self._stdout:
             for line in self._stdout:
@@ -168,6 +181,8 @@ class _Worker:
                 else:
                     rest = line.decode(errors="replace").strip() or rest
         status = self._process.wait()
+        with suppress(OSError):
+            self._stdin.close()
         self._inbox.put((self._number, finished or _crashed(status, rest)))
 
 

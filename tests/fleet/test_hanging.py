@@ -5,6 +5,7 @@ import os
 import signal
 import time
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -88,6 +89,29 @@ def test_a_worker_that_hangs_is_killed_and_one_that_waits_for_its_board_is_not(b
     assert found[hanging.port]["reason"] == hung.reason
     assert found[hanging.port]["unique_id"]
     assert found[slow.port]["result"] == "verified"
+
+
+@pytest.fixture
+def untaken(board, job, monkeypatch):
+    """Return a job that a process hangs before it takes it."""
+    monkeypatch.setattr(crew, "_START", "import time; time.sleep(600)")
+    yield replace(job(board(0)), done=tuple(f"{number:016x}" for number in range(20_000)))  # more than a pipe holds
+    assert not any(b"time.sleep(600)" in Path(f"/proc/{pid}/cmdline").read_bytes() for pid in children(os.getpid()))
+
+
+def test_a_process_that_hangs_before_it_takes_its_job_is_killed_too(untaken, tmp_path, monkeypatch):
+    monkeypatch.setattr(crew, "SILENCE", 1.0)
+    (result,) = run_jobs([untaken], Limits(), lambda _number, _event: None)
+    assert (result.result, result.status) == ("failed", 4)
+    assert "gave no sign of life" in result.reason
+    assert [line["result"] for line in lines(tmp_path / "report.jsonl")] == ["failed"]
+
+
+def test_an_interrupt_does_not_wait_for_a_process_that_has_not_taken_its_job(untaken, monkeypatch):
+    monkeypatch.setattr(crew, "GRACE", 600.0)
+    with crew.Crew() as workers:
+        workers.start(0, untaken)
+    assert workers.running == 0
 
 
 def test_time_in_which_the_command_itself_is_stopped_does_not_count(board, job, monkeypatch):
