@@ -15,7 +15,14 @@ from tests.projects import copied, make_project
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # as a shell leaves it to what runs in the background
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+WORKERS_PER_CORE = 2
+"""Tests wait for boards, terminals, and servers half of their time."""
 CACHES = {"UV_CACHE_DIR": "uv", "PIP_CACHE_DIR": "pip"}
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Return how many processes ``-n auto`` means."""
+    return WORKERS_PER_CORE * (os.cpu_count() or 1)
 
 
 @pytest.fixture(scope="session", autouse=True)
