@@ -321,6 +321,12 @@ FLEETS = {
     "no boards": on_board("a.romfs --all --filter id:no-such", 4, "no board was found", "are the filters right?"),
     "a missing fleet": on_board("--fleet none", 2, "none does not exist", "--fleet FILE"),
     "a folder as a fleet": on_board("--fleet plain", 2, "cannot read plain: ", "plain is a folder. Name a TOML file."),
+    "an image as a fleet": on_board("--fleet a.romfs", 2, "a.romfs is an image", "Name the TOML file that describes"),
+    "a fleet as an image": Mistake({"f.toml": FLEET}, "romfs-flash f.toml --all", 2, "f.toml is not an image"),
+    "a project's file as an image": Mistake(
+        {"pyproject.toml": "[tool.romfs]\n"}, "romfs-flash pyproject.toml", 2, "pyproject.toml is not an image",
+        "Name the folder of a project",
+    ),
     "a wrong key of a fleet": Mistake(
         {"f": FLEET.replace("port", "prot")}, "romfs-flash --fleet f", 2, 'boards."a".prot: unknown key', "Fix f."
     ),

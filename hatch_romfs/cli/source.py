@@ -74,6 +74,9 @@ def source_path(options: argparse.Namespace) -> Path:
 def open_source(options: argparse.Namespace, source: Path) -> Iterator[Source]:
     """Open what is to be written; the image of a project or folder is built into a temporary file."""
     has_partition = options.to_filesystem is None
+    if source.suffix == ".toml" and source.is_file():
+        advice = "Name the folder of a project, not a file in it; the file of a fleet belongs to --fleet."
+        raise SettingsError(f"{source} is not an image", hint=advice)
     if not source.is_dir():
         yield Source(source, None, options.partition or 0, [], has_partition)
         return

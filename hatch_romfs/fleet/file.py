@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hatch_romfs.errors import Problem, SettingsError
+from hatch_romfs.formats import is_image
 from hatch_romfs.settings.project import load_toml
 from hatch_romfs.settings.table import Model, Table, key
 from hatch_romfs.settings.types import INVALID, Int, Place, TableOf, Text, read
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from hatch_romfs.settings.types import Problems
 
+_ADVICE = "Name the TOML file that describes the fleet: --fleet FILE."
 _NAME = "[A-Za-z0-9][A-Za-z0-9._-]{0,49}"
 
 
@@ -88,9 +90,11 @@ class Assignment(NamedTuple):
 
 def read_fleet(path: Path) -> list[Assignment]:
     """Return what a fleet file says about each of its boards, in order. Raises SettingsError with every mistake."""
+    if is_image(path):
+        raise SettingsError(f"{path} is an image, and does not describe a fleet", hint=_ADVICE)
     document = load_toml(path)
     if document is None:
-        raise SettingsError(f"{path} does not exist", hint="Name the file that describes the fleet: --fleet FILE.")
+        raise SettingsError(f"{path} does not exist", hint=_ADVICE)
     problems: list[Problem] = []
     fleet = read(Table(Fleet), document, Place(), problems)
     if not problems:
