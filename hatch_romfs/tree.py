@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from hatch_romfs.settings.model import Nested
+    from hatch_romfs.settings.subtables import Nested
 
 CHUNK = 1 << 18
 """Bytes that are passed on at a time when data is streamed."""

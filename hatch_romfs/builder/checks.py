@@ -16,7 +16,8 @@ from hatch_romfs.tree import files, nested_images
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from hatch_romfs.settings.model import Nested, Settings
+    from hatch_romfs.settings.model import Settings
+    from hatch_romfs.settings.subtables import Nested
     from hatch_romfs.tree import Directory, File
 
 _POINTER: Final = b"version https://git-lfs.github.com/spec/v1\n"

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
     from hatch_romfs.builder.bundle import BundleResult
     from hatch_romfs.formats.image import Image
-    from hatch_romfs.settings.model import Mpy, Settings
+    from hatch_romfs.settings.model import Settings
+    from hatch_romfs.settings.subtables import Mpy
     from hatch_romfs.tree import Directory, File
 
 START: Final = b'{\n  "hatch-romfs-inventory": 1,\n'

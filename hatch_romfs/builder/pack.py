@@ -16,7 +16,8 @@ from hatch_romfs.tree import File, NestedImage, files, nested_images, replace_le
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from hatch_romfs.settings.model import Nested, Settings
+    from hatch_romfs.settings.model import Settings
+    from hatch_romfs.settings.subtables import Nested
     from hatch_romfs.settings.values import Alignment
     from hatch_romfs.tree import Directory, Leaf
 

@@ -12,8 +12,8 @@ from hatch_romfs.errors import SettingsError
 from hatch_romfs.formats import is_image
 from hatch_romfs.paths import name_problem
 from hatch_romfs.settings.layers import merge
-from hatch_romfs.settings.model import Page
 from hatch_romfs.settings.project import has_table, load, read_project
+from hatch_romfs.settings.subtables import Page
 from hatch_romfs.settings.table import Table
 from hatch_romfs.settings.types import Place, read
 from hatch_romfs.web import pinned

@@ -10,7 +10,7 @@ from hatch_romfs.tree import Directory, Special, files, replace_leaves
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from hatch_romfs.settings.model import Linux
+    from hatch_romfs.settings.subtables import Linux
     from hatch_romfs.tree import Leaf
 
 

@@ -15,7 +15,8 @@ from romfs_manifest.shared.opening import identity, status_beneath
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from hatch_romfs.settings.model import ManifestSource, Settings
+    from hatch_romfs.settings.model import Settings
+    from hatch_romfs.settings.subtables import ManifestSource
     from romfs_manifest import Entry, Manifest
 
 LOCK = "romfs.lock"

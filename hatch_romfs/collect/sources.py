@@ -21,7 +21,8 @@ from hatch_romfs.tree import Directory, File, NestedImage, files, nested_images,
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from hatch_romfs.settings.model import Settings, Source
+    from hatch_romfs.settings.model import Settings
+    from hatch_romfs.settings.subtables import Source
     from hatch_romfs.tree import Layer
 
 _EMPTY = "the image is empty: no file in the sources was included"

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from hatch_romfs.compile.mpy_cross import Compiler
     from hatch_romfs.compile.workers import Workers
     from hatch_romfs.events import Report
-    from hatch_romfs.settings.model import Mpy, Nested, Settings
+    from hatch_romfs.settings.model import Settings
+    from hatch_romfs.settings.subtables import Mpy, Nested
     from hatch_romfs.tree import Directory, Leaf, NestedImage, Node
 
 

@@ -14,7 +14,7 @@ from hatch_romfs.settings.values import FLAGS_SINCE
 from romfs_manifest.shared.temporary import TemporaryFolder
 
 if TYPE_CHECKING:
-    from hatch_romfs.settings.model import Mpy
+    from hatch_romfs.settings.subtables import Mpy
 
 _OLDEST = (1, 19)
 """The first MicroPython release with today's format of .mpy files."""

@@ -16,7 +16,8 @@ from hatch_romfs.tree import MemoryContent, files, nested_images
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from hatch_romfs.settings.model import Mpy, Nested, Settings
+    from hatch_romfs.settings.model import Settings
+    from hatch_romfs.settings.subtables import Mpy, Nested
     from hatch_romfs.tree import Directory, File
 
 SUB_VERSION: Final = 3

@@ -10,7 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from hatch_romfs.errors import Problem
-from hatch_romfs.settings.model import Linux, Mpy, Nested, Settings
+from hatch_romfs.settings.model import Settings
+from hatch_romfs.settings.subtables import Linux, Mpy, Nested
 from hatch_romfs.settings.table import Model, Table
 from hatch_romfs.settings.types import Place, read
 from hatch_romfs.settings.values import FLAGS_ARCH, FLAGS_SINCE, Alignment
@@ -18,7 +19,7 @@ from hatch_romfs.settings.values import FLAGS_ARCH, FLAGS_SINCE, Alignment
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from hatch_romfs.settings.model import Source
+    from hatch_romfs.settings.subtables import Source
     from hatch_romfs.settings.types import Problems
 
 M = TypeVar("M", bound=Model)

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hatch_romfs.errors import SettingsError
 from hatch_romfs.settings.boards import boards
-from hatch_romfs.settings.model import Bundle, Linux, ManifestSource, Mpy, Nested, Page, Settings, Source
+from hatch_romfs.settings.model import Settings
 from hatch_romfs.settings.patterns import BUILT_IN, PROJECT_FILES
+from hatch_romfs.settings.subtables import Bundle, Linux, ManifestSource, Mpy, Nested, Page, Source
 from hatch_romfs.settings.table import Table
 from hatch_romfs.settings.types import Converted, Either, ListOf
 from romfs_manifest.shared.suggest import did_you_mean

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
 
     from hatch_romfs.formats.image import Image
-    from hatch_romfs.settings.model import Page
+    from hatch_romfs.settings.subtables import Page
 
 INDEX: Final = "index.html"
 IMAGES: Final = "images"

@@ -13,7 +13,8 @@ import pytest
 from hatch_romfs.cache import Cache
 from hatch_romfs.compile.modules import compile_tree
 from hatch_romfs.errors import RomfsError
-from hatch_romfs.settings.model import Mpy, Settings
+from hatch_romfs.settings.model import Settings
+from hatch_romfs.settings.subtables import Mpy
 from hatch_romfs.tree import Directory, File, MemoryContent, files
 
 posix = pytest.mark.skipif(os.name != "posix", reason="Windows runs no shell scripts")

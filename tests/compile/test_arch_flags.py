@@ -7,7 +7,7 @@ from hatch_romfs.compile.header import HEADER_SIZE, MpyHeader, flag_bits, flag_n
 from hatch_romfs.compile.modules import compile_tree
 from hatch_romfs.compile.mpy_cross import find_compiler
 from hatch_romfs.errors import BuildError, SettingsError
-from hatch_romfs.settings.model import Mpy, Nested
+from hatch_romfs.settings.subtables import Mpy, Nested
 from hatch_romfs.settings.values import ARCH_FLAGS
 from hatch_romfs.tree import Directory, File, MemoryContent
 from tests.compile.support import NATIVE, by_hand, compiled, failure

@@ -11,7 +11,7 @@ import pytest
 
 from hatch_romfs.cache import Cache
 from hatch_romfs.compile.mpy_cross import Compiler, find_compiler
-from hatch_romfs.settings.model import Mpy
+from hatch_romfs.settings.subtables import Mpy
 from tests.compile.support import NEWEST, REAL, compiled, failure, posix
 
 SOURCE = b"def f(a):\n    return a\n"
@@ -178,7 +178,8 @@ BUILD = """
 import hashlib, pathlib, sys
 from hatch_romfs.compile.modules import compile_tree
 from hatch_romfs.cache import Cache
-from hatch_romfs.settings.model import Mpy, Settings
+from hatch_romfs.settings.model import Settings
+from hatch_romfs.settings.subtables import Mpy
 from hatch_romfs.tree import Directory, File, MemoryContent, files
 sources = {f"m{n}.py": b"X = '%d'\\n" % n * 50 for n in range(40)}
 tree = Directory({name: File(MemoryContent(data), name) for name, data in sources.items()})

@@ -11,7 +11,8 @@ from hatch_romfs.compile import workers
 from hatch_romfs.compile.header import MpyHeader, read_header
 from hatch_romfs.compile.modules import compile_tree
 from hatch_romfs.errors import BuildError
-from hatch_romfs.settings.model import Mpy, Settings
+from hatch_romfs.settings.model import Settings
+from hatch_romfs.settings.subtables import Mpy
 from hatch_romfs.tree import Directory, File, MemoryContent
 from tests.compile.support import NATIVE, NEWEST, compiled, failure, posix
 
@@ -148,7 +149,8 @@ def test_a_compiler_that_is_gone(monkeypatch, tmp_path, cache):
 WITHOUT_BINARY = """
 from hatch_romfs.compile.mpy_cross import find_compiler
 from hatch_romfs.errors import BuildError
-from hatch_romfs.settings.model import Mpy, Settings
+from hatch_romfs.settings.model import Settings
+from hatch_romfs.settings.subtables import Mpy
 try:
     find_compiler(Mpy(micropython={release!r}))
 except BuildError as error:
@@ -185,7 +187,7 @@ def importing(name, *rest):
 builtins.__import__ = importing
 def find(_arguments):
     from hatch_romfs.compile.mpy_cross import find_compiler
-    from hatch_romfs.settings.model import Mpy
+    from hatch_romfs.settings.subtables import Mpy
     find_compiler(Mpy())
 command.run(find)
 """

@@ -9,7 +9,7 @@ import pytest
 from hatch_romfs.cache import Cache
 from hatch_romfs.compile.mpy_cross import find_compiler
 from hatch_romfs.errors import BuildError
-from hatch_romfs.settings.model import Mpy
+from hatch_romfs.settings.subtables import Mpy
 from tests.commands import unmeasured
 from tests.compile.support import LARGE_OUTPUT, NEWEST, compiled, linux, posix
 
@@ -109,7 +109,8 @@ LIMITED = """
 import resource
 from hatch_romfs.compile.modules import compile_tree
 from hatch_romfs.errors import BuildError
-from hatch_romfs.settings.model import Mpy, Settings
+from hatch_romfs.settings.model import Settings
+from hatch_romfs.settings.subtables import Mpy
 from hatch_romfs.tree import Directory, File, MemoryContent
 tree = Directory({"a.py": File(MemoryContent(b"X = '" + b"abcdefgh" * 1500 + b"'"), "a.py")})
 resource.setrlimit(resource.RLIMIT_FSIZE, (5000, resource.RLIM_INFINITY))

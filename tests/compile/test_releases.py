@@ -9,7 +9,7 @@ from hatch_romfs.compile.header import MpyHeader, read_header
 from hatch_romfs.compile.mpy_cross import Compiler, find_compiler
 from hatch_romfs.compile.workers import Workers
 from hatch_romfs.errors import SettingsError
-from hatch_romfs.settings.model import Mpy
+from hatch_romfs.settings.subtables import Mpy
 from tests.compile.support import NATIVE, NEWEST, by_hand, compiled, failure, newest_release, posix, runnable
 from tests.settings.support import settings_of
 

@@ -9,7 +9,8 @@ import pytest
 from hatch_romfs.compile.modules import compile_tree
 from hatch_romfs.compile.source import CompileError, normalize_source
 from hatch_romfs.errors import BuildError
-from hatch_romfs.settings.model import Mpy, Settings
+from hatch_romfs.settings.model import Settings
+from hatch_romfs.settings.subtables import Mpy
 from hatch_romfs.tree import files
 from tests.compile.support import compiled, tree_of
 

@@ -8,7 +8,8 @@ import pytest
 from hatch_romfs.compile.modules import compile_tree
 from hatch_romfs.errors import BuildError
 from hatch_romfs.events import Progress
-from hatch_romfs.settings.model import Mpy, Settings
+from hatch_romfs.settings.model import Settings
+from hatch_romfs.settings.subtables import Mpy
 from hatch_romfs.settings.values import ARCHS
 from hatch_romfs.tree import Directory, File, MemoryContent, files, walk
 from tests.compile.support import NATIVE, REAL, by_hand, compiled, tree_of

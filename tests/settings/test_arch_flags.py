@@ -3,8 +3,8 @@
 import jsonschema
 import pytest
 
-from hatch_romfs.settings.model import Mpy
 from hatch_romfs.settings.schema import tool_schema
+from hatch_romfs.settings.subtables import Mpy
 from tests.settings.support import problems_of, settings_of
 
 KEY = "tool.romfs.mpy.arch-flags"

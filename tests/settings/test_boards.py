@@ -11,8 +11,9 @@ from hatch_romfs import BuildError, build, open_image
 from hatch_romfs.formats.image import image_content
 from hatch_romfs.formats.micropython.layout import lay_out
 from hatch_romfs.settings.boards import boards
-from hatch_romfs.settings.model import Mpy, Settings
+from hatch_romfs.settings.model import Settings
 from hatch_romfs.settings.ports import ROMFS_SETTINGS, WITHOUT_ROMFS
+from hatch_romfs.settings.subtables import Mpy
 from hatch_romfs.settings.values import ARCHS, Alignment
 from hatch_romfs.tree import Directory, DiskContent, File
 from romfs_manifest.shared.toml import loads

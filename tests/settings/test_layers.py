@@ -4,8 +4,9 @@ import pytest
 
 from hatch_romfs.errors import SettingsError
 from hatch_romfs.settings.layers import Options, merge
-from hatch_romfs.settings.model import Linux, Mpy, Nested, Settings
+from hatch_romfs.settings.model import Settings
 from hatch_romfs.settings.project import Project, read_project, read_settings
+from hatch_romfs.settings.subtables import Linux, Mpy, Nested
 from hatch_romfs.settings.values import Alignment
 from tests.settings.support import ROOT, problems_of
 

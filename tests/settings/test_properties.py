@@ -8,9 +8,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hatch_romfs.errors import SettingsError
-from hatch_romfs.settings.model import Linux, Mpy, Settings, Source
+from hatch_romfs.settings.model import Settings
 from hatch_romfs.settings.project import Project, read_project
 from hatch_romfs.settings.schema import tool_schema
+from hatch_romfs.settings.subtables import Linux, Mpy, Source
 from hatch_romfs.settings.table import Model
 from hatch_romfs.settings.values import ARCHS
 from tests.settings.support import ROOT, patient, project_of

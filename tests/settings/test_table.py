@@ -2,7 +2,8 @@
 
 import pytest
 
-from hatch_romfs.settings.model import Settings, Source
+from hatch_romfs.settings.model import Settings
+from hatch_romfs.settings.subtables import Source
 from hatch_romfs.settings.table import Model, key
 from hatch_romfs.settings.types import Int, Text
 

@@ -5,7 +5,8 @@ import datetime as dt
 import pytest
 
 from hatch_romfs.errors import SettingsError
-from hatch_romfs.settings.model import Bundle, Linux, ManifestSource, Mpy, Page, Settings, Source
+from hatch_romfs.settings.model import Settings
+from hatch_romfs.settings.subtables import Bundle, Linux, ManifestSource, Mpy, Page, Source
 from hatch_romfs.settings.values import ARCHS, Alignment, Device
 from tests.settings.support import problems_of, project_of, settings_of
 

@@ -12,7 +12,7 @@ from hatch_romfs import flash
 from hatch_romfs.board import repl
 from hatch_romfs.board.messages import describe_replacement, flash_summary
 from hatch_romfs.errors import RomfsError
-from hatch_romfs.settings.model import Page
+from hatch_romfs.settings.subtables import Page
 from hatch_romfs.web import pinned
 from hatch_romfs.web.app import page_hint, page_text
 from hatch_romfs.web.page import make_page

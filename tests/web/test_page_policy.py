@@ -7,7 +7,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from hatch_romfs.settings.model import Page
+from hatch_romfs.settings.subtables import Page
 from hatch_romfs.web import pinned
 from hatch_romfs.web.folder import replace_page
 from hatch_romfs.web.page import make_page

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from hatch_romfs.settings.model import Page
+from hatch_romfs.settings.subtables import Page
 from hatch_romfs.web.app import Page as App
 from hatch_romfs.web.folder import replace_page
 from hatch_romfs.web.page import PageImage, make_page
